@@ -1,0 +1,161 @@
+// A pg_probackup catalog: its instances and the backups of each.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { parseBackupControl } from './backup-control.js';
+import { canonicalId } from './backup-id.js';
+import { byteString, displayPath, pathBytes } from './byte-path.js';
+import { parseConfigText } from './config-text.js';
+import type { BackupInfo } from './types.js';
+
+/** What a reader needs of an instance's pg_probackup.conf; undefined where the file does not say. */
+export interface InstanceConfig {
+  readonly systemIdentifier: string | undefined;
+  /** Bytes of one WAL segment. */
+  readonly xlogSegSize: number | undefined;
+}
+
+export interface Catalog {
+  /** Absolute path as an ordinary string. */
+  readonly path: string;
+  /** Names of all instances, sorted. */
+  instances(): string[];
+  /**
+   * All backups of an instance, newest first, broken ones too (they carry `problem`). Read anew at each call.
+   * @throws PbkfsError catalog_not_found when there is no such instance
+   */
+  backups(instance: string): BackupInfo[];
+  /**
+   * One backup by its id, in any case.
+   * @throws PbkfsError backup_not_found; backup_unusable when two directories claim the id
+   */
+  backup(instance: string, id: string): BackupInfo;
+  config(instance: string): InstanceConfig;
+}
+
+/**
+ * Opens a catalog directory (the `-B` of pg_probackup). Nothing is held open and nothing is ever written.
+ * @throws PbkfsError catalog_not_found when the directory is missing or has no `backups` in it
+ */
+export function openCatalog(catalogPath: string): Catalog {
+  const root = path.resolve(catalogPath);
+  const backupsDir = `${byteString(root)}/backups`;
+  if (!isDirectory(backupsDir)) {
+    throw new PbkfsError('catalog_not_found', `${root} is not a pg_probackup catalog: it has no directory "backups"`, {
+      hint: 'give the directory that pg_probackup init made (the -B of pg_probackup)',
+    });
+  }
+
+  const instanceDir = (instance: string): string => {
+    const directory = `${backupsDir}/${byteString(instance)}`;
+    if (instance === '' || instance === '.' || instance === '..' || /[/\0]/.test(instance) || !isDirectory(directory)) {
+      const known = catalog.instances();
+      throw new PbkfsError('catalog_not_found', `catalog ${root} has no instance "${instance}"`, {
+        hint: known.length === 0 ? 'the catalog has no instances at all' : `its instances: ${known.join(', ')}`,
+      });
+    }
+    return directory;
+  };
+
+  const catalog: Catalog = {
+    path: root,
+    instances: () => subdirectories(backupsDir).map(displayPath).sort(),
+    backups: (instance) => {
+      const directory = instanceDir(instance);
+      return subdirectories(directory)
+        .filter((name) => !name.startsWith('.'))
+        .map((name) => readBackup(`${directory}/${name}`, name))
+        .sort(newestFirst);
+    },
+    backup: (instance, id) => findBackup(catalog.backups(instance), instance, id),
+    config: (instance) => {
+      const bytes = readIfThere(`${instanceDir(instance)}/pg_probackup.conf`);
+      const { values } = parseConfigText(bytes ?? Buffer.alloc(0));
+      const segSize = values.get('xlog-seg-size');
+      return {
+        systemIdentifier: values.get('system-identifier'),
+        xlogSegSize: segSize !== undefined && /^\d+$/.test(segSize) ? Number(segSize) : undefined,
+      };
+    },
+  };
+  return catalog;
+}
+
+/** Finds a backup in a list; a directory named like the id goes before one whose start-time alone matches. */
+export function findBackup(backups: readonly BackupInfo[], instance: string, id: string): BackupInfo {
+  const wanted = canonicalId(id);
+  const same = backups.filter((backup) => canonicalId(backup.id) === wanted);
+  const named = backups.filter((backup) => canonicalId(directoryName(backup)) === wanted);
+  const matches = named.length > 0 ? named : same;
+  if (matches.length === 1) return matches[0]!;
+  if (matches.length > 1) {
+    const names = matches.map((backup) => displayPath(directoryName(backup))).join(', ');
+    throw new PbkfsError(
+      'backup_unusable',
+      `backup id ${id} of instance ${instance} is claimed by several directories: ${names}`,
+      {
+        hint: 'remove or rename the directories that are copies',
+      },
+    );
+  }
+  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup ${id}`, {
+    hint: backups.length === 0 ? 'the instance has no backups' : 'list them with "pbkfs show"',
+  });
+}
+
+function directoryName(backup: BackupInfo): string {
+  return backup.directory.slice(backup.directory.lastIndexOf('/') + 1);
+}
+
+/** Reads one backup's control file; whatever goes wrong stays within this backup. */
+export function readBackup(directory: string, name: string): BackupInfo {
+  try {
+    const bytes = fs.readFileSync(pathBytes(`${directory}/backup.control`));
+    return parseBackupControl(bytes, directory, name);
+  } catch (error) {
+    const reason = isMissing(error) ? 'is missing' : `cannot be read: ${(error as Error).message}`;
+    return parseBackupControl(undefined, directory, name, `backup.control ${reason}`);
+  }
+}
+
+function newestFirst(a: BackupInfo, b: BackupInfo): number {
+  return (b.startTime ?? -1) - (a.startTime ?? -1) || (a.directory < b.directory ? -1 : 1);
+}
+
+/** Directories by lstat, as pg_probackup lists instances and backups. */
+function subdirectories(directory: string): string[] {
+  return fs
+    .readdirSync(pathBytes(directory), { withFileTypes: true, encoding: 'latin1' })
+    .filter((entry) => entry.isDirectory() || (!isKnownType(entry) && isDirectory(`${directory}/${entry.name}`)))
+    .map((entry) => entry.name);
+}
+
+/** Some file systems give no type in readdir (DT_UNKNOWN). */
+function isKnownType(entry: fs.Dirent): boolean {
+  return (
+    entry.isFile() ||
+    entry.isSymbolicLink() ||
+    entry.isFIFO() ||
+    entry.isSocket() ||
+    entry.isBlockDevice() ||
+    entry.isCharacterDevice()
+  );
+}
+
+function isDirectory(directory: string): boolean {
+  return fs.statSync(pathBytes(directory), { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function readIfThere(file: string): Buffer | undefined {
+  try {
+    return fs.readFileSync(pathBytes(file));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}

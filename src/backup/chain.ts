@@ -1,0 +1,138 @@
+// Chains: from a backup id to the FULL it is built on, and whether every member may be read.
+
+import fs from 'node:fs';
+import { PbkfsError } from '../errors.js';
+import { pathBytes } from './byte-path.js';
+import { type Catalog, findBackup } from './catalog.js';
+import { type Refusal, refusalOf } from './chain-state.js';
+import type { BackupInfo, Chain } from './types.js';
+
+export interface ChainOptions {
+  /** Accept members in state CORRUPT or ORPHAN. Nothing else is ever forced. */
+  readonly force?: boolean | undefined;
+}
+
+/** Result of checkChain: mountable, or the first reason against it. */
+export interface ChainCheck {
+  readonly mountable: boolean;
+  /** Names the member that is at fault. */
+  readonly reason: string | undefined;
+  readonly hint: string | undefined;
+  /** As far as the chain could be followed; FULL first when complete. */
+  readonly members: readonly BackupInfo[];
+}
+
+/**
+ * Finds the chain of a backup and checks every member, none else: an odd backup elsewhere in the instance is no matter.
+ * @param idOrLatest an id in any case, or `latest` for the newest backup whose chain is mountable
+ * @throws PbkfsError catalog_not_found, backup_not_found, backup_unusable, backup_unsupported, backup_damaged with a hint
+ */
+export function resolveChain(
+  catalog: Catalog,
+  instance: string,
+  idOrLatest: string,
+  options: ChainOptions = {},
+): Chain {
+  const backups = catalog.backups(instance);
+  const target =
+    idOrLatest.toLowerCase() === 'latest'
+      ? latestMountable(backups, instance, options)
+      : findBackup(backups, instance, idOrLatest);
+  const { members, refusal } = followChain(backups, instance, target, options);
+  if (refusal !== undefined)
+    throw new PbkfsError(refusal.code, refusal.reason, refusal.hint === undefined ? {} : { hint: refusal.hint });
+  return { instance, target, members };
+}
+
+/**
+ * Says whether a backup could be mounted, without throwing about the backup itself.
+ * @param backups the instance's list, when the caller has it already
+ */
+export function checkChain(
+  catalog: Catalog,
+  instance: string,
+  id: string,
+  options: ChainOptions = {},
+  backups: readonly BackupInfo[] = catalog.backups(instance),
+): ChainCheck {
+  return checkBackup(backups, instance, findBackup(backups, instance, id), options);
+}
+
+/** checkChain for a backup taken from the instance's list (works for two directories of one id, too). */
+export function checkBackup(
+  backups: readonly BackupInfo[],
+  instance: string,
+  target: BackupInfo,
+  options: ChainOptions = {},
+): ChainCheck {
+  const { members, refusal } = followChain(backups, instance, target, options);
+  return { mountable: refusal === undefined, reason: refusal?.reason, hint: refusal?.hint, members };
+}
+
+function latestMountable(backups: readonly BackupInfo[], instance: string, options: ChainOptions): BackupInfo {
+  const found = backups.find((backup) => followChain(backups, instance, backup, options).refusal === undefined);
+  if (found !== undefined) return found;
+  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted`, {
+    hint: backups.length === 0 ? 'the instance has no backups' : '"pbkfs show" tells why for each of them',
+  });
+}
+
+function followChain(
+  backups: readonly BackupInfo[],
+  instance: string,
+  target: BackupInfo,
+  options: ChainOptions,
+): { members: BackupInfo[]; refusal: Refusal | undefined } {
+  const members: BackupInfo[] = [];
+  const refuse = (backup: BackupInfo, refusal: Refusal) => {
+    const subject = backup === target ? '' : `backup ${backup.id} of its chain: `;
+    return {
+      members,
+      refusal: { ...refusal, reason: `backup ${target.id} cannot be mounted: ${subject}${refusal.reason}` },
+    };
+  };
+  let backup = target;
+  for (;;) {
+    members.unshift(backup);
+    const refusal = refusalOf(backup, options.force ?? false) ?? missingList(backup);
+    if (refusal !== undefined) return refuse(backup, refusal);
+    if (backup.mode === 'FULL') return { members, refusal: undefined };
+    const parent = parentOf(backups, instance, backup);
+    if (!('directory' in parent)) return refuse(backup, parent);
+    backup = parent;
+  }
+}
+
+function missingList(backup: BackupInfo): Refusal | undefined {
+  const list = `${backup.directory}/backup_content.control`;
+  if (fs.statSync(pathBytes(list), { throwIfNoEntry: false })?.isFile()) return undefined;
+  return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
+}
+
+function parentOf(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): BackupInfo | Refusal {
+  const { parentId } = backup;
+  if (parentId === undefined) {
+    return {
+      code: 'backup_damaged',
+      reason: `it is ${backup.mode} but names no parent`,
+      hint: 'choose another backup',
+    };
+  }
+  let parent: BackupInfo;
+  try {
+    parent = findBackup(backups, instance, parentId);
+  } catch (error) {
+    if (!(error instanceof PbkfsError)) throw error;
+    if (error.code !== 'backup_not_found') return { code: 'backup_unusable', reason: error.message, hint: error.hint };
+    return { code: 'backup_unusable', reason: `its parent ${parentId} is missing`, hint: 'choose another backup' };
+  }
+  // Also ends loops: along a chain start times only fall.
+  if (parent.startTime !== undefined && backup.startTime !== undefined && parent.startTime >= backup.startTime) {
+    return {
+      code: 'backup_damaged',
+      reason: `its parent ${parentId} is not older than itself`,
+      hint: 'choose another backup',
+    };
+  }
+  return parent;
+}

@@ -1,0 +1,234 @@
+// Reading blocks of a datafile through its block index: one pread per run of neighbouring records, every page checked.
+
+import fs from 'node:fs';
+import {
+  INFO_HAS_CHECKSUM,
+  INFO_OWN_CHECKSUM,
+  INFO_SIZE,
+  INFO_UNKNOWN,
+  INFO_VERIFIED,
+  infoLayer,
+} from './block-info.js';
+import { decodeFullSizePayload, decodePage } from './codec/decode.js';
+import { BLCKSZ, RECORD_HEADER, RELSEG_BLOCKS } from './constants.js';
+import { damagedBlock } from './damage.js';
+import { looksCompressed } from './full-size-payload.js';
+import { isZeroPage, pageChecksum } from './page-checksum.js';
+import { StreamTrust } from './stream-trust.js';
+import { paddedSize } from './stream-walk.js';
+import type { BlockIndex, DatafileSource, StreamPart, VerifyMode } from './types.js';
+
+/** Records read by one pread at most: the largest request of the kernel, 1 MiB. */
+const maxRun = 128;
+
+/** Offset of pd_checksum (u16) in a page. */
+const PD_CHECKSUM = 8;
+
+/** Where the blocks of a read came from. */
+export interface BlockCounts {
+  /** Blocks decoded from page streams. */
+  stored: number;
+  /** Blocks that no layer holds, given as zeros. */
+  holes: number;
+  /** Of the stored: seen for the first time, with a pd_checksum that was wrong in the source already. */
+  badInSource: number;
+  /** The last of these. */
+  badBlock: number;
+}
+
+/** Gives the open descriptor of a layer's stored file; the reader never closes it. */
+export type FdOf = (part: StreamPart) => number;
+
+/**
+ * Reads and checks pages. One object per thread: it owns the buffer that stored bytes are read into. Different threads
+ * share nothing but the index, whose verified bits are set atomically.
+ */
+export class PageReader {
+  readonly #buffer = Buffer.allocUnsafeSlow(maxRun * (RECORD_HEADER + BLCKSZ));
+  readonly #counts: BlockCounts = { stored: 0, holes: 0, badInSource: 0, badBlock: -1 };
+  readonly #trust = new StreamTrust();
+  readonly #verify: VerifyMode;
+
+  constructor(verify: VerifyMode = 'checksum') {
+    this.#verify = verify;
+  }
+
+  /** readBlocks for one block. */
+  readBlock(
+    source: DatafileSource,
+    index: BlockIndex,
+    fdOf: FdOf,
+    block: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): void {
+    this.readBlocks(source, index, fdOf, block, 1, out, outOffset);
+  }
+
+  /**
+   * Writes blocks first..first+count-1 to `out` from `outOffset` on; holes become zeros.
+   *
+   * A page is served only if its record header names the block and the size of the index, its codec makes exactly 8192
+   * bytes, and, the first time, it has the checksum of the header map. A page that was bad in the source already has
+   * that checksum, too, and is served, provided that its file has the listed CRC.
+   * @returns counts, in an object that the next call overwrites
+   * @throws PbkfsError page_damaged naming backup, file and block; system errors of pread as they come
+   */
+  readBlocks(
+    source: DatafileSource,
+    index: BlockIndex,
+    fdOf: FdOf,
+    first: number,
+    count: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): BlockCounts {
+    const counts = this.#counts;
+    counts.stored = 0;
+    counts.holes = 0;
+    counts.badInSource = 0;
+    if (first < 0 || first + count > source.nBlocks)
+      throw new RangeError(`blocks ${first}+${count} of ${source.nBlocks}`);
+    const end = first + count;
+    for (let block = first; block < end; ) {
+      const to = outOffset + (block - first) * BLCKSZ;
+      if ((index.info[block]! & INFO_SIZE) === 0) {
+        out.fill(0, to, to + BLCKSZ);
+        counts.holes++;
+        block++;
+        continue;
+      }
+      const run = this.#readRun(source, index, fdOf, block, Math.min(end - block, maxRun), out, to);
+      counts.stored += run;
+      block += run;
+    }
+    return counts;
+  }
+
+  /** Reads the records of one layer that follow each other in its file, from `first` on. @returns how many */
+  #readRun(
+    source: DatafileSource,
+    index: BlockIndex,
+    fdOf: FdOf,
+    first: number,
+    max: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): number {
+    const layer = infoLayer(index.info[first]!);
+    const part = source.layers[layer]!;
+    if ((index.info[first]! & INFO_SIZE) === INFO_UNKNOWN) {
+      const why = 'the file is damaged, and no header map tells whether it holds this block';
+      throw damagedBlock(part.backupId, part.file, first, why);
+    }
+    const start = index.offset[first]!;
+    let length = 0;
+    let run = 0;
+    do {
+      const size = index.info[first + run]! & INFO_SIZE;
+      length += RECORD_HEADER + paddedSize(size, part.padded);
+      run++;
+    } while (run < max && follows(index, first + run, layer, start + length));
+
+    const last = index.info[first + run - 1]! & INFO_SIZE;
+    // The last record's padding is not needed.
+    length -= paddedSize(last, part.padded) - last;
+    const fd = fdOf(part);
+    const got = preadAll(fd, this.#buffer, length, start);
+    let at = 0;
+    for (let i = 0; i < run; i++) {
+      const block = first + i;
+      const size = index.info[block]! & INFO_SIZE;
+      if (at + RECORD_HEADER + size > got)
+        throw damagedBlock(part.backupId, part.file, block, 'the file ends within it');
+      this.#takePage(source, index, part, block, size, fd, at, out, outOffset + i * BLCKSZ);
+      at += RECORD_HEADER + paddedSize(size, part.padded);
+    }
+    return run;
+  }
+
+  /** Checks the record at `at` of the buffer and decodes it. */
+  #takePage(
+    source: DatafileSource,
+    index: BlockIndex,
+    part: StreamPart,
+    block: number,
+    size: number,
+    fd: number,
+    at: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): void {
+    const buffer = this.#buffer;
+    const storedBlock = buffer.readUInt32LE(at);
+    const storedSize = buffer.readInt32LE(at + 4);
+    if ((storedBlock !== block || storedSize !== size) && this.#verify !== 'off') {
+      const found = `block ${storedBlock} with ${storedSize} bytes`;
+      throw damagedBlock(part.backupId, part.file, block, `its place holds ${found} instead of ${size} bytes`);
+    }
+    const payload = at + RECORD_HEADER;
+    try {
+      if (size === BLCKSZ && part.fullSizeMayBeCompressed && looksCompressed(buffer, payload, part.compressAlg)) {
+        decodeFullSizePayload(part.compressAlg, buffer, payload, out, outOffset);
+      } else {
+        decodePage(part.compressAlg, buffer, payload, payload + size, out, outOffset);
+      }
+    } catch (error) {
+      throw damagedBlock(part.backupId, part.file, block, (error as Error).message, error);
+    }
+    if (this.#verify !== 'checksum') return;
+    const info = index.info[block]!;
+    if ((info & (INFO_HAS_CHECKSUM | INFO_OWN_CHECKSUM)) === 0 || (info & INFO_VERIFIED) !== 0) return;
+    const fault = this.#judgePage(source, index, part, block, fd, out, outOffset);
+    if (fault !== undefined) throw damagedBlock(part.backupId, part.file, block, fault);
+    Atomics.or(index.info, block, INFO_VERIFIED);
+  }
+
+  /** Compares a decoded page with its checksums. @returns what is wrong with it */
+  #judgePage(
+    source: DatafileSource,
+    index: BlockIndex,
+    part: StreamPart,
+    block: number,
+    fd: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): string | undefined {
+    const inPage = out[outOffset + PD_CHECKSUM]! | (out[outOffset + PD_CHECKSUM + 1]! << 8);
+    // pg_probackup notes 0 for an all-zero page; a computed checksum is never 0.
+    const computed = isZeroPage(out, outOffset)
+      ? 0
+      : pageChecksum(out, outOffset, source.segno * RELSEG_BLOCKS + block);
+    const hasMap = (index.info[block]! & INFO_HAS_CHECKSUM) !== 0;
+    if (computed === 0 && !hasMap) return 'an empty page in a damaged file, and no header map says that it was one';
+    const wanted = hasMap ? index.checksum[block]! : inPage;
+    if (computed !== wanted)
+      return `page checksum ${computed}, the ${hasMap ? 'header map' : 'page itself'} says ${wanted}`;
+    if (inPage === computed || (inPage === 0 && !part.pageChecksums)) return undefined;
+    // Bad in the source, or damaged in just the two bytes that no checksum of the page covers.
+    if (!this.#trust.isIntact(part, fd))
+      return `pd_checksum ${inPage} instead of ${computed}, and the file does not have its listed CRC`;
+    if (part.pageChecksums) {
+      this.#counts.badInSource++;
+      this.#counts.badBlock = block;
+    }
+    return undefined;
+  }
+}
+
+function follows(index: BlockIndex, block: number, layer: number, offset: number): boolean {
+  const info = index.info[block]!;
+  const size = info & INFO_SIZE;
+  return size !== 0 && size !== INFO_UNKNOWN && infoLayer(info) === layer && index.offset[block] === offset;
+}
+
+/** @returns bytes read; fewer than length only at the end of the file */
+function preadAll(fd: number, buffer: Buffer, length: number, position: number): number {
+  let have = 0;
+  while (have < length) {
+    const got = fs.readSync(fd, buffer, have, length - have, position + have);
+    if (got === 0) break;
+    have += got;
+  }
+  return have;
+}

@@ -1,0 +1,42 @@
+// pg_probackup program versions and the differences in format that hang on them (format page 14).
+
+import type { BackupMode, FileCrcKind } from './types.js';
+
+const number = (major: number, minor: number, patch: number) => major * 10000 + minor * 100 + patch;
+
+/** Oldest version whose page streams this reader knows; 2.0.14 brought page compression and today's record header. */
+const oldestKnown = number(2, 0, 14);
+const firstUnknown = number(3, 0, 0);
+
+/** Turns "2.5.16" into 20516. Enterprise suffixes are ignored. @returns undefined when it is no version */
+export function parseProgramVersion(text: string): number | undefined {
+  const match = /^\s*(\d{1,4})\.(\d{1,2})\.(\d{1,2})(?!\d)/.exec(text);
+  return match === null ? undefined : number(Number(match[1]), Number(match[2]), Number(match[3]));
+}
+
+/** Why backups of this version cannot be read, or undefined when they can. */
+export function versionProblem(version: number): string | undefined {
+  if (version >= firstUnknown) return 'made by pg_probackup 3 or later, whose format is a different one';
+  if (version < oldestKnown) return 'made by a pg_probackup before 2.0.14, whose page format is not known';
+  return undefined;
+}
+
+/** Before 2.4.0 payloads of page streams are padded to a multiple of 8 bytes. */
+export function paddedPayloads(version: number): boolean {
+  return version < number(2, 4, 0);
+}
+
+/** Before 2.3.0 PAGE and PTRACK streams may end by a record that cuts the file. */
+export function hasTruncationMarkers(version: number, mode: BackupMode | undefined): boolean {
+  return version < number(2, 3, 0) && (mode === 'PAGE' || mode === 'PTRACK');
+}
+
+/** Before 2.0.23 a page that compressed to exactly 8192 bytes looks like a raw one. */
+export function fullSizeMayBeCompressed(version: number): boolean {
+  return version < number(2, 0, 23);
+}
+
+/** The CRC of stored files. */
+export function fileCrcKind(version: number): FileCrcKind {
+  return version >= number(2, 0, 22) && version <= number(2, 0, 24) ? 'crc32' : 'crc32c';
+}

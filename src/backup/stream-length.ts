@@ -1,0 +1,40 @@
+// The length of a datafile whose list does not give it: PAGE and PTRACK backups before 2.3.0 (format page 7.3).
+
+import fs from 'node:fs';
+import { NO_CAP, RELSEG_BLOCKS } from './constants.js';
+import { damagedBlock, openStored } from './damage.js';
+import { walkStream } from './stream-walk.js';
+import type { StreamPart } from './types.js';
+
+/**
+ * Finds the length by reading streams: the highest block + 1 that any of them holds below the caps of newer ones, where
+ * a truncation marker fixes the length its backup saw.
+ * @param layers newest first: the streams newer than the first member whose length is known
+ * @param olderLength length in blocks at that member; 0 when there is none
+ * @returns length in blocks
+ * @throws PbkfsError page_damaged
+ */
+export function scanLength(layers: readonly StreamPart[], olderLength: number): number {
+  let length = 0;
+  let cap = NO_CAP;
+  for (const part of layers) {
+    const fd = openStored(part.backupId, part.file, part.storedSize);
+    try {
+      const { end, truncatedTo } = walkStream(part, fd, () => {});
+      cap = Math.min(cap, part.cap);
+      length = Math.max(length, Math.min(truncatedTo ?? end, cap));
+      if (truncatedTo !== undefined) cap = Math.min(cap, truncatedTo);
+    } finally {
+      fs.closeSync(fd);
+    }
+    if (length > RELSEG_BLOCKS) {
+      throw damagedBlock(
+        part.backupId,
+        part.file,
+        length - 1,
+        `a relation segment has at most ${RELSEG_BLOCKS} blocks`,
+      );
+    }
+  }
+  return Math.max(length, Math.min(olderLength, cap));
+}

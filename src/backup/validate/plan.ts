@@ -1,0 +1,94 @@
+// Which stored files of a chain there are to check: every file of every member's list that has bytes.
+
+import { PbkfsError } from '../../errors.js';
+import { NO_CAP } from '../constants.js';
+import { type Member, openMember, storedFile } from '../member.js';
+import { fileCrcKind } from '../program-version.js';
+import { streamPart } from '../resolve-datafile.js';
+import type { Chain, RawSource, StreamPart } from '../types.js';
+import type { Problem } from './problem.js';
+
+/** One stored file, as plain data. */
+export type Check =
+  | { readonly kind: 'raw'; readonly path: string; readonly source: RawSource }
+  | {
+      readonly kind: 'stream';
+      readonly path: string;
+      readonly part: StreamPart;
+      readonly segno: number;
+      /** Pages newer than this cannot be in the backup; '' where its control file does not say. */
+      readonly stopLsn: string;
+    };
+
+export interface Plan {
+  readonly checks: readonly Check[];
+  /** Stored bytes of all checks. */
+  readonly bytes: number;
+  /** Members whose list could be read. */
+  readonly members: readonly Member[];
+  readonly problems: readonly Problem[];
+}
+
+/** Reads the lists of all members; one that is damaged is a problem, and the others are checked all the same. */
+export function planValidation(chain: Chain): Plan {
+  const checks: Check[] = [];
+  const problems: Problem[] = [];
+  const members: Member[] = [];
+  let bytes = 0;
+  for (const [layer, backup] of chain.members.entries()) {
+    let member: Member;
+    try {
+      member = openMember(backup, layer);
+    } catch (error) {
+      const { message } = error as Error;
+      problems.push({
+        kind: 'list',
+        backup: backup.id,
+        file: 'backup_content.control',
+        message: bare(message, backup.id),
+      });
+      continue;
+    }
+    members.push(member);
+    const { list } = member;
+    for (let row = 0; row < list.count; row++) {
+      const size = list.size[row]!;
+      if (size <= 0 || list.isDirectory(row)) continue;
+      try {
+        checks.push(checkOf(member, row));
+        bytes += size;
+      } catch (error) {
+        if (!(error instanceof PbkfsError)) throw error;
+        problems.push({ kind: 'file', backup: backup.id, file: list.path(row), message: error.message });
+      }
+    }
+  }
+  return { checks, bytes, members, problems };
+}
+
+/** Stored bytes of a check. */
+export function sizeOf(check: Check): number {
+  return check.kind === 'raw' ? check.source.size : check.part.storedSize;
+}
+
+function checkOf(member: Member, row: number): Check {
+  const { list, backup, layer } = member;
+  const path = list.path(row);
+  const external = list.externalDir[row]!;
+  if (list.isDatafile(row) && external === 0) {
+    const part = streamPart(member, path, row, NO_CAP);
+    return { kind: 'stream', path, part, segno: list.segno(row), stopLsn: backup.stopLsn ?? '' };
+  }
+  const file =
+    external === 0
+      ? storedFile(member, path)
+      : `${backup.directory}/external_directories/externaldir${external}/${path}`;
+  const shown = external === 0 ? path : `externaldir${external}/${path}`;
+  const common = { layer, backupId: backup.id, crc: list.crc[row]!, crcKind: fileCrcKind(backup.version) };
+  return { kind: 'raw', path: shown, source: { kind: 'raw', path: shown, size: list.size[row]!, file, ...common } };
+}
+
+/** The problem names the backup already. */
+function bare(message: string, backup: string): string {
+  return message.replace(`backup ${backup}: backup_content.control `, '').replace(`backup ${backup}: `, '');
+}

@@ -1,0 +1,33 @@
+// A worker of the validation pool: checks a batch of stored files.
+
+import { PbkfsError } from '../../errors.js';
+import { verifyRaw } from '../raw-reader.js';
+import { checkStream } from './check-stream.js';
+import { type Check, sizeOf } from './plan.js';
+import type { Problem } from './problem.js';
+
+export interface Batch {
+  readonly checks: readonly Check[];
+  /** One u64: stored bytes that have been checked, by all workers. */
+  readonly done: SharedArrayBuffer;
+}
+
+export default function checkBatch({ checks, done }: Batch): Problem[] {
+  const counter = new BigUint64Array(done);
+  return checks.flatMap((check) => {
+    const problems = check.kind === 'stream' ? checkStream(check) : checkRaw(check);
+    Atomics.add(counter, 0, BigInt(sizeOf(check)));
+    return problems;
+  });
+}
+
+function checkRaw({ path, source }: Extract<Check, { kind: 'raw' }>): Problem[] {
+  try {
+    verifyRaw(source);
+    return [];
+  } catch (error) {
+    const { message } = error as Error;
+    const bare = error instanceof PbkfsError ? message.replace(/^backup \S+, file .*?: (?=it )/s, '') : message;
+    return [{ kind: 'file', backup: source.backupId, file: path, message: bare }];
+  }
+}

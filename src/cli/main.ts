@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// The pbkfs command: puts the commands together and turns failures into text and exit statuses.
+
+import { Command } from 'commander';
+import { addFsckCommand } from './fsck.js';
+import { addMountCommand } from './mount.js';
+import { EXIT_STATUSES, reportFailure } from './report.js';
+import { addShowCommand } from './show.js';
+import { addUnmountCommand } from './unmount.js';
+import { addValidateCommand } from './validate.js';
+import { addVersionCommand, packageVersion } from './version.js';
+
+const json = process.argv.includes('--json');
+
+const program = new Command('pbkfs')
+  .description('Mounts pg_probackup backup chains as writable PostgreSQL data directories.')
+  .version(packageVersion(), '-V, --version', 'print the version')
+  .helpCommand(true)
+  .showHelpAfterError(json ? false : '(add --help for help)')
+  .configureHelp({ showGlobalOptions: false })
+  .configureOutput({ outputError: (text, write) => (json ? undefined : write(text.replace(/^error: /, 'pbkfs: '))) })
+  .addHelpText('afterAll', EXIT_STATUSES)
+  .exitOverride();
+
+addMountCommand(program, (status) => {
+  process.exitCode = status;
+});
+addUnmountCommand(program);
+addShowCommand(program);
+addValidateCommand(program, (status) => {
+  process.exitCode = status;
+});
+addFsckCommand(program, (status) => {
+  process.exitCode = status;
+});
+addVersionCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportFailure(error, json);
+}

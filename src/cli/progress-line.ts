@@ -1,0 +1,48 @@
+// A progress bar on one line of a terminal: share, rate, time left. Silent where nobody watches.
+
+import { formatBytes } from './show-table.js';
+
+const WIDTH = 24;
+
+/** Draws on a terminal; into a pipe or file it writes nothing. */
+export class ProgressLine {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #began = Date.now();
+  #drawn = false;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  /** @param done of total, in bytes */
+  draw(done: number, total: number): void {
+    if (!this.#stream.isTTY) return;
+    const line = describeProgress(done, total, (Date.now() - this.#began) / 1000);
+    this.#stream.write(`\r${line.slice(0, this.#stream.columns - 1)}\u001b[K`);
+    this.#drawn = true;
+  }
+
+  /** Makes room for an ordinary line; the next draw comes below it. */
+  clear(): void {
+    if (this.#drawn) this.#stream.write('\r\u001b[K');
+    this.#drawn = false;
+  }
+}
+
+/** `[######------]  50%  1.2 GiB of 2.4 GiB  310 MiB/s  4 s left` */
+export function describeProgress(done: number, total: number, seconds: number): string {
+  const share = total === 0 ? 1 : done / total;
+  const filled = Math.round(share * WIDTH);
+  const bar = `[${'#'.repeat(filled)}${'-'.repeat(WIDTH - filled)}]`;
+  const rate = seconds > 0 ? done / seconds : 0;
+  const left = rate > 0 ? `  ${duration((total - done) / rate)} left` : '';
+  const percent = `${Math.floor(share * 100)}%`.padStart(4);
+  return `${bar} ${percent}  ${formatBytes(done)} of ${formatBytes(total)}  ${formatBytes(Math.round(rate))}/s${left}`;
+}
+
+function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -1,0 +1,75 @@
+// The table of `pbkfs show`: one block an instance, increments as a tree under the backup they are built on.
+
+import type { ShownBackup, ShownInstance } from './show-data.js';
+
+const HEADER = ['ID', 'MODE', 'WAL', 'STARTED (UTC)', 'STORED', 'PGDATA', 'STATUS', 'MOUNTABLE'];
+
+/** Text with a newline at its end. */
+export function renderInstances(instances: readonly ShownInstance[]): string {
+  if (instances.length === 0) return 'the catalog has no instances\n';
+  return instances.map(renderInstance).join('\n');
+}
+
+function renderInstance({ instance, systemIdentifier, backups }: ShownInstance): string {
+  const title = `INSTANCE ${instance}  system identifier ${systemIdentifier ?? 'unknown'}\n`;
+  if (backups.length === 0) return `${title}  no backups\n`;
+  const rows = [HEADER, ...treeOf(backups).map(({ indent, backup }) => rowOf(indent, backup))];
+  const widths = HEADER.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${title}${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+interface TreeRow {
+  readonly indent: string;
+  readonly backup: ShownBackup;
+}
+
+/** Newest chain first, each in the order it was made: a line's parent stands above it, one step to the left. */
+function treeOf(backups: readonly ShownBackup[]): TreeRow[] {
+  const rows: TreeRow[] = [];
+  const placed = new Set<ShownBackup>();
+  const oldestFirst = backups.toReversed();
+  const place = (backup: ShownBackup, depth: number): void => {
+    if (placed.has(backup)) return;
+    placed.add(backup);
+    rows.push({ indent: depth === 0 ? '' : `${'  '.repeat(depth - 1)}└ `, backup });
+    for (const child of oldestFirst) if (child.parentId === backup.id) place(child, depth + 1);
+  };
+  const ids = new Set(backups.map((backup) => backup.id));
+  for (const backup of backups) if (backup.parentId === null || !ids.has(backup.parentId)) place(backup, 0);
+  // Whatever is left names itself or its own descendant as parent.
+  for (const backup of backups) place(backup, 0);
+  return rows;
+}
+
+function rowOf(indent: string, backup: ShownBackup): string[] {
+  // The line names the backup already.
+  const why = (backup.reason ?? '').replace(/^backup (\S+) cannot be \w+: /, (all, id) =>
+    id === backup.id ? '' : all,
+  );
+  return [
+    indent + backup.id,
+    backup.mode ?? '?',
+    backup.mode === null ? '?' : backup.stream ? 'STREAM' : 'ARCHIVE',
+    backup.startTime?.replace('T', ' ').replace('Z', '') ?? '?',
+    formatBytes(backup.dataBytes),
+    formatBytes(backup.pgdataBytes),
+    backup.status,
+    backup.mountable ? 'yes' : `no: ${why}`,
+  ];
+}
+
+/** Three digits or so and a binary unit: `10.7 MiB`. */
+export function formatBytes(bytes: number | null): string {
+  if (bytes === null) return '-';
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,139 @@
+// How a data thread talks to the namespace thread: two request buffers it hands over, and one mailbox for questions.
+//
+//   data thread                                   namespace thread
+//   read(2) into a free slot
+//   slot state FREE -> POSTED, ring the bell  ──▶ answers the kernel itself, on the device fd the request came from
+//   reads the next request into the other slot    slot state -> FREE
+//
+//   question state -> ASKED, ring the bell    ──▶ works, writes errno and text
+//   sleeps until ANSWERED                     ◀── question state -> ANSWERED
+//
+// The namespace thread never waits for a data thread.
+
+import { control } from '../overlay/shared/shared-state.js';
+import { REQUEST_BUFFER } from './protocol/constants.js';
+import { Request } from './protocol/request.js';
+
+const SLOTS = 2;
+const ANSWER_BYTES = 1 << 20;
+
+const word = {
+  slot0: 0,
+  slot1: 1,
+  question: 2,
+  kind: 3,
+  row: 4,
+  generation: 5,
+  errno: 6,
+  length: 7,
+  device: 8,
+} as const;
+const slotState = { free: 0, posted: 1 } as const;
+const questionState = { none: 0, asked: 1, answered: 2 } as const;
+
+/** What a data thread may ask. */
+export const question = {
+  /** where the blocks of a file of the backup lie: JSON of a FileSource */
+  describe: 1,
+  /** load the block map of a file that has an object */
+  loadDiff: 2,
+  /** give a file of the backup an object */
+  ensureObject: 3,
+} as const;
+
+export interface ChannelBuffers {
+  words: SharedArrayBuffer;
+  slots: SharedArrayBuffer[];
+  answer: SharedArrayBuffer;
+}
+
+export class Channel {
+  readonly buffers: ChannelBuffers;
+  readonly requests: readonly Request[];
+  readonly #words: Int32Array;
+  readonly #answer: Buffer;
+  readonly #control: Int32Array;
+
+  constructor(buffers: ChannelBuffers, controlWords: Int32Array) {
+    this.buffers = buffers;
+    this.requests = buffers.slots.map((slot) => new Request(slot));
+    this.#words = new Int32Array(buffers.words);
+    this.#answer = Buffer.from(buffers.answer as unknown as ArrayBuffer);
+    this.#control = controlWords;
+  }
+
+  static create(controlWords: Int32Array, device: number): Channel {
+    const slots = Array.from({ length: SLOTS }, () => new SharedArrayBuffer(REQUEST_BUFFER));
+    const buffers = { words: new SharedArrayBuffer(64), slots, answer: new SharedArrayBuffer(ANSWER_BYTES) };
+    const channel = new Channel(buffers, controlWords);
+    channel.#words[word.device] = device;
+    return channel;
+  }
+
+  /** The device fd this channel's requests are read from, and their replies must be written to. */
+  get device(): number {
+    return this.#words[word.device]!;
+  }
+
+  /** Data thread: sleeps until the namespace thread has given a slot back. */
+  waitUntilFree(slot: number): void {
+    while (Atomics.load(this.#words, slot) === slotState.posted) Atomics.wait(this.#words, slot, slotState.posted);
+  }
+
+  /** Data thread: hands the request in a slot over. */
+  post(slot: number): void {
+    Atomics.store(this.#words, slot, slotState.posted);
+    ringBell(this.#control);
+  }
+
+  /** Data thread: asks and sleeps until the answer is there. Returns its text; a failure is thrown with its code. */
+  ask(kind: number, row: number, generation: number): string {
+    this.#words[word.kind] = kind;
+    this.#words[word.row] = row;
+    this.#words[word.generation] = generation;
+    Atomics.store(this.#words, word.question, questionState.asked);
+    ringBell(this.#control);
+    while (Atomics.load(this.#words, word.question) === questionState.asked) {
+      Atomics.wait(this.#words, word.question, questionState.asked);
+    }
+    const text = this.#answer.toString('utf8', 0, this.#words[word.length]!);
+    if (this.#words[word.errno] === 0) return text;
+    throw Object.assign(new Error(), JSON.parse(text) as { code: string; message: string; syscall?: string });
+  }
+
+  /** Namespace thread: the slots with a request. */
+  isPosted(slot: number): boolean {
+    return Atomics.load(this.#words, slot) === slotState.posted;
+  }
+
+  /** Namespace thread: gives a slot back. */
+  release(slot: number): void {
+    Atomics.store(this.#words, slot, slotState.free);
+    Atomics.notify(this.#words, slot);
+  }
+
+  /** Namespace thread: answers the question if there is one. */
+  answerQuestion(answer: (kind: number, row: number, generation: number) => string): boolean {
+    if (Atomics.load(this.#words, word.question) !== questionState.asked) return false;
+    let text: string;
+    let failed = 0;
+    try {
+      text = answer(this.#words[word.kind]!, this.#words[word.row]!, this.#words[word.generation]!);
+    } catch (error) {
+      const { code, message, syscall } = error as NodeJS.ErrnoException;
+      text = JSON.stringify({ code: code ?? 'EIO', message, syscall });
+      failed = 1;
+    }
+    this.#words[word.length] = this.#answer.write(text, 'utf8');
+    this.#words[word.errno] = failed;
+    Atomics.store(this.#words, word.question, questionState.answered);
+    Atomics.notify(this.#words, word.question);
+    return true;
+  }
+}
+
+/** Wakes the namespace thread. */
+export function ringBell(controlWords: Int32Array): void {
+  Atomics.add(controlWords, control.bell, 1);
+  Atomics.notify(controlWords, control.bell, 1);
+}

@@ -1,0 +1,71 @@
+// A data thread: a worker whose whole life is one blocking loop on a device descriptor of its own.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import type { FileSource, VerifyMode } from '../backup/index.js';
+import { createLogger } from '../log.js';
+import { Counters } from '../metrics/counters.js';
+import { DataEngine } from '../overlay/data/data-engine.js';
+import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
+import { Channel, type ChannelBuffers, question } from './channel.js';
+import { DataDispatch } from './data-dispatch.js';
+import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
+import { Reply } from './protocol/reply.js';
+import { runReaderLoop } from './reader-loop.js';
+
+export interface DataThreadData {
+  thread: number;
+  shared: SharedBuffers;
+  channel: ChannelBuffers;
+  objects: string;
+  fdLimit: number;
+  materializeOnRead: boolean;
+  verify: VerifyMode;
+  openless: boolean;
+  /** where lines go that this thread, which never returns to its event loop, has to say */
+  logFd: number;
+}
+
+/**
+ * What the thread tells the control thread: it reads from now on; no data thread is left in read(2); bytes of the
+ * backup are not what they should be.
+ */
+export type DataMessage = 'reading' | 'starving' | 'suspect';
+
+const data = workerData as DataThreadData;
+const post = (message: DataMessage): void => parentPort?.postMessage(message);
+const shared = new SharedState(data.shared);
+const channel = new Channel(data.channel, shared.control);
+const counters = new Counters(data.shared.counters, data.thread);
+const reply = new Reply(MAX_TRANSFER);
+
+const log = createLogger(data.logFd);
+
+const engine = new DataEngine({
+  shared,
+  counters,
+  objects: data.objects,
+  fdLimit: data.fdLimit,
+  materializeOnRead: data.materializeOnRead,
+  verify: data.verify,
+  namespace: {
+    describe: (row, generation) => JSON.parse(channel.ask(question.describe, row, generation)) as FileSource,
+    loadDiff: (row, generation) => void channel.ask(question.loadDiff, row, generation),
+    ensureObject: (row, generation) => void channel.ask(question.ensureObject, row, generation),
+  },
+  warn: (message) => log.warn(message),
+  suspect: () => post('suspect'),
+});
+
+post('reading');
+runReaderLoop({
+  channel,
+  controlWords: shared.control,
+  dispatch: new DataDispatch(shared.table, engine, reply, counters, data.openless, data.thread),
+  reply,
+  counters,
+  starving: () => post('starving'),
+  failed: (request, error) => {
+    log.error(`${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`);
+  },
+});
+engine.close();

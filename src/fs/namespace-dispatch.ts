@@ -1,0 +1,237 @@
+// Requests that need names: decoded, handed to the namespace, and answered. No rule about names lives here.
+
+import { statfsSync } from 'node:fs';
+import { SystemError } from '../errors.js';
+import { type Counters, counter } from '../metrics/counters.js';
+import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
+import type { AttributeFields } from '../overlay/namespace/records.js';
+import type { Overlay } from '../overlay/overlay.js';
+import { emptyAttributes } from '../overlay/shared/file-table.js';
+import { DirectoryHandles } from './directory-handles.js';
+import { FOPEN_KEEP_CACHE, OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
+import type { Reply } from './protocol/reply.js';
+import type { Request } from './protocol/request.js';
+
+/** The request has no reply. */
+export const NO_REPLY = -2;
+
+export class NamespaceDispatch {
+  readonly #overlay: Overlay;
+  readonly #reply: Reply;
+  readonly #counters: Counters;
+  readonly #directories: DirectoryHandles;
+  readonly #diff: string;
+  readonly #none = emptyAttributes();
+  #nextHandle = 1;
+
+  /** @param diff directory whose file system statfs reports */
+  constructor(overlay: Overlay, reply: Reply, counters: Counters, diff: string) {
+    this.#overlay = overlay;
+    this.#reply = reply;
+    this.#counters = counters;
+    this.#diff = diff;
+    this.#directories = new DirectoryHandles(overlay, reply);
+  }
+
+  /** Answers a request: the length of the reply's body, or NO_REPLY. Errors are thrown. */
+  handle(request: Request): number {
+    switch (request.opcode) {
+      case opcode.LOOKUP:
+        return this.#lookup(request);
+      case opcode.FORGET:
+        this.#counters.add(counter.forget, 1);
+        this.#overlay.forget(request.row, request.generation, request.u64(0));
+        return NO_REPLY;
+      case opcode.BATCH_FORGET:
+        return this.#batchForget(request);
+      case opcode.SETATTR:
+        return this.#setattr(request);
+      case opcode.READLINK:
+        return this.#readlink(request);
+      case opcode.SYMLINK:
+        return this.#symlink(request);
+      case opcode.MKNOD:
+        return this.#mknod(request);
+      case opcode.MKDIR:
+        return this.#mkdir(request);
+      case opcode.CREATE:
+        return this.#create(request);
+      case opcode.LINK:
+        return this.#link(request);
+      case opcode.UNLINK:
+        this.#counters.add(counter.unlink, 1);
+        this.#overlay.namespace.unlink(this.#inode(request), request.name(0));
+        return 0;
+      case opcode.RMDIR:
+        this.#counters.add(counter.rmdir, 1);
+        this.#overlay.namespace.rmdir(this.#inode(request), request.name(0));
+        return 0;
+      case opcode.RENAME:
+        return this.#rename(request, 8, 0);
+      case opcode.RENAME2:
+        return this.#rename(request, 16, request.u32(8));
+      case opcode.STATFS:
+        return this.#statfs();
+      case opcode.OPENDIR:
+        return this.#opendir(request);
+      case opcode.READDIR:
+      case opcode.READDIRPLUS:
+        this.#counters.add(counter.readdir, 1);
+        return this.#directories.read(
+          this.#inode(request),
+          request.u64(0),
+          request.u64(8),
+          request.u32(16),
+          request.opcode === opcode.READDIRPLUS,
+        );
+      case opcode.RELEASEDIR:
+        this.#counters.add(counter.releasedir, 1);
+        this.#directories.close(request.u64(0));
+        return 0;
+      case opcode.READ:
+        return this.#readVirtual(request);
+      case opcode.DESTROY:
+        return 0;
+      default:
+        this.#counters.add(counter.otherRequest, 1);
+        throw new SystemError('ENOSYS');
+    }
+  }
+
+  #inode(request: Request): Inode {
+    return this.#overlay.inode(request.row, request.generation);
+  }
+
+  #lookup(request: Request): number {
+    this.#counters.add(counter.lookup, 1);
+    const inode = this.#overlay.lookup(this.#inode(request), request.name(0));
+    // Row 0 is a name that is known not to exist: the kernel remembers that too.
+    if (inode === null) return this.#reply.entry(0, 0, 0, this.#none);
+    return this.#entry(inode);
+  }
+
+  /** The reply that makes the kernel know an inode. */
+  #entry(inode: Inode): number {
+    this.#overlay.namespace.reference(inode);
+    const attributes = this.#overlay.namespace.attributes(inode);
+    const seconds = inode.virtual === null ? undefined : 0;
+    return this.#reply.entry(0, inode.row, inode.generation, attributes, seconds);
+  }
+
+  #batchForget(request: Request): number {
+    const count = request.u32(0);
+    this.#counters.add(counter.forget, count);
+    for (let at = 8, end = 8 + count * 16; at < end; at += 16) {
+      this.#overlay.forget(request.u32(at), request.u32(at + 4) | 0, request.u64(at + 8));
+    }
+    return NO_REPLY;
+  }
+
+  #setattr(request: Request): number {
+    this.#counters.add(counter.setattr, 1);
+    const inode = this.#inode(request);
+    const valid = request.u32(0);
+    const change: AttributeFields = {};
+    const ms = Date.now();
+    const now = [Math.floor(ms / 1000), (ms % 1000) * 1e6] as const;
+    if (valid & setattrValid.MODE) change.mode = request.u32(68);
+    if (valid & setattrValid.UID) change.uid = request.u32(76);
+    if (valid & setattrValid.GID) change.gid = request.u32(80);
+    if (valid & setattrValid.ATIME) {
+      change.atime = valid & setattrValid.ATIME_NOW ? now : [request.i64(32), request.u32(56)];
+    }
+    if (valid & setattrValid.MTIME) {
+      change.mtime = valid & setattrValid.MTIME_NOW ? now : [request.i64(40), request.u32(60)];
+    }
+    if (valid & setattrValid.KILL_SUIDGID && change.mode === undefined) {
+      change.mode = this.#overlay.withoutSetId(inode);
+    }
+    if (Object.keys(change).length > 0) this.#overlay.namespace.setAttributes(inode, change);
+    return this.#reply.attrOut(this.#overlay.namespace.attributes(inode));
+  }
+
+  #readlink(request: Request): number {
+    this.#counters.add(counter.readlink, 1);
+    const { target } = this.#inode(request);
+    if (target === null) throw new SystemError('EINVAL');
+    return this.#reply.bytes.write(target, OUT_HEADER, 'latin1');
+  }
+
+  #symlink(request: Request): number {
+    this.#counters.add(counter.symlink, 1);
+    const name = request.name(0);
+    const target = request.name(name.length + 1);
+    return this.#entry(this.#overlay.namespace.symlink(this.#inode(request), name, target, request));
+  }
+
+  #mknod(request: Request): number {
+    this.#counters.add(counter.mknod, 1);
+    const [mode, rdev] = [request.u32(0), request.u32(4)];
+    return this.#entry(this.#overlay.namespace.create(this.#inode(request), request.name(16), mode, rdev, request));
+  }
+
+  #mkdir(request: Request): number {
+    this.#counters.add(counter.mkdir, 1);
+    return this.#entry(this.#overlay.namespace.mkdir(this.#inode(request), request.name(8), request.u32(0), request));
+  }
+
+  #create(request: Request): number {
+    this.#counters.add(counter.create, 1);
+    const mode = S_IFREG | (request.u32(4) & 0o7777);
+    const inode = this.#overlay.namespace.create(this.#inode(request), request.name(16), mode, 0, request);
+    const length = this.#entry(inode);
+    this.#reply.u64(length, this.#nextHandle++);
+    this.#reply.u32(length + 8, FOPEN_KEEP_CACHE);
+    this.#reply.u32(length + 12, 0);
+    return length + size.open;
+  }
+
+  #link(request: Request): number {
+    this.#counters.add(counter.link, 1);
+    const inode = this.#overlay.inode(request.u32(0), request.u32(4) | 0);
+    this.#overlay.namespace.link(inode, this.#inode(request), request.name(8));
+    return this.#entry(inode);
+  }
+
+  #rename(request: Request, names: number, flags: number): number {
+    this.#counters.add(counter.rename, 1);
+    const to = this.#overlay.inode(request.u32(0), request.u32(4) | 0);
+    const oldName = request.name(names);
+    const newName = request.name(names + oldName.length + 1);
+    this.#overlay.namespace.rename(this.#inode(request), oldName, to, newName, flags);
+    return 0;
+  }
+
+  #statfs(): number {
+    this.#counters.add(counter.statfs, 1);
+    const stat = statfsSync(this.#diff);
+    this.#reply.clear(0, size.statfs);
+    this.#reply.u64(0, stat.blocks);
+    this.#reply.u64(8, stat.bfree);
+    this.#reply.u64(16, stat.bavail);
+    this.#reply.u64(24, stat.files);
+    this.#reply.u64(32, stat.ffree);
+    this.#reply.u32(40, stat.bsize);
+    this.#reply.u32(44, 255);
+    this.#reply.u32(48, stat.bsize);
+    return size.statfs;
+  }
+
+  #opendir(request: Request): number {
+    this.#counters.add(counter.opendir, 1);
+    this.#reply.u64(0, this.#directories.open(this.#inode(request)));
+    this.#reply.u32(8, 0);
+    this.#reply.u32(12, 0);
+    return size.open;
+  }
+
+  #readVirtual(request: Request): number {
+    this.#counters.add(counter.read, 1);
+    const { virtual, isDirectory } = this.#inode(request);
+    if (virtual === null) throw new SystemError(isDirectory ? 'EISDIR' : 'EINVAL');
+    const from = request.u64(8);
+    const part = virtual.subarray(from, from + request.u32(16));
+    this.#reply.bytes.set(part, OUT_HEADER);
+    return part.length;
+  }
+}

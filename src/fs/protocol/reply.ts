@@ -1,0 +1,112 @@
+// Writing replies into one reused buffer: fuse_out_header (len, error, unique u64) and a body.
+
+import { writeSync } from 'node:fs';
+import type { Attributes } from '../../overlay/shared/file-table.js';
+import { OUT_HEADER, size } from './constants.js';
+
+/** How long the kernel may keep names and attributes, in seconds: only the mount itself changes its files. */
+export const CACHE_SECONDS = 3600;
+const BLOCK_SIZE = 8192;
+
+export class Reply {
+  readonly bytes: Buffer;
+  readonly #words: Uint32Array;
+  readonly #doubleWords: BigInt64Array;
+
+  /** @param capacity bytes of the largest body */
+  constructor(capacity: number) {
+    const buffer = new ArrayBuffer(OUT_HEADER + Math.ceil(capacity / 8) * 8);
+    this.bytes = Buffer.from(buffer);
+    this.#words = new Uint32Array(buffer);
+    this.#doubleWords = new BigInt64Array(buffer);
+  }
+
+  /** Sends the reply with `bodyLength` bytes of body. Throws what write(2) on the device says. */
+  send(device: number, uniqueLow: number, uniqueHigh: number, bodyLength: number): void {
+    this.#header(OUT_HEADER + bodyLength, 0, uniqueLow, uniqueHigh);
+    writeSync(device, this.bytes, 0, OUT_HEADER + bodyLength, null);
+  }
+
+  /** @param errno positive errno */
+  sendError(device: number, uniqueLow: number, uniqueHigh: number, errno: number): void {
+    this.#header(OUT_HEADER, -errno, uniqueLow, uniqueHigh);
+    writeSync(device, this.bytes, 0, OUT_HEADER, null);
+  }
+
+  /** Sets `count` bytes of the body from `offset` to zero. */
+  clear(offset: number, count: number): void {
+    this.bytes.fill(0, OUT_HEADER + offset, OUT_HEADER + offset + count);
+  }
+
+  u32(offset: number, value: number): void {
+    this.#words[(OUT_HEADER + offset) / 4] = value;
+  }
+
+  /** A non-negative integer below 2^53 as u64. */
+  u64(offset: number, value: number): void {
+    const at = (OUT_HEADER + offset) / 4;
+    this.#words[at] = value;
+    this.#words[at + 1] = value / 2 ** 32;
+  }
+
+  /** fuse_attr (88 bytes) at `offset` of the body. */
+  attr(offset: number, attributes: Readonly<Attributes>): void {
+    const at = (OUT_HEADER + offset) / 4;
+    const words = this.#words;
+    this.u64(offset, attributes.ino);
+    this.u64(offset + 8, attributes.size);
+    this.u64(offset + 16, Math.ceil(attributes.size / 512));
+    this.#seconds(offset + 24, attributes.atime);
+    this.#seconds(offset + 32, attributes.mtime);
+    this.#seconds(offset + 40, attributes.ctime);
+    words[at + 12] = attributes.atimeNsec;
+    words[at + 13] = attributes.mtimeNsec;
+    words[at + 14] = attributes.ctimeNsec;
+    words[at + 15] = attributes.mode;
+    words[at + 16] = attributes.nlink;
+    words[at + 17] = attributes.uid;
+    words[at + 18] = attributes.gid;
+    words[at + 19] = attributes.rdev;
+    words[at + 20] = BLOCK_SIZE;
+    words[at + 21] = 0;
+  }
+
+  /** fuse_attr_out; returns its length. */
+  attrOut(attributes: Readonly<Attributes>, seconds = CACHE_SECONDS): number {
+    this.u64(0, seconds);
+    this.u64(8, 0);
+    this.attr(16, attributes);
+    return size.attrOut;
+  }
+
+  /** fuse_entry_out at `offset` of the body; returns its length. Row 0 is a negative entry. */
+  entry(
+    offset: number,
+    row: number,
+    generation: number,
+    attributes: Readonly<Attributes>,
+    seconds = CACHE_SECONDS,
+  ): number {
+    this.u32(offset, row);
+    this.u32(offset + 4, generation >>> 0);
+    this.u64(offset + 8, 0);
+    this.u64(offset + 16, seconds);
+    this.u64(offset + 24, seconds);
+    this.u64(offset + 32, 0);
+    this.attr(offset + 40, attributes);
+    return size.entry;
+  }
+
+  #seconds(offset: number, seconds: number): void {
+    if (seconds >= 0) this.u64(offset, seconds);
+    else this.#doubleWords[(OUT_HEADER + offset) / 8] = BigInt(seconds);
+  }
+
+  #header(length: number, error: number, uniqueLow: number, uniqueHigh: number): void {
+    const words = this.#words;
+    words[0] = length;
+    words[1] = error;
+    words[2] = uniqueLow;
+    words[3] = uniqueHigh;
+  }
+}

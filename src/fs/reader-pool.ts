@@ -1,0 +1,162 @@
+// The data threads of one mount: started one per device descriptor, and more of them when all are stuck.
+
+import { closeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { PbkfsError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { control, type SharedState } from '../overlay/shared/shared-state.js';
+import { cloneDevice } from '../sys/fuse-device.js';
+import { Channel, type ChannelBuffers } from './channel.js';
+import type { DataMessage, DataThreadData } from './data-thread.js';
+import { fdLimitPerThread } from './fd-limit.js';
+
+/** Data threads at the start, and the most there may be when all of them are busy. */
+const INITIAL_THREADS = 4;
+const MAX_THREADS = 24;
+/** Readers that are added at a time, and how long all must have been busy with the same requests before that, in ms. */
+const GROWTH = 4;
+const STUCK_AFTER = 3;
+
+/** What every data thread gets alike. */
+export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'fdLimit'>;
+
+export interface ReaderPoolEvents {
+  /** a thread is about to read; its requests for the namespace come through this channel */
+  channel(buffers: ChannelBuffers): void;
+  /** a page was refused */
+  suspect(): void;
+  /** a thread has ended; `gone`: because the kernel says that the mount is */
+  ended(gone: boolean): void;
+  failed(error: Error): void;
+}
+
+export class ReaderPool {
+  readonly #shared: SharedState;
+  readonly #log: Logger;
+  readonly #events: ReaderPoolEvents;
+  readonly #readers = new Set<Worker>();
+  readonly #devices: number[] = [];
+  #settings: ReaderSettings | null = null;
+  #started = 0;
+  /** readers that were started and do not read yet */
+  #starting = 0;
+  #closed = false;
+  #terminated = false;
+
+  constructor(shared: SharedState, log: Logger, events: ReaderPoolEvents) {
+    this.#shared = shared;
+    this.#log = log;
+    this.#events = events;
+  }
+
+  /** Threads that have not ended. */
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** Whether there ever was a thread. */
+  get wasStarted(): boolean {
+    return this.#started > 0;
+  }
+
+  /** Threads started so far. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** Starts the first threads. The pool owns the device from now on. */
+  start(device: number, settings: ReaderSettings, threads = INITIAL_THREADS): void {
+    this.#settings = settings;
+    this.#add(device);
+    while (this.#started < Math.max(1, Math.min(MAX_THREADS, threads))) this.#add(this.#nextDevice());
+  }
+
+  /** No further threads. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  closeDevices(): void {
+    for (const device of new Set(this.#devices)) closeSync(device);
+  }
+
+  /** Stops threads that wait for what will never come; those in read(2) end with the mount only. */
+  terminate(): void {
+    this.#terminated = true;
+    for (const reader of this.#readers) void reader.terminate();
+  }
+
+  #add(device: number): void {
+    const thread = ++this.#started;
+    const channel = Channel.create(this.#shared.control, device);
+    this.#events.channel(channel.buffers);
+    const data: DataThreadData = {
+      ...this.#settings!,
+      thread,
+      shared: this.#shared.buffers,
+      channel: channel.buffers,
+      fdLimit: fdLimitPerThread(MAX_THREADS),
+    };
+    const reader = new Worker(new URL('./data-thread.js', import.meta.url), { workerData: data });
+    this.#starting++;
+    this.#devices.push(device);
+    this.#readers.add(reader);
+    reader.on('message', (message: DataMessage) => {
+      if (message === 'reading') this.#starting--;
+      else if (message === 'suspect') this.#events.suspect();
+      else this.#watch();
+    });
+    let explained = false;
+    reader.on('error', (error) => {
+      explained = true;
+      this.#events.failed(error as Error);
+    });
+    reader.on('exit', (status) => {
+      this.#readers.delete(reader);
+      this.#closed = true;
+      // A reader leaves its loop only when the kernel has said that the mount is gone.
+      if (status !== 0 && !explained && !this.#terminated) {
+        this.#events.failed(new PbkfsError('internal', `data thread ${thread} ended by itself with status ${status}`));
+      }
+      this.#events.ended(status === 0);
+    });
+  }
+
+  /** A descriptor for one more reader: a clone, or the same one where the device may not be opened again. */
+  #nextDevice(): number {
+    const device = this.#devices[0]!;
+    try {
+      return cloneDevice(device);
+    } catch (error) {
+      if (this.#devices.length === 1) this.#log.info(`readers share a device: ${(error as Error).message}`);
+      return device;
+    }
+  }
+
+  /**
+   * No thread is in read(2). A busy moment is no reason for another one: threads that all finish within
+   * milliseconds would only get in each other's way. If they are stuck, several come at once.
+   */
+  #watch(): void {
+    const { control: words } = this.#shared;
+    const begun = Atomics.load(words, control.readsBegun);
+    setTimeout(() => {
+      if (this.#closed) return;
+      const idle = Atomics.load(words, control.idleReaders) > 0;
+      const stuck = !idle && Atomics.load(words, control.readsBegun) === begun;
+      if (stuck && this.#starting === 0) this.#grow();
+      if (!idle && this.#started < MAX_THREADS) {
+        this.#watch();
+        return;
+      }
+      Atomics.store(words, control.starving, 0);
+      // The last one may have left read(2) before the flag was down, and told nobody.
+      const missed = this.#started < MAX_THREADS && Atomics.load(words, control.idleReaders) === 0;
+      if (missed && Atomics.exchange(words, control.starving, 1) === 0) this.#watch();
+    }, STUCK_AFTER);
+  }
+
+  #grow(): void {
+    for (let i = 0; i < GROWTH && this.#started < MAX_THREADS; i++) this.#add(this.#nextDevice());
+  }
+}

@@ -1,0 +1,40 @@
+// What is asked of the server behind a mount, and what it gives back.
+
+import type { Chain, VerifyMode } from '../backup/index.js';
+import type { Logger } from '../log.js';
+
+export interface ServeOptions {
+  /** Absolute path. */
+  readonly catalog: string;
+  readonly instance: string;
+  readonly chain: Chain;
+  /** Absolute path of the diff directory, which this process has locked. */
+  readonly diff: string;
+  /** Absolute path without symbolic links; an empty directory. */
+  readonly mountpoint: string;
+  /** Owner that all files of the backup appear to have. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Whether other users than the one who mounts may use the mount; the kernel checks modes and owners either way. */
+  readonly allowOther: boolean;
+  /** Data threads; the server's own choice where it is missing. */
+  readonly threads?: number;
+  /** Copy blocks into the diff as they are read. */
+  readonly materializeOnRead: boolean;
+  /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
+  readonly afterPowerLoss: boolean;
+  /** How stored bytes are checked before they are served. */
+  readonly verify: VerifyMode;
+  /** For the status file: whether pg_probackup is kept from changing the chain. */
+  readonly chainLock: string;
+  readonly log: Logger;
+}
+
+/** A running mount. */
+export interface Server {
+  /**
+   * Resolves once the mount is gone (whoever unmounted it), everything is durable and all threads have ended;
+   * rejects with what went wrong: the mount is gone then, or answers every access with an error.
+   */
+  readonly done: Promise<void>;
+}

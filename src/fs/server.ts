@@ -1,0 +1,262 @@
+// One mount in this process: starts the threads, mounts, grows the readers on demand, and ends in the right order.
+
+import { closeSync, fdatasync, writeFileSync } from 'node:fs';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { type ErrorCode, PbkfsError } from '../errors.js';
+import { createCounters, sumCounters } from '../metrics/counters.js';
+import { journalWords, syncInBackground } from '../overlay/data/group-sync.js';
+import { control, encodeChange, SharedState, stop } from '../overlay/shared/shared-state.js';
+import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
+import { ChainSentry } from './chain-sentry.js';
+import { ringBell } from './channel.js';
+import { type KernelFeatures, shakeHands } from './handshake.js';
+import type { NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
+import { MAX_TRANSFER } from './protocol/constants.js';
+import { ReaderPool } from './reader-pool.js';
+import type { ServeOptions, Server } from './serve-types.js';
+
+/** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
+const STOP_AFTER = 300;
+const GIVE_UP_AFTER = 1200;
+
+/** Serves one mount. Made by serveMount. */
+class MountServer implements Server {
+  readonly done: Promise<void>;
+  readonly #options: ServeOptions;
+  readonly #shared = SharedState.create(createCounters());
+  readonly #readers: ReaderPool;
+  readonly #mail = new MessageChannel();
+  readonly #namespace: Worker;
+  readonly #sentry: ChainSentry;
+  /** a sync of the journal is under way in the background */
+  #syncing = false;
+  #objects = '';
+  #features: KernelFeatures | null = null;
+  /** no further readers: the mount is gone, or has failed */
+  #ending = false;
+  #mountGone = false;
+  #namespaceEnded = false;
+  #failure: Error | null = null;
+  #resolve!: () => void;
+  #reject!: (error: Error) => void;
+
+  constructor(options: ServeOptions) {
+    this.#options = options;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whoever started the mount may look at `done` later than it fails.
+    this.done.catch(() => undefined);
+    this.#sentry = new ChainSentry(options.chain, options.log, (change) => {
+      Atomics.store(this.#shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));
+    });
+    this.#readers = new ReaderPool(this.#shared, options.log, {
+      channel: (buffers) => {
+        this.#mail.port1.postMessage(buffers);
+        Atomics.store(this.#shared.control, control.mail, 1);
+        ringBell(this.#shared.control);
+      },
+      suspect: () => this.#sentry.look(),
+      ended: (gone) => this.#readerEnded(gone),
+      failed: (error) => this.#fail(error),
+    });
+    const data: NamespaceThreadData = {
+      shared: this.#shared.buffers,
+      chain: options.chain,
+      diff: options.diff,
+      mountpoint: options.mountpoint,
+      uid: options.uid,
+      gid: options.gid,
+      afterPowerLoss: options.afterPowerLoss,
+      chainLock: options.chainLock,
+      logFd: options.log.fd,
+      mail: this.#mail.port2,
+    };
+    this.#namespace = new Worker(new URL('./namespace-thread.js', import.meta.url), {
+      workerData: data,
+      transferList: [this.#mail.port2],
+    });
+  }
+
+  /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */
+  async start(): Promise<void> {
+    await this.#openOverlay();
+    let device: number | null = null;
+    try {
+      device = mountDevice(this.#options.mountpoint, {
+        uid: 0,
+        gid: 0,
+        allowOther: this.#options.allowOther,
+        // A kernel with pages larger than 4 KiB counts max_pages in its own.
+        maxRead: MAX_TRANSFER,
+        fsname: `pbkfs:${this.#options.instance}/${this.#options.chain.target.id}`,
+      });
+      this.#features = shakeHands(device);
+      const { materializeOnRead, verify, log, threads } = this.#options;
+      const { openless } = this.#features;
+      const settings = { objects: this.#objects, materializeOnRead, verify, openless, logFd: log.fd };
+      this.#readers.start(device, settings, threads);
+    } catch (error) {
+      this.#ending = true;
+      if (device !== null) this.#takeAway();
+      if (device !== null && !this.#readers.wasStarted) closeSync(device);
+      if (this.#readers.size === 0) this.#stopNamespace();
+      await this.done.catch(() => undefined);
+      throw mountError(error);
+    }
+    const { minor, flags } = this.#features;
+    this.#sentry.start();
+    this.#options.log.info('mounted', {
+      threads: this.#readers.started,
+      protocol: `7.${minor}`,
+      features: flags.join(','),
+    });
+  }
+
+  #openOverlay(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#namespace.on('message', (message: NamespaceMessage) => {
+        if (message.type === 'ready') {
+          this.#objects = message.objects;
+          resolve();
+        } else if (message.type === 'sync-journal') {
+          this.#syncJournal();
+        } else if (message.type === 'failed') {
+          const error = new PbkfsError(message.code as ErrorCode, message.message, {
+            ...(message.hint === undefined ? {} : { hint: message.hint }),
+          });
+          reject(error);
+          this.#fail(error);
+        }
+      });
+      this.#namespace.on('error', (error) => {
+        reject(error);
+        this.#fail(error as Error);
+      });
+      this.#namespace.on('exit', () => {
+        this.#namespaceEnded = true;
+        this.#mail.port1.close();
+        if (Atomics.load(this.#shared.control, control.stop) === 0) {
+          const error = new PbkfsError('internal', 'the namespace thread ended by itself');
+          reject(error);
+          if (this.#failure === null) this.#fail(error);
+        }
+        this.#saveCounters();
+        if (this.#readers.size === 0) this.#settle();
+      });
+    });
+  }
+
+  /** Off the namespace thread, which has names to answer while a disk takes its time. */
+  #syncJournal(): void {
+    if (this.#syncing) return;
+    const words = this.#shared.control;
+    this.#syncing = syncInBackground(words, journalWords, (ended) => {
+      fdatasync(Atomics.load(words, control.journalFd), (error) => {
+        this.#syncing = false;
+        ended(error);
+        if (error !== null && !this.#ending) this.#options.log.error(`sync of the journal: ${error.message}`);
+        ringBell(words);
+      });
+    });
+  }
+
+  #readerEnded(gone: boolean): void {
+    this.#ending = true;
+    if (gone) this.#mountGone = true;
+    if (this.#readers.size === 0) this.#afterReaders();
+  }
+
+  #afterReaders(): void {
+    this.#sentry.stop();
+    this.#readers.closeDevices();
+    if (this.#namespaceEnded) this.#settle();
+    else this.#stopNamespace();
+  }
+
+  /** What the mount did, for whoever looks after it has ended. */
+  #saveCounters(): void {
+    try {
+      const text = JSON.stringify(sumCounters(this.#shared.buffers.counters), null, 2);
+      writeFileSync(`${this.#options.diff}/counters.json`, `${text}\n`);
+    } catch (error) {
+      this.#options.log.warn(`counters not saved: ${(error as Error).message}`);
+    }
+  }
+
+  /** After a failure the diff stays as it is, like after a kill: what is in memory is not to be trusted. */
+  #stopNamespace(): void {
+    Atomics.store(this.#shared.control, control.stop, this.#failure === null ? stop.close : stop.abandon);
+    ringBell(this.#shared.control);
+  }
+
+  #settle(): void {
+    if (this.#failure === null) this.#resolve();
+    else this.#reject(this.#failure);
+  }
+
+  /**
+   * Something broke that must not: no more answers, so that nobody gets a wrong one and nobody waits. Readers in
+   * read(2) end with the mount. Those that wait for a thread that has died, for an answer or for a ticket, never would:
+   * they are stopped.
+   */
+  #fail(error: Error): void {
+    this.#options.log.error(`${error.stack ?? error.message}`);
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#ending = true;
+    this.#readers.close();
+    if (!this.#readers.wasStarted) return;
+    if (!this.#mountGone) this.#abort();
+    setTimeout(() => {
+      this.#readers.terminate();
+      // It gives the readers their last answers, unless it hangs.
+      setTimeout(() => void this.#namespace.terminate(), STOP_AFTER).unref();
+    }, STOP_AFTER).unref();
+    setTimeout(() => this.#settle(), GIVE_UP_AFTER).unref();
+  }
+
+  /** Not detached: a server that still runs must go on to get errors, and not write into what lies below. */
+  #abort(): void {
+    try {
+      unmountDevice(this.#options.mountpoint, 'abort');
+    } catch (error) {
+      // Busy: aborted all the same.
+      if ((error as NodeJS.ErrnoException).code === 'EBUSY') return;
+      this.#options.log.error(`forced unmount: ${(error as Error).message}`);
+    }
+  }
+
+  /** Undoes a mount that nobody has been told of. */
+  #takeAway(): void {
+    this.#abort();
+    try {
+      unmountDevice(this.#options.mountpoint, 'detach');
+    } catch {
+      // It is gone already.
+    }
+  }
+}
+
+/** Mounts and serves in this process; see {@link ServeOptions}. Resolves once the mount can be used. */
+export async function serveMount(options: ServeOptions): Promise<Server> {
+  const server = new MountServer(options);
+  await server.start();
+  return server;
+}
+
+function mountError(error: unknown): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (error instanceof PbkfsError || code === undefined) return error;
+  const hint =
+    code === 'EPERM' || code === 'EACCES'
+      ? 'mounting needs root'
+      : code === 'ENOENT' || code === 'ENODEV'
+        ? 'this kernel has no FUSE: load the module (modprobe fuse) and check that /dev/fuse exists'
+        : undefined;
+  return new PbkfsError('mount_failed', `cannot mount: ${syscall ?? ''} ${message}`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,73 @@
+// The process that holds the shared locks of a mounted chain: its pid is in the lock files, under the catalog's owner.
+//
+// It is a process of its own because pg_probackup must be allowed to signal the pid it finds, and because it sees the
+// end of the mount process, a kill -9 too, and takes the locks off then: a pid left behind would one day be another's.
+
+import { toWire } from '../wire-error.js';
+import { releaseShared, takeShared } from './lock-files.js';
+import type { FromHolder, Take, Unlocked } from './messages.js';
+
+/** Whoever holds the exclusive lock while we release waits for this process to end, which it then does. */
+const RELEASE_WAIT_MS = 2000;
+
+const held: string[] = [];
+const answer = (message: FromHolder): void => {
+  if (process.connected) process.send?.(message);
+};
+
+// Signals to everybody (a shutdown, Ctrl-C) are for the mount process; the end of its channel is what ends this one.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+let taking: Promise<void> = Promise.resolve();
+process.once('message', (message: Take) => {
+  taking = take(message);
+});
+process.once('disconnect', () => {
+  taking.then(release).finally(() => process.exit());
+});
+
+async function take({ directories, owner, waitMs }: Take): Promise<void> {
+  try {
+    if (owner !== undefined) become(owner);
+    answer({ kind: 'held', unlocked: await takeAll(directories, waitMs) });
+  } catch (error) {
+    await release();
+    answer({ kind: 'failed', error: toWire(error) });
+    process.disconnect();
+  }
+}
+
+async function takeAll(directories: readonly string[], waitMs: number): Promise<Unlocked[]> {
+  const unlocked: Unlocked[] = [];
+  const deadline = Date.now() + waitMs;
+  for (const directory of directories) {
+    try {
+      await takeShared(directory, Math.max(0, deadline - Date.now()));
+      held.push(directory);
+    } catch (error) {
+      const { code = 'unknown' } = error as NodeJS.ErrnoException;
+      if (!CANNOT_BE_WRITTEN.has(code)) throw error;
+      unlocked.push({ directory, code });
+    }
+  }
+  return unlocked;
+}
+
+const CANNOT_BE_WRITTEN = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']);
+
+function become({ uid, gid }: { uid: number; gid: number }): void {
+  process.setgroups?.([gid]);
+  process.setgid?.(gid);
+  process.setuid?.(uid);
+}
+
+async function release(): Promise<void> {
+  const deadline = Date.now() + RELEASE_WAIT_MS;
+  for (const directory of held.splice(0).reverse()) {
+    try {
+      await releaseShared(directory, Math.max(0, deadline - Date.now()));
+    } catch {
+      // The pid of a process that has ended counts for nothing.
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// A diff directory before its first use and at every mount: ours, still empty, or somebody else's.
+
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { BINDING_FILE, type Binding, readBinding } from './binding.js';
+import { syncDirectory } from './durable-file.js';
+import { LOCK_FILE } from './lock.js';
+
+export const LOG_FILE = 'pbkfs.log';
+
+/** What a mount that failed at its very start may leave, and what mkfs puts into a new file system. */
+const HARMLESS = new Set([LOCK_FILE, LOG_FILE, `${BINDING_FILE}.tmp`, 'lost+found']);
+
+export type DiffDirectory =
+  | { readonly kind: 'absent' | 'empty' }
+  | { readonly kind: 'bound'; readonly binding: Binding };
+
+/**
+ * Looks at a diff directory and changes nothing.
+ * @param diff absolute path
+ * @throws PbkfsError diff_foreign for a directory with other content; diff_damaged for a broken binding
+ */
+export function inspectDiff(diff: string): DiffDirectory {
+  let names: string[];
+  try {
+    names = readdirSync(diff);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') return absent(diff);
+    const message =
+      code === 'ENOTDIR' ? `the diff ${diff} is not a directory` : `cannot read the diff ${diff}: ${code}`;
+    throw new PbkfsError('diff_foreign', message, { cause: error });
+  }
+  const binding = readBinding(diff);
+  if (binding !== undefined) return { kind: 'bound', binding };
+  const strange = names.filter((name) => !HARMLESS.has(name));
+  if (strange.length === 0) return { kind: 'empty' };
+  throw new PbkfsError('diff_foreign', `${diff} is not empty and not a pbkfs diff: it holds ${listing(strange)}`, {
+    hint: 'give -d an empty or new directory, or the diff of an earlier mount',
+  });
+}
+
+/** Creates an absent diff directory, durably. Private: it holds the data of a database. */
+export function createDiff(diff: string): void {
+  mkdirSync(diff, { mode: 0o700 });
+  syncDirectory(dirname(diff));
+}
+
+/**
+ * Undoes the preparation of a diff whose very first mount failed before anybody could write to it: removes what it
+ * holds, and the directory itself when that was created too. Anything with data in `objects` is left alone.
+ */
+export function discardFreshDiff(diff: string, created: boolean): void {
+  try {
+    if (readdirSync(join(diff, 'objects')).length > 0) return;
+  } catch {
+    // No objects at all.
+  }
+  for (const name of readdirSync(diff)) {
+    if (name !== 'lost+found') rmSync(join(diff, name), { recursive: true, force: true });
+  }
+  if (created) rmdirSync(diff);
+}
+
+function absent(diff: string): DiffDirectory {
+  const parent = dirname(diff);
+  if (statSync(parent, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new PbkfsError('diff_foreign', `cannot create the diff ${diff}: ${parent} is not a directory`);
+  }
+  return { kind: 'absent' };
+}
+
+function listing(names: readonly string[]): string {
+  const shown = names
+    .slice(0, 3)
+    .map((name) => JSON.stringify(name))
+    .join(', ');
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}

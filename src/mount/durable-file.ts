@@ -1,0 +1,37 @@
+// Replacing a small file so that after a crash or power loss either the old or the new content is there.
+
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * Writes `path` by way of `path`.tmp: file synced before the rename, directory synced after it.
+ * @throws a system error; the old content is untouched then
+ */
+export function replaceFile(path: string, content: string, mode = 0o600): void {
+  const temporary = `${path}.tmp`;
+  try {
+    const fd = openSync(temporary, 'w', mode);
+    try {
+      const bytes = Buffer.from(content, 'utf8');
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** Makes names created, renamed or removed in a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,29 @@
+// `pbkfs mount --console`: the mount lives in the caller's own process and ends with it.
+
+import { killAfterGrace } from './last-resort.js';
+import { runMount } from './lifecycle.js';
+import type { MountedInfo, MountRequest } from './request.js';
+import type { ServeMount } from './serve.js';
+import { Stopper, stopOnSignals } from './stop-signals.js';
+
+/**
+ * Mounts and serves until the mount is gone; Ctrl-C, SIGTERM and the end of the terminal unmount.
+ * @param onMounted called once the mount can be used
+ * @throws PbkfsError when the mount did not come up
+ * @returns the exit status
+ */
+export async function runForegroundMount(
+  request: MountRequest,
+  serve: ServeMount,
+  onMounted: (info: MountedInfo) => void,
+): Promise<number> {
+  process.chdir('/');
+  const stopper = new Stopper();
+  stopOnSignals(stopper, 'stop');
+  const caller = { foreground: true, mounted: async (info: MountedInfo) => onMounted(info), crashed: () => undefined };
+  try {
+    return await runMount(request, serve, caller, stopper);
+  } finally {
+    killAfterGrace();
+  }
+}

@@ -1,0 +1,98 @@
+// Checking and repairing a diff that nobody has mounted.
+
+import { statSync } from 'node:fs';
+import { type Chain, openCatalog, resolveChain } from '../backup/index.js';
+import { PbkfsError } from '../errors.js';
+import { createCounters } from '../metrics/counters.js';
+import { inspectDiff as inspectContent } from '../overlay/fsck/inspect.js';
+import type { DiffReport } from '../overlay/fsck/report.js';
+import { Overlay } from '../overlay/overlay.js';
+import { SharedState } from '../overlay/shared/shared-state.js';
+import { type Binding, checkIdentity, writeBinding } from './binding.js';
+import { inspectDiff } from './diff-directory.js';
+import { acquireDiffLock, isDiffLocked } from './lock.js';
+import { resolveFuture } from './paths.js';
+
+export interface FsckRequest {
+  readonly diff: string;
+  /** Where the catalog is now; the binding's where it is missing. */
+  readonly catalog?: string;
+  readonly repair: boolean;
+}
+
+export interface FsckResult extends DiffReport {
+  readonly diff: string;
+  readonly binding: Binding;
+  /** What repairing did; empty when there was nothing to do or nothing was asked for. */
+  readonly repaired: readonly string[];
+}
+
+/**
+ * Says what a diff holds and whether it is sound. With `repair` it does what the next mount would do first (cut a torn
+ * tail off the journal, make durable what a killed mount left, remove orphans) and ends like a clean unmount. What was
+ * durable and is broken cannot be repaired; then nothing is changed.
+ * @throws PbkfsError diff_busy for a mounted diff; diff_foreign for what is no diff; errors about the backup
+ */
+export function fsck(request: FsckRequest, warn: (message: string) => void): FsckResult {
+  const diff = resolveFuture(request.diff);
+  const found = inspectDiff(diff);
+  if (found.kind !== 'bound') {
+    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
+  }
+  const { binding } = found;
+  if (!request.repair) {
+    if (isDiffLocked(diff)) throw busy(diff, binding);
+    const chain = chainOf(binding, request.catalog);
+    return { diff, binding, ...inspectContent(diff, chain), repaired: [] };
+  }
+  const lock = acquireDiffLock(diff, '(pbkfs fsck)');
+  try {
+    const chain = chainOf(binding, request.catalog);
+    checkIdentity(diff, binding, {
+      ...binding.backup,
+      backupId: chain.target.id,
+      startTime: chain.target.startTime ?? 0,
+    });
+    const before = inspectContent(diff, chain);
+    const todo = repairs(before);
+    if (before.damage.length > 0 || todo.length === 0) return { diff, binding, ...before, repaired: [] };
+    openAndClose(diff, chain, binding, warn);
+    const state = { ...binding, lastMount: { ...binding.lastMount, state: 'clean' as const } };
+    writeBinding(diff, state);
+    return { diff, binding: state, ...inspectContent(diff, chain), repaired: todo };
+  } finally {
+    lock.release();
+  }
+}
+
+/** What there is to do for a diff without damage, in words. */
+export function repairs({ journal, objects, orphans }: DiffReport): string[] {
+  const count = (state: string): number => objects.filter((object) => object.state === state).length;
+  const said: string[] = [];
+  if (journal !== null && journal.tornBytes > 0) said.push(`cut ${journal.tornBytes} torn bytes off the journal`);
+  if (orphans.length > 0) said.push(`remove ${orphans.length} orphaned objects`);
+  if (count('unsynced') > 0) said.push(`make ${count('unsynced')} files durable`);
+  if (count('never durable') > 0) said.push(`give up ${count('never durable')} files that were never synced`);
+  if (journal !== null && !journal.closedCleanly) said.push('compact the journal');
+  return said;
+}
+
+/** The beginning and the end of a mount, with nothing between. */
+function openAndClose(diff: string, chain: Chain, binding: Binding, warn: (message: string) => void): void {
+  const { mountpoint } = binding.lastMount;
+  // Files of the backup appear to belong to the owner of the mount point, as in a mount by root.
+  const owner = statSync(mountpoint, { throwIfNoEntry: false }) ?? statSync(diff);
+  const shared = SharedState.create(createCounters());
+  new Overlay(shared, { chain, diff, mountpoint, uid: owner.uid, gid: owner.gid, afterPowerLoss: false, warn }).close();
+}
+
+function chainOf(binding: Binding, catalogPath: string | undefined): Chain {
+  const { instance, backupId } = binding.backup;
+  return resolveChain(openCatalog(catalogPath ?? binding.catalog), instance, backupId, { force: true });
+}
+
+function busy(diff: string, binding: Binding): PbkfsError {
+  return new PbkfsError('diff_busy', `the diff ${diff} is in use`, {
+    hint: `it was last mounted on ${binding.lastMount.mountpoint}: unmount it first`,
+  });
+}

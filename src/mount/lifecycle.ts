@@ -1,0 +1,214 @@
+// A mount from its request to its end, in the process that serves it.
+
+import { openSync } from 'node:fs';
+import type { Chain } from '../backup/index.js';
+import { PbkfsError } from '../errors.js';
+import type { Server } from '../fs/serve-types.js';
+import { createLogger, type Logger } from '../log.js';
+import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
+import { selfIdentity } from '../sys/process-identity.js';
+import { ChainKeeper } from './chain-lock/keeper.js';
+import { LastResort } from './last-resort.js';
+import { type PreparedMount, prepareMount } from './prepare.js';
+import { register, unregister } from './registry.js';
+import type { MountedInfo, MountRequest } from './request.js';
+import type { ServeMount } from './serve.js';
+import { abortMount } from './stale.js';
+import type { Stopper } from './stop-signals.js';
+
+/** Whoever started the mount. */
+export interface Caller {
+  /** Without a log file in the request the log goes to the terminal. */
+  readonly foreground: boolean;
+  /**
+   * The mount is ready. When this rejects, the mount ends.
+   * @param logFd descriptor of the log
+   */
+  mounted(info: MountedInfo, logFd: number): Promise<void>;
+  /** An error nobody caught will end this process. Must not throw. */
+  crashed(error: unknown): void;
+}
+
+const STDERR = 2;
+
+/**
+ * Prepares, mounts, serves until the mount is gone, and cleans up. The diff stays locked until this process ends.
+ * @throws PbkfsError when the mount did not come up; diff and directories are as before then
+ * @returns the exit status: 0 after a clean end, 1 when serving or the last sync failed
+ */
+export async function runMount(
+  request: MountRequest,
+  serve: ServeMount,
+  caller: Caller,
+  stopper: Stopper,
+): Promise<number> {
+  const lastResort = new LastResort((error) => caller.crashed(error));
+  const prepared = prepareMount(request, caller.foreground);
+  const { paths } = prepared;
+  let log: Logger;
+  let logFd: number;
+  let server: Server;
+  let keeper: ChainKeeper | undefined;
+  try {
+    logFd = paths.logFile === undefined ? STDERR : openLog(paths.logFile);
+    log = createLogger(logFd);
+    lastResort.arm(log, (error) => {
+      abortMount(paths.mountpoint);
+      attempt(() => prepared.rollback());
+      caller.crashed(error);
+    });
+    keeper = await ChainKeeper.lock(prepared.chain, log);
+    server = await start(request, prepared, prepared.recheck(), keeper, serve, log);
+  } catch (error) {
+    await keeper?.release();
+    if (!lastResort.tripped) prepared.rollback();
+    throw error;
+  }
+  lastResort.arm(log, (error) => {
+    abortMount(paths.mountpoint);
+    attempt(() => prepared.mark('failed', messageOf(error)));
+    caller.crashed(error);
+  });
+  const ended = settle(server.done);
+  stopper.mounted(paths.mountpoint, log);
+  if (stopper.requested) {
+    await ended;
+    await keeper.release();
+    finish(prepared, await ended, lastResort, log);
+    throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
+  }
+  await announce(prepared, keeper, caller, stopper, log, logFd);
+  await ended;
+  await keeper.release();
+  return finish(prepared, await ended, lastResort, log);
+}
+
+function start(
+  request: MountRequest,
+  { paths }: PreparedMount,
+  chain: Chain,
+  keeper: ChainKeeper,
+  serve: ServeMount,
+  log: Logger,
+): Promise<Server> {
+  // PostgreSQL insists on owning its data directory; without root only ourselves can.
+  const owner = isRoot() ? paths.owner : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return serve({
+    catalog: paths.catalog,
+    instance: chain.instance,
+    chain,
+    diff: paths.diff,
+    mountpoint: paths.mountpoint,
+    uid: request.uid ?? owner.uid,
+    gid: request.gid ?? owner.gid,
+    allowOther: allowOther(request),
+    ...(request.threads === undefined ? {} : { threads: request.threads }),
+    materializeOnRead: request.materializeOnRead,
+    afterPowerLoss: request.afterPowerLoss,
+    verify: request.verify ?? 'checksum',
+    chainLock: keeper.description,
+    log,
+  });
+}
+
+function allowOther(request: MountRequest): boolean {
+  const permitted = mayAllowOther();
+  if (request.allowOther !== true || permitted) return request.allowOther ?? permitted;
+  throw new PbkfsError('mount_failed', 'this user may not let others use a mount', {
+    hint: 'put the line user_allow_other into /etc/fuse.conf, or mount without --allow-other, for this user alone',
+  });
+}
+
+/** Makes the mount known. What fails here ends the mount: a caller who did not hear of it must not be left with it. */
+async function announce(
+  prepared: PreparedMount,
+  { warnings }: ChainKeeper,
+  caller: Caller,
+  stopper: Stopper,
+  log: Logger,
+  logFd: number,
+): Promise<void> {
+  const { paths, chain } = prepared;
+  const { instance, target, members } = chain;
+  const { mountpoint, diff, catalog, logFile } = paths;
+  try {
+    register({
+      ...selfIdentity(),
+      mountpoint,
+      diff,
+      catalog,
+      instance,
+      backupId: target.id,
+      ...(logFile === undefined ? {} : { logFile }),
+    });
+  } catch (error) {
+    log.warn('cannot register the mount; unmount will not know its diff', { error: messageOf(error) });
+  }
+  const info = { pid: process.pid, mountpoint, instance, backupId: target.id, chainLength: members.length, warnings };
+  log.info('ready', { pid: info.pid, mountpoint, catalog, instance, backup: target.id, chain: members.length, diff });
+  try {
+    await caller.mounted(info, logFd);
+  } catch (error) {
+    log.error('the caller cannot be told, the mount ends', { error: messageOf(error) });
+    stopper.stop('nobody waits for the mount');
+  }
+}
+
+function finish(prepared: PreparedMount, failure: Failure | undefined, lastResort: LastResort, log: Logger): number {
+  const { mountpoint } = prepared.paths;
+  let status = 0;
+  if (failure !== undefined) {
+    status = 1;
+    // The mount is gone or dead already; whatever is mounted there by now is not ours to touch.
+    log.error('the mount failed', { error: messageOf(failure.error) });
+    attempt(() => prepared.mark('failed', messageOf(failure.error)));
+  } else if (lastResort.tripped) {
+    status = 1;
+  } else {
+    try {
+      prepared.mark('clean');
+    } catch (error) {
+      status = 1;
+      log.error('cannot record the clean end', { error: messageOf(error) });
+    }
+  }
+  attempt(() => unregister(mountpoint, selfIdentity()));
+  log.info('unmounted', { status });
+  return status;
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new PbkfsError('mount_failed', `cannot open the log file: ${messageOf(error)}`, {
+      hint: 'give another one with --log-file',
+      cause: error,
+    });
+  }
+}
+
+interface Failure {
+  readonly error: unknown;
+}
+
+/** How a promise ended. Attached at once, so that an early rejection is not "unhandled". */
+function settle(promise: Promise<void>): Promise<Failure | undefined> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
+}
+
+/** On the way down every step is tried, whatever the others did. */
+function attempt(step: () => void): void {
+  try {
+    step();
+  } catch {
+    // The first failure is the one that gets reported.
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

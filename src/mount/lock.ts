@@ -1,0 +1,125 @@
+// diff/lock: one mount process at a time. The flock decides; the content only says who holds it.
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
+import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
+
+export const LOCK_FILE = 'lock';
+
+export interface LockOwner extends ProcessIdentity {
+  readonly mountpoint: string;
+}
+
+export interface DiffLock {
+  /** Gives the lock up; the file stays, since unlinking it would let two processes hold "the" lock. */
+  release(): void;
+}
+
+/** A killed process may hold its lock for moments after it is gone from view: its last thread closes the files. */
+const GRACE_MS = 500;
+
+/**
+ * Takes the lock of an existing diff directory for this process.
+ * @throws PbkfsError diff_busy naming the holder and its mount point
+ */
+export function acquireDiffLock(diff: string, mountpoint: string): DiffLock {
+  const path = join(diff, LOCK_FILE);
+  const fd = openLocked(path, diff);
+  try {
+    const owner: LockOwner = { ...selfIdentity(), mountpoint };
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${JSON.stringify(owner)}\n`, 0);
+    fsyncSync(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return {
+    release: () => {
+      ftruncateSync(fd, 0);
+      closeSync(fd);
+    },
+  };
+}
+
+/** Whether some process holds the lock of the diff right now. Takes and drops it to find out. */
+export function isDiffLocked(diff: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(join(diff, LOCK_FILE), 'r+');
+  } catch {
+    return false;
+  }
+  try {
+    return !tryLock(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Opens and locks the file that bears the name: a failed first mount may have removed it between the two steps. */
+function openLocked(path: string, diff: string): number {
+  for (;;) {
+    // Not O_TRUNC: the content belongs to the holder.
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    try {
+      lockOrExplain(fd, path, diff);
+      if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    closeSync(fd);
+  }
+}
+
+function lockOrExplain(fd: number, path: string, diff: string): void {
+  const deadline = Date.now() + GRACE_MS;
+  while (!tryLock(fd)) {
+    const owner = readOwner(path);
+    if (Date.now() < deadline && (owner === undefined || !isAlive(owner))) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      continue;
+    }
+    const who = owner === undefined ? 'another process' : `process ${owner.pid}, mounted on ${owner.mountpoint}`;
+    throw new PbkfsError('diff_busy', `the diff ${diff} is in use by ${who}`, {
+      hint:
+        owner === undefined
+          ? 'wait until that process has ended, or give another diff directory'
+          : `pbkfs unmount -D ${owner.mountpoint} ends it; a second mount of the same backup needs a diff of its own`,
+    });
+  }
+}
+
+function tryLock(fd: number): boolean {
+  try {
+    flock(fd, LOCK_EX | LOCK_NB);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
+/** What the lock file says; undefined while its holder is still writing it. */
+function readOwner(path: string): LockOwner | undefined {
+  try {
+    const owner = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockOwner>;
+    if (typeof owner.pid !== 'number' || typeof owner.mountpoint !== 'string') return undefined;
+    return owner as LockOwner;
+  } catch {
+    return undefined;
+  }
+}

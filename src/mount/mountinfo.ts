@@ -1,0 +1,69 @@
+// What is mounted where, as /proc/self/mountinfo tells it: the one source that never touches the mounts themselves.
+
+import { readFileSync } from 'node:fs';
+import { FUSE_TYPE } from '../sys/fuse-device.js';
+
+/** One line of mountinfo(5). Paths are byte strings (latin1). */
+export interface MountEntry {
+  readonly id: number;
+  readonly parentId: number;
+  /** Device number as `major:minor` in decimal. */
+  readonly device: string;
+  readonly mountPoint: string;
+  readonly type: string;
+  readonly source: string;
+}
+
+/** The mounts this process sees, in the order of the kernel: of several on one directory the last is on top. */
+export function readMounts(): MountEntry[] {
+  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+}
+
+/**
+ * Parses the text of mountinfo(5):
+ *
+ *     36 35 98:0 /mnt1 /mnt/parent\040mount rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+ *     id parent device root mountpoint options [optional fields …] - type source super-options
+ */
+export function parseMountinfo(text: string): MountEntry[] {
+  const entries: MountEntry[] = [];
+  for (const line of text.split('\n')) {
+    const fields = line.split(' ');
+    const dash = fields.indexOf('-', 6);
+    if (dash === -1) continue;
+    entries.push({
+      id: Number(fields[0]),
+      parentId: Number(fields[1]),
+      device: fields[2],
+      mountPoint: unescapePath(fields[4]),
+      type: fields[dash + 1],
+      source: unescapePath(fields[dash + 2]),
+    });
+  }
+  return entries;
+}
+
+/** The kernel writes blank, tab, newline, backslash and hash as three octal digits. */
+function unescapePath(text: string): string {
+  return text.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+/** The topmost mount exactly on `directory` (latin1), if any. */
+export function mountAt(entries: readonly MountEntry[], directory: string): MountEntry | undefined {
+  return entries.findLast((entry) => entry.mountPoint === directory);
+}
+
+/** The mount that the path (latin1) belongs to: the one on its nearest ancestor or itself. */
+export function mountContaining(entries: readonly MountEntry[], path: string): MountEntry | undefined {
+  let best: MountEntry | undefined;
+  for (const entry of entries) {
+    const prefix = entry.mountPoint === '/' ? '/' : `${entry.mountPoint}/`;
+    const contains = path === entry.mountPoint || path.startsWith(prefix);
+    if (contains && entry.mountPoint.length >= (best?.mountPoint.length ?? 0)) best = entry;
+  }
+  return best;
+}
+
+export function isOurs(entry: MountEntry): boolean {
+  return entry.type === FUSE_TYPE;
+}

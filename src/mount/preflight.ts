@@ -1,0 +1,110 @@
+// Everything about a mount's directories that can be wrong, found before anything is changed.
+
+import { readdirSync, statSync } from 'node:fs';
+import { PbkfsError } from '../errors.js';
+import { isOurs, mountAt, readMounts } from './mountinfo.js';
+import { bytesOf, isWithin, resolveFuture, resolveMountpoint } from './paths.js';
+import { cureStale } from './stale.js';
+
+/** Absolute paths without symbolic links, and who owns the mount point. */
+export interface CheckedPaths {
+  readonly mountpoint: string;
+  readonly catalog: string;
+  readonly diff: string;
+  /** Missing: log to the terminal. */
+  readonly logFile?: string;
+  readonly owner: { readonly uid: number; readonly gid: number };
+}
+
+export interface GivenPaths {
+  readonly mountpoint: string;
+  readonly catalog: string;
+  readonly diff: string;
+  readonly logFile?: string;
+}
+
+/**
+ * Checks the directories of a mount. A dead mount of pbkfs on the mount point is taken away; nothing else is changed.
+ * @throws PbkfsError mountpoint_unusable
+ */
+export function checkPaths(given: GivenPaths): CheckedPaths {
+  const mountpoint = existingMountpoint(given.mountpoint);
+  const paths = {
+    mountpoint,
+    catalog: resolveFuture(given.catalog),
+    diff: resolveFuture(given.diff),
+    ...(given.logFile === undefined ? {} : { logFile: resolveFuture(given.logFile) }),
+  };
+  // Nesting first: it explains a mount point that "is not empty" because the diff lies in it.
+  checkNesting(paths);
+  return { ...paths, owner: checkMountpoint(mountpoint) };
+}
+
+function existingMountpoint(path: string): string {
+  try {
+    return resolveMountpoint(path);
+  } catch (error) {
+    throw unusable(`the mount point ${path} does not exist`, 'create an empty directory for it', error);
+  }
+}
+
+function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
+  cureStale(mountpoint);
+  const mounted = mountAt(readMounts(), bytesOf(mountpoint));
+  if (mounted !== undefined) {
+    const what = isOurs(mounted) ? `the pbkfs mount of ${mounted.source}` : `a ${mounted.type} file system`;
+    throw unusable(
+      `${mountpoint} is a mount point already: ${what} is mounted there`,
+      isOurs(mounted) ? `pbkfs unmount -D ${mountpoint}, or choose another directory` : 'choose another directory',
+    );
+  }
+  let names: string[];
+  let owner: { uid: number; gid: number };
+  try {
+    const stats = statSync(mountpoint);
+    if (!stats.isDirectory()) throw unusable(`the mount point ${mountpoint} is not a directory`);
+    owner = { uid: stats.uid, gid: stats.gid };
+    names = readdirSync(mountpoint);
+  } catch (error) {
+    if (error instanceof PbkfsError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT')
+      throw unusable(`the mount point ${mountpoint} does not exist`, 'create an empty directory for it');
+    throw unusable(`cannot use the mount point ${mountpoint}: ${(error as Error).message}`, undefined, error);
+  }
+  if (names.length > 0) {
+    throw unusable(
+      `the mount point ${mountpoint} is not empty: it holds ${names.length} ${names.length === 1 ? 'name' : 'names'}`,
+      'what lies in it would be hidden; give an empty directory',
+    );
+  }
+  return owner;
+}
+
+/** The mount process would wait for itself if it used its own mount; and nothing may ever appear inside the catalog. */
+function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
+  const { mountpoint, catalog, diff, logFile } = paths;
+  const refuse = (inner: string, outer: string): never => {
+    throw unusable(
+      `${inner} lies within ${outer}`,
+      'mount point, diff and catalog must not contain each other, nor the log file lie in the mount point or the catalog',
+    );
+  };
+  const mount = `the mount point ${mountpoint}`;
+  if (isWithin(mountpoint, catalog)) refuse(`the catalog ${catalog}`, mount);
+  if (isWithin(mountpoint, diff)) refuse(`the diff ${diff}`, mount);
+  if (isWithin(catalog, mountpoint)) refuse(mount, `the catalog ${catalog}`);
+  if (isWithin(diff, mountpoint)) refuse(mount, `the diff ${diff}`);
+  if (isWithin(catalog, diff)) refuse(`the diff ${diff}`, `the catalog ${catalog}`);
+  if (isWithin(diff, catalog)) refuse(`the catalog ${catalog}`, `the diff ${diff}`);
+  if (logFile === undefined) return;
+  if (isWithin(mountpoint, logFile)) refuse(`the log file ${logFile}`, mount);
+  if (isWithin(catalog, logFile)) refuse(`the log file ${logFile}`, `the catalog ${catalog}`);
+}
+
+function unusable(message: string, hint?: string, cause?: unknown): PbkfsError {
+  return new PbkfsError('mountpoint_unusable', message, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,138 @@
+// From a request to a locked diff and a checked chain: every refusal happens here, before anything has changed.
+
+import { join } from 'node:path';
+import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
+import { PbkfsError } from '../errors.js';
+import { selfIdentity } from '../sys/process-identity.js';
+import { type BackupIdentity, type Binding, checkIdentity, type MountState, writeBinding } from './binding.js';
+import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from './diff-directory.js';
+import { acquireDiffLock } from './lock.js';
+import { resolveFuture } from './paths.js';
+import { type CheckedPaths, checkPaths } from './preflight.js';
+import type { MountRequest } from './request.js';
+
+/** A mount that may begin. The diff stays locked until the process ends or `rollback` is called. */
+export interface PreparedMount {
+  readonly paths: CheckedPaths;
+  readonly chain: Chain;
+  /**
+   * Reads the control files again once the chain is locked.
+   * @throws PbkfsError when the chain may not be mounted any more, or is another one
+   */
+  recheck(): Chain;
+  /** Records in the diff's binding how this mount stands. */
+  mark(state: MountState, error?: string): void;
+  /** Undoes the preparation of a mount that never came up. */
+  rollback(): void;
+}
+
+/**
+ * @param logsToTerminal no log file unless the request names one
+ * @throws PbkfsError with the reason; directories and diff are as before then
+ */
+export function prepareMount(request: MountRequest, logsToTerminal: boolean): PreparedMount {
+  const diff = resolveFuture(request.diff);
+  const before = inspectDiff(diff);
+  const source = sourceOf(request, diff, before);
+  const catalog = openSource(source, request.catalog === undefined);
+  const chain = resolveChain(catalog, source.instance, source.backupId, { force: request.force });
+  const backup = identityOf(catalog, chain);
+  if (before.kind === 'bound') checkIdentity(diff, before.binding, backup);
+  const logFile = request.logFile ?? (logsToTerminal ? undefined : join(diff, LOG_FILE));
+  const paths = checkPaths({
+    mountpoint: request.mountpoint,
+    catalog: catalog.path,
+    diff,
+    ...(logFile === undefined ? {} : { logFile }),
+  });
+  const recheck = (): Chain => sameChain(chain, resolveChain(catalog, chain.instance, chain.target.id, request));
+  return { ...claimDiff(paths, chain, backup, before), recheck };
+}
+
+type Claimed = Omit<PreparedMount, 'recheck'>;
+
+function claimDiff(paths: CheckedPaths, chain: Chain, backup: BackupIdentity, before: DiffDirectory): Claimed {
+  const { diff, mountpoint, catalog } = paths;
+  const created = before.kind === 'absent';
+  if (created) createDiff(diff);
+  const lock = acquireDiffLock(diff, mountpoint);
+  // Only now can nobody else change it; another mount may have come and gone since the first look.
+  let previous: Binding | undefined;
+  try {
+    const now = inspectDiff(diff);
+    previous = now.kind === 'bound' ? now.binding : undefined;
+    if (previous !== undefined) checkIdentity(diff, previous, backup);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  const rollback = (): void => {
+    if (previous !== undefined) writeBinding(diff, previous);
+    else discardFreshDiff(diff, created);
+    lock.release();
+  };
+  const mark = (state: MountState, error?: string): void => {
+    const lastMount = { ...selfIdentity(), mountpoint, state, ...(error === undefined ? {} : { error }) };
+    writeBinding(diff, { catalog, backup, lastMount });
+  };
+  try {
+    mark('mounted');
+  } catch (error) {
+    rollback();
+    throw error;
+  }
+  return { paths, chain, mark, rollback };
+}
+
+function sameChain(before: Chain, now: Chain): Chain {
+  const directories = (chain: Chain): string => chain.members.map((member) => member.directory).join('\n');
+  if (directories(before) === directories(now)) return now;
+  throw new PbkfsError('chain_changed', `the chain of backup ${now.target.id} was changed while it was being locked`, {
+    hint: 'a merge has just ended, most likely: mount again',
+  });
+}
+
+interface Source {
+  readonly catalog: string;
+  readonly instance: string;
+  readonly backupId: string;
+}
+
+function sourceOf(request: MountRequest, diff: string, found: DiffDirectory): Source {
+  const bound: Binding | undefined = found.kind === 'bound' ? found.binding : undefined;
+  const catalog = request.catalog ?? bound?.catalog;
+  const instance = request.instance ?? bound?.backup.instance;
+  const backupId = request.backupId ?? bound?.backup.backupId;
+  if (catalog !== undefined && instance !== undefined && backupId !== undefined) return { catalog, instance, backupId };
+  const missing = [
+    catalog === undefined ? '-B CATALOG' : '',
+    instance === undefined ? '-I INSTANCE' : '',
+    backupId === undefined ? '-i BACKUP_ID' : '',
+  ].filter((option) => option !== '');
+  const why = found.kind === 'absent' ? 'does not exist yet' : 'has not been mounted before';
+  throw new PbkfsError('usage', `the diff ${diff} ${why}: ${missing.join(' ')} must be given`, {
+    hint: 'only a diff that was mounted before knows its backup',
+  });
+}
+
+function openSource(source: Source, remembered: boolean): Catalog {
+  try {
+    return openCatalog(source.catalog);
+  } catch (error) {
+    if (!remembered || !(error instanceof PbkfsError) || error.code !== 'catalog_not_found') throw error;
+    throw new PbkfsError('catalog_not_found', error.message, {
+      hint: 'the diff was last mounted from there; if the catalog has moved, give its new place with -B',
+      cause: error,
+    });
+  }
+}
+
+function identityOf(catalog: Catalog, chain: Chain): BackupIdentity {
+  const { target, instance } = chain;
+  return {
+    instance,
+    backupId: target.id,
+    startTime: target.startTime ?? 0,
+    systemIdentifier: catalog.config(instance).systemIdentifier ?? '',
+  };
+}

@@ -1,0 +1,38 @@
+// What a user asks of `pbkfs mount`; plain data, since it travels to the background process.
+
+import type { VerifyMode } from '../backup/index.js';
+
+export interface MountRequest {
+  /** Paths are absolute: the mount process lives in `/`. */
+  readonly mountpoint: string;
+  readonly diff: string;
+  /** Catalog, instance and backup may be left out for a diff that has been mounted before. */
+  readonly catalog?: string;
+  readonly instance?: string;
+  /** An id in any case, or `latest`. */
+  readonly backupId?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly threads?: number;
+  /** DIFF/pbkfs.log where it is missing; the foreground logs to the terminal. */
+  readonly logFile?: string;
+  /** Whether other users may use the mount; where it is missing: if this user may permit that. */
+  readonly allowOther?: boolean;
+  readonly force: boolean;
+  readonly afterPowerLoss: boolean;
+  readonly materializeOnRead: boolean;
+  /** `checksum` where it is missing. */
+  readonly verify?: VerifyMode;
+}
+
+/** What the caller hears of a mount that is ready for use. */
+export interface MountedInfo {
+  readonly pid: number;
+  readonly mountpoint: string;
+  readonly instance: string;
+  readonly backupId: string;
+  /** How many backups the chain has. */
+  readonly chainLength: number;
+  /** What the user should know although the mount works. */
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,11 @@
+// The server behind a mount, loaded only once it is needed: what fails before or only shows things never pays for it.
+
+import type { ServeOptions, Server } from '../fs/serve-types.js';
+
+/** Mounts and serves in this process; src/fs/server.ts has the real one, tests put a small one in its place. */
+export type ServeMount = (options: ServeOptions) => Promise<Server>;
+
+export const serve: ServeMount = async (options) => {
+  const { serveMount } = await import('../fs/server.js');
+  return serveMount(options);
+};

@@ -1,0 +1,48 @@
+// Which process serves a mount that no registry knows of: one made by another user, or in another session.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isAlive } from '../sys/process-identity.js';
+import { LOCK_FILE, type LockOwner } from './lock.js';
+import { textOf } from './paths.js';
+
+export interface ServingProcess extends LockOwner {
+  /** Absolute path of its diff. */
+  readonly diff: string;
+}
+
+/**
+ * Looks for the living process that holds the lock of a diff mounted on `mountpoint` (absolute, resolved). Without root
+ * only the processes of this user can be seen into.
+ */
+export function findServingProcess(mountpoint: string): ServingProcess | undefined {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    for (const link of lockLinks(`/proc/${name}/fd`)) {
+      const owner = readOwner(link);
+      if (owner?.pid !== Number(name) || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
+      return { ...owner, diff: dirname(textOf(readlinkSync(link, 'latin1'))) };
+    }
+  }
+  return undefined;
+}
+
+/** Descriptors of files that are called like a diff's lock. */
+function lockLinks(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .map((fd) => `${directory}/${fd}`)
+      .filter((link) => readlinkSync(link, 'latin1').endsWith(`/${LOCK_FILE}`));
+  } catch {
+    // Not ours to look at, or ended meanwhile.
+    return [];
+  }
+}
+
+function readOwner(link: string): LockOwner | undefined {
+  try {
+    return JSON.parse(readFileSync(link, 'utf8')) as LockOwner;
+  } catch {
+    return undefined;
+  }
+}

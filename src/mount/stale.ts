@@ -1,0 +1,36 @@
+// Taking dead mounts away, and making a mount dead.
+
+import { unmountDevice } from '../sys/fuse-mount.js';
+import { mountAt, readMounts } from './mountinfo.js';
+import { refuseOrphanedServers } from './orphaned-server.js';
+import { bytesOf } from './paths.js';
+import { isStale } from './stale-endpoint.js';
+
+/**
+ * Takes dead mounts of pbkfs off the directory, also when processes still sit in them: nothing can be lost any more.
+ * But not from under a PostgreSQL server: it would run on unseen, with its lock files in the diff.
+ * @returns how many there were
+ * @throws PbkfsError mount_busy naming the server
+ */
+export function cureStale(mountpoint: string): number {
+  let cured = 0;
+  for (; isStale(mountpoint); cured++) {
+    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    if (mount !== undefined) refuseOrphanedServers(mount);
+    unmountDevice(mountpoint, 'detach');
+  }
+  return cured;
+}
+
+/**
+ * Ends the connection of a mount this process serves, so that blocked readers of the device return. Where processes
+ * keep the mount busy it stays as a dead endpoint, which is safer than what lies under it: a database server goes on
+ * to get errors and cannot write into the directory below. Never throws.
+ */
+export function abortMount(mountpoint: string): void {
+  try {
+    unmountDevice(mountpoint, 'abort');
+  } catch {
+    // EBUSY: aborted all the same. EINVAL: already gone.
+  }
+}

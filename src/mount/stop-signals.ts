@@ -1,0 +1,65 @@
+// SIGTERM and SIGINT unmount; a mount that is busy goes on being served until the second one.
+
+import type { Logger } from '../log.js';
+import { unmountDevice } from '../sys/fuse-mount.js';
+import { describeHolders } from './holders.js';
+import { mountAt, readMounts } from './mountinfo.js';
+import { bytesOf } from './paths.js';
+
+/** Turns requests to stop into an unmount; the server then sees the end of its connection and finishes by itself. */
+export class Stopper {
+  #mount: { readonly mountpoint: string; readonly log: Logger } | undefined;
+  #requested = false;
+  #busy = false;
+
+  /** Whether somebody wants the mount to end. */
+  get requested(): boolean {
+    return this.#requested;
+  }
+
+  /** The mount is up; a request that came before is carried out now. */
+  mounted(mountpoint: string, log: Logger): void {
+    this.#mount = { mountpoint, log };
+    if (this.#requested) this.#unmount();
+  }
+
+  stop(reason: string): void {
+    this.#requested = true;
+    this.#mount?.log.info('asked to stop', { reason });
+    this.#unmount();
+  }
+
+  #unmount(): void {
+    if (this.#mount === undefined) return;
+    const { mountpoint, log } = this.#mount;
+    try {
+      unmountDevice(mountpoint, this.#busy ? 'detach' : 'polite');
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EBUSY') this.#reportBusy(mountpoint, log);
+      // EINVAL: somebody else was faster.
+      else if (code !== 'EINVAL') log.error('cannot unmount', { error: (error as Error).message });
+    }
+  }
+
+  #reportBusy(mountpoint: string, log: Logger): void {
+    this.#busy = true;
+    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    log.warn('the mount is busy and stays; a second signal detaches it', {
+      mountpoint,
+      holders: mount === undefined ? 'unknown' : describeHolders(mount),
+    });
+  }
+}
+
+/**
+ * Routes this process's signals to the stopper.
+ * @param hangup what the end of the terminal means: the foreground stops, the background does not care
+ */
+export function stopOnSignals(stopper: Stopper, hangup: 'stop' | 'ignore'): void {
+  process.on('SIGTERM', () => stopper.stop('SIGTERM'));
+  process.on('SIGINT', () => stopper.stop('SIGINT'));
+  process.on('SIGHUP', () => {
+    if (hangup === 'stop') stopper.stop('SIGHUP');
+  });
+}

@@ -1,0 +1,33 @@
+// Errors on their way from the mount process to the terminal: plain data, and back.
+
+import { type ErrorCode, PbkfsError } from '../errors.js';
+
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** Any thrown value as data; what is not catalogued becomes `internal`, with its stack for the report of a fault. */
+export function toWire(error: unknown): WireError {
+  if (error instanceof PbkfsError) {
+    const { code, message, hint } = error;
+    return hint === undefined ? { code, message } : { code, message, hint };
+  }
+  if (!(error instanceof Error)) return { code: 'internal', message: String(error) };
+  const { code, syscall, path } = error as NodeJS.ErrnoException;
+  if ((code === 'EACCES' || code === 'EPERM') && path !== undefined) {
+    return {
+      code: 'no_permission',
+      message: `no permission for ${path} (${syscall}, as user ${process.geteuid?.()})`,
+      hint: 'who mounts must be able to read the catalog and to write the diff',
+    };
+  }
+  // A system error explains itself; anything else is a fault of ours, and needs the place where it happened.
+  const system = (error as NodeJS.ErrnoException).syscall !== undefined;
+  return { code: 'internal', message: system ? error.message : (error.stack ?? error.message) };
+}
+
+export function fromWire({ code, message, hint }: WireError): PbkfsError {
+  return new PbkfsError(code, message, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,136 @@
+// A file of the backup as one thread sees it: every block comes from the diff if it is there, else from the backup.
+
+import { readSync } from 'node:fs';
+import { BLCKSZ } from '../../backup/index.js';
+import { type Counters, counter } from '../../metrics/counters.js';
+import type { DiffFile, Snapshot } from '../diff/index.js';
+import type { BaseReader } from './base-reader.js';
+import type { CachedFile, FdCache } from './fd-cache.js';
+import type { OpenDiff } from './object-files.js';
+
+export class BasedFile {
+  /** generation of the row this view was made for */
+  readonly generation: number;
+  readonly base: BaseReader;
+  readonly #fds: FdCache;
+  readonly #counters: Counters;
+  #diff: DiffFile | null = null;
+  #data: CachedFile | null = null;
+  #map: CachedFile | null = null;
+  #block: Uint8Array | null = null;
+
+  constructor(generation: number, base: BaseReader, fds: FdCache, counters: Counters) {
+    this.generation = generation;
+    this.base = base;
+    this.#fds = fds;
+    this.#counters = counters;
+  }
+
+  get hasDiff(): boolean {
+    return this.#diff !== null;
+  }
+
+  useDiff({ diff, data, map }: OpenDiff): void {
+    this.#diff = diff;
+    this.#data = data;
+    this.#map = map;
+  }
+
+  /** Gives the descriptors back. */
+  close(): void {
+    this.base.close();
+    if (this.#data !== null) this.#fds.close(this.#data);
+    if (this.#map !== null) this.#fds.close(this.#map);
+  }
+
+  /** Reads [position, position + count), which lies within the file's length. */
+  read(position: number, count: number, out: Uint8Array, outOffset: number): void {
+    const end = position + count;
+    if (this.#diff === null) {
+      this.#readBase(position, end, this.base.length, out, outOffset);
+      return;
+    }
+    for (let at = position; at < end; ) {
+      const block = Math.floor(at / BLCKSZ);
+      const run = this.#diff.runOf(block, Math.ceil(end / BLCKSZ) - block);
+      const to = Math.min(end, (block + run.count) * BLCKSZ);
+      if (run.present) this.#readObject(at, to, out, outOffset + at - position);
+      else this.#readBase(at, to, this.#diff.baseLimit(), out, outOffset + at - position);
+      at = to;
+    }
+  }
+
+  write(data: Uint8Array, offset: number, length: number, position: number): void {
+    this.#writable().write(data, offset, length, position);
+  }
+
+  truncate(length: number): void {
+    this.#writable().truncate(length);
+  }
+
+  extend(length: number): void {
+    this.#writable().extend(length);
+  }
+
+  /** Makes [from, to), which lies within the file's length, read as zeros. */
+  zero(from: number, to: number): void {
+    this.#writable().zeroRange(from, to, true);
+  }
+
+  snapshot(): Snapshot {
+    return this.#writable().snapshot();
+  }
+
+  /** @param takeSnapshot takes one between two mutations */
+  sync(takeSnapshot: () => Snapshot): void {
+    const diff = this.#writable();
+    if (diff.needsSync()) diff.sync(takeSnapshot());
+  }
+
+  /** Whether none of the blocks [first, end) would be read from the backup. */
+  isWhollyPresent(first: number, end: number): boolean {
+    if (this.#diff === null) return false;
+    for (let block = first; block < end; block++) if (!this.#diff.isPresent(block)) return false;
+    return true;
+  }
+
+  /** Copies those of the blocks [first, end) that only the backup has into the diff; returns how many. */
+  materialize(first: number, end: number): number {
+    const diff = this.#writable();
+    this.#block ??= new Uint8Array(BLCKSZ);
+    let copied = 0;
+    for (let block = first; block < end; block++) {
+      const start = block * BLCKSZ;
+      const held = Math.min(start + BLCKSZ, diff.length(), diff.baseLimit()) - start;
+      if (held <= 0 || diff.isPresent(block)) continue;
+      this.base.readBlock(block, this.#block, 0);
+      diff.write(this.#block, 0, held, start);
+      copied++;
+    }
+    return copied;
+  }
+
+  #writable(): DiffFile {
+    if (this.#diff === null) throw new Error('a file without an object cannot be changed');
+    return this.#diff;
+  }
+
+  #readBase(from: number, to: number, limit: number, out: Uint8Array, outOffset: number): void {
+    const held = Math.min(to, Math.max(from, limit));
+    this.base.read(from, held, out, outOffset);
+    if (held < to) out.fill(0, outOffset + held - from, outOffset + to - from);
+  }
+
+  #readObject(from: number, to: number, out: Uint8Array, outOffset: number): void {
+    const fd = this.#fds.fd(this.#data!);
+    let at = from;
+    while (at < to) {
+      const count = readSync(fd, out, outOffset + at - from, to - at, at);
+      // A truncate that came later may have cut the object already: what is gone reads as zeros.
+      if (count === 0) break;
+      at += count;
+    }
+    if (at < to) out.fill(0, outOffset + at - from, outOffset + to - from);
+    this.#counters.add(counter.blocksFromDiff, Math.ceil(to / BLCKSZ) - Math.floor(from / BLCKSZ));
+  }
+}

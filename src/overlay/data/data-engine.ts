@@ -1,0 +1,272 @@
+// Reads and changes of file data, as every data thread does them: resolved by inode, ordered by its barrier.
+//
+// Lock order, never the other way round: namespace call, then ticket, then attribute lock. A sync lock is never
+// taken while holding a ticket for longer than a snapshot takes.
+
+import { fdatasyncSync, fsyncSync } from 'node:fs';
+import { BLCKSZ, type FileSource, PageReader, type VerifyMode } from '../../backup/index.js';
+import { SystemError } from '../../errors.js';
+import { type Counters, counter } from '../../metrics/counters.js';
+import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
+import { withLock } from '../../pending/mutex.js';
+import { double, rowFlag, rowKind, word } from '../shared/file-table.js';
+import { control, type SharedState } from '../shared/shared-state.js';
+import { BaseGuard } from './base-guard.js';
+import { BaseReader } from './base-reader.js';
+import { BasedFile } from './based-file.js';
+import { FdCache } from './fd-cache.js';
+import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
+import { ObjectFiles } from './object-files.js';
+import { MAX_FILES, PlainFiles } from './plain-files.js';
+import { sharedBlockIndex } from './shared-index.js';
+
+/** What a data thread needs the namespace for. Every call is finished before a ticket is taken. */
+export interface NamespaceCalls {
+  describe(row: number, generation: number): FileSource;
+  loadDiff(row: number, generation: number): void;
+  ensureObject(row: number, generation: number): void;
+}
+
+export interface DataEngineOptions {
+  shared: SharedState;
+  namespace: NamespaceCalls;
+  /** directory of the diff's objects */
+  objects: string;
+  counters: Counters;
+  fdLimit: number;
+  materializeOnRead: boolean;
+  /** `checksum` where it is missing */
+  verify?: VerifyMode;
+  warn(message: string): void;
+  /** something in the backup is not what was backed up: it may have been changed underneath */
+  suspect?(): void;
+}
+
+export class DataEngine {
+  readonly #shared: SharedState;
+  readonly #options: DataEngineOptions;
+  readonly #counters: Counters;
+  readonly #fds: FdCache;
+  readonly #objects: ObjectFiles;
+  readonly #pages: PageReader;
+  readonly #guard: BaseGuard;
+  readonly #based = new Map<number, BasedFile>();
+  readonly #plain: PlainFiles;
+
+  constructor(options: DataEngineOptions) {
+    this.#options = options;
+    this.#shared = options.shared;
+    this.#counters = options.counters;
+    this.#fds = new FdCache(options.fdLimit, {
+      hit: () => this.#counters.add(counter.handleHit, 1),
+      miss: () => this.#counters.add(counter.handleMiss, 1),
+    });
+    const { verify = 'checksum', suspect = () => undefined, warn } = options;
+    this.#pages = new PageReader(verify);
+    this.#guard = new BaseGuard(options.shared, options.counters, verify, suspect, warn);
+    this.#objects = new ObjectFiles(options.objects, this.#fds);
+    this.#plain = new PlainFiles(options.shared.table, this.#objects, this.#fds);
+  }
+
+  /** Reads up to `length` bytes; returns how many there were before the end of the file. */
+  read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
+    const { table } = this.#shared;
+    waitForEarlierMutations(table.words, table.barrier(row));
+    const size = table.getDouble(row, double.size);
+    const count = Math.max(0, Math.min(length, size - position));
+    if (count === 0) return 0;
+    if (table.get(row, word.kind) === rowKind.plain) {
+      this.#plain.read(row, generation, position, count, out, outOffset);
+      this.#counters.add(counter.blocksFromDiff, blocksTouched(position, count));
+    } else {
+      const file = this.#basedFile(row, generation);
+      file.read(position, count, out, outOffset);
+      if (this.#options.materializeOnRead) this.#materialize(file, row, generation, position, count);
+    }
+    this.#counters.add(counter.bytesRead, count);
+    return count;
+  }
+
+  /** Writes all of `data[offset, offset + length)` at `position`; a short count means that the disk filled up. */
+  write(
+    row: number,
+    generation: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+    dropSetId: boolean,
+  ): number {
+    if (length === 0) return 0;
+    mustFit(position + length);
+    const { table } = this.#shared;
+    const file = this.#writable(row, generation);
+    this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
+    this.#counters.add(counter.bytesWritten, length);
+    return this.#mutate(row, () => {
+      let written = length;
+      if (file === null) written = this.#plain.write(row, generation, data, offset, length, position);
+      else file.write(data, offset, length, position);
+      const size = Math.max(table.getDouble(row, double.size), position + written);
+      table.touchData(row, size, Date.now(), dropSetId);
+      return written;
+    });
+  }
+
+  /** Sets the length; what lies beyond the old end reads as zeros. */
+  truncate(row: number, generation: number, length: number, dropSetId: boolean): void {
+    mustFit(length);
+    const { table } = this.#shared;
+    const file = this.#writable(row, generation);
+    this.#mutate(row, () => {
+      if (file === null) this.#plain.truncate(row, generation, length);
+      else file.truncate(length);
+      table.touchData(row, length, Date.now(), dropSetId);
+    });
+  }
+
+  /** fallocate(2) mode 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE and ZERO_RANGE. */
+  allocate(row: number, generation: number, from: number, length: number, how: AllocateMode): void {
+    mustFit(from + length);
+    const { table } = this.#shared;
+    const file = this.#writable(row, generation);
+    this.#mutate(row, () => {
+      const old = table.getDouble(row, double.size);
+      const end = from + length;
+      const size = how.keepSize ? old : Math.max(old, end);
+      const zeroTo = Math.min(end, old);
+      if (how.zero && zeroTo > from) {
+        if (file === null) this.#plain.punch(row, generation, from, zeroTo);
+        else file.zero(from, zeroTo);
+      }
+      if (size > old) {
+        if (file === null) this.#plain.extend(row, generation, old, from, length);
+        else extendBased(file, old, from, size);
+      }
+      table.touchData(row, size, Date.now(), how.dropSetId);
+    });
+  }
+
+  /** Makes the file durable: data, block map, its name and everything else the journal has. */
+  sync(row: number, generation: number): void {
+    const { table } = this.#shared;
+    const words = table.words;
+    waitForEarlierMutations(words, table.barrier(row));
+    if (table.hasFlag(row, rowFlag.object)) {
+      const file = table.get(row, word.kind) === rowKind.based ? this.#basedFile(row, generation) : null;
+      withLock(words, table.wordBase(row) + word.syncLock, () => {
+        if (file === null) this.#plain.mustBeSyncable(row);
+        if (!table.takeFlag(row, rowFlag.dirtyData)) return;
+        try {
+          if (file === null) this.#plain.sync(row, generation);
+          else file.sync(() => inTurn(words, table.barrier(row), () => file.snapshot()));
+        } catch (error) {
+          table.addFlag(row, rowFlag.dirtyData);
+          throw error;
+        }
+      });
+    }
+    this.syncNames();
+  }
+
+  /** Makes every name and every object's existence durable. */
+  syncNames(): void {
+    const words = this.#shared.control;
+    syncUpToNow(words, objectsWords, () => fsyncSync(Atomics.load(words, control.objectsFd)));
+    syncUpToNow(words, journalWords, () => fdatasyncSync(Atomics.load(words, control.journalFd)));
+  }
+
+  close(): void {
+    this.#fds.closeAll();
+  }
+
+  /** Runs a change of a file's data in its turn. */
+  #mutate<T>(row: number, change: () => T): T {
+    const { table } = this.#shared;
+    return inTurn(table.words, table.barrier(row), () => {
+      try {
+        return change();
+      } finally {
+        // At the end, also of a failure: a sync that takes the flag while the change runs has not seen all of it.
+        table.addFlag(row, rowFlag.dirtyData);
+      }
+    });
+  }
+
+  /** The based file ready to be changed, or null for a plain one. */
+  #writable(row: number, generation: number): BasedFile | null {
+    const { table } = this.#shared;
+    if (table.get(row, word.kind) === rowKind.plain) return null;
+    if (!table.hasFlag(row, rowFlag.object)) this.#options.namespace.ensureObject(row, generation);
+    return this.#basedFile(row, generation);
+  }
+
+  #basedFile(row: number, generation: number): BasedFile {
+    const { table } = this.#shared;
+    let file = this.#based.get(row);
+    if (file === undefined || file.generation !== generation) {
+      const source = this.#options.namespace.describe(row, generation);
+      const index = lazily(() => sharedBlockIndex(this.#shared, row, source, this.#counters, this.#options.warn));
+      const base = new BaseReader(row, source, index, this.#pages, this.#fds, this.#counters, this.#guard);
+      this.#based.get(row)?.close();
+      file = new BasedFile(generation, base, this.#fds, this.#counters);
+      if (this.#based.size >= MAX_FILES) this.#dropOldestFile();
+      this.#based.set(row, file);
+    }
+    if (!file.hasDiff && table.hasFlag(row, rowFlag.object)) {
+      if (table.getDouble(row, double.diffState) === 0) this.#options.namespace.loadDiff(row, generation);
+      const state = { buffer: this.#shared.arena.buffer, byteOffset: table.getDouble(row, double.diffState) };
+      file.useDiff(this.#objects.diffFile(table.objectId(row), state, file.base));
+    }
+    return file;
+  }
+
+  #materialize(file: BasedFile, row: number, generation: number, position: number, count: number): void {
+    const first = Math.floor(position / BLCKSZ);
+    const end = Math.ceil((position + count) / BLCKSZ);
+    if (file.isWhollyPresent(first, end)) return;
+    const writable = this.#writable(row, generation)!;
+    this.#mutate(row, () => this.#counters.add(counter.blocksMaterialized, writable.materialize(first, end)));
+  }
+
+  #dropOldestFile(): void {
+    const [row, file] = this.#based.entries().next().value!;
+    file.close();
+    this.#based.delete(row);
+  }
+}
+
+function extendBased(file: BasedFile, old: number, from: number, size: number): void {
+  if (from > old) file.truncate(from);
+  try {
+    file.extend(size);
+  } catch (error) {
+    if (from > old) file.truncate(old);
+    throw error;
+  }
+}
+
+/** Beyond 2^53 a position is no longer exact, and Node takes one it cannot represent for "where the last write ended". */
+function mustFit(end: number): void {
+  if (end > Number.MAX_SAFE_INTEGER) throw new SystemError('EFBIG');
+}
+
+/** Which kind of fallocate. */
+export interface AllocateMode {
+  keepSize: boolean;
+  zero: boolean;
+  /** clear the set-id bits, as after a write by somebody unprivileged */
+  dropSetId: boolean;
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+function blocksTouched(position: number, length: number): number {
+  return length === 0 ? 0 : Math.floor((position + length - 1) / BLCKSZ) - Math.floor(position / BLCKSZ) + 1;
+}

@@ -1,0 +1,70 @@
+// Open files of one thread: at most `limit` descriptors, the least recently used is closed first.
+//
+// Every data thread has a cache of its own. A descriptor is therefore never closed while another thread reads
+// through it, and no pin or generation has to protect it.
+
+import { closeSync, openSync } from 'node:fs';
+
+/** A file that is open or can be opened again. */
+export class CachedFile {
+  readonly path: Buffer;
+  readonly flags: number;
+  fd = -1;
+  used = 0;
+  /** how often it was opened: what a path leads to may be another file each time */
+  opened = 0;
+
+  constructor(path: Buffer, flags: number) {
+    this.path = path;
+    this.flags = flags;
+  }
+}
+
+export interface FdCacheCounters {
+  hit(): void;
+  miss(): void;
+}
+
+export class FdCache {
+  readonly #open = new Set<CachedFile>();
+  readonly #limit: number;
+  readonly #counters: FdCacheCounters;
+  #clock = 0;
+
+  constructor(limit: number, counters: FdCacheCounters) {
+    this.#limit = limit;
+    this.#counters = counters;
+  }
+
+  /** The descriptor of a file, opened if need be. Valid until the next call. */
+  fd(file: CachedFile): number {
+    file.used = ++this.#clock;
+    if (file.fd >= 0) {
+      this.#counters.hit();
+      return file.fd;
+    }
+    this.#counters.miss();
+    if (this.#open.size >= this.#limit) this.#closeLeastRecentlyUsed();
+    file.fd = openSync(file.path, file.flags);
+    file.opened++;
+    this.#open.add(file);
+    return file.fd;
+  }
+
+  close(file: CachedFile): void {
+    if (file.fd < 0) return;
+    this.#open.delete(file);
+    closeSync(file.fd);
+    file.fd = -1;
+  }
+
+  closeAll(): void {
+    for (const file of this.#open) this.close(file);
+  }
+
+  #closeLeastRecentlyUsed(): void {
+    let oldest: CachedFile | undefined;
+    for (const file of this.#open) if (oldest === undefined || file.used < oldest.used) oldest = file;
+    if (oldest !== undefined) this.close(oldest);
+  }
+}

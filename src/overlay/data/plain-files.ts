@@ -1,0 +1,117 @@
+// Files made on the mount: an object of the diff is the whole of each. One thread's access to them.
+
+import { fdatasyncSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { PbkfsError } from '../../errors.js';
+import { fallocate } from '../../sys/libc.js';
+import { type FileTable, rowFlag } from '../shared/file-table.js';
+import type { CachedFile, FdCache } from './fd-cache.js';
+import type { ObjectFiles } from './object-files.js';
+
+/** Per-thread knowledge of files is dropped, oldest first, above this many. */
+export const MAX_FILES = 4096;
+
+/** FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
+const PUNCH_HOLE = 3;
+
+interface PlainFile {
+  generation: number;
+  file: CachedFile;
+}
+
+/** Callers keep the order of mutations and the size in the file table. */
+export class PlainFiles {
+  readonly #table: FileTable;
+  readonly #objects: ObjectFiles;
+  readonly #fds: FdCache;
+  readonly #files = new Map<number, PlainFile>();
+
+  constructor(table: FileTable, objects: ObjectFiles, fds: FdCache) {
+    this.#table = table;
+    this.#objects = objects;
+    this.#fds = fds;
+  }
+
+  /** Reads [position, position + count), which lies within the file's size; what the object lacks is zeros. */
+  read(row: number, generation: number, position: number, count: number, out: Uint8Array, outOffset: number): void {
+    const fd = this.#fd(row, generation);
+    let done = 0;
+    while (done < count) {
+      const part = readSync(fd, out, outOffset + done, count - done, position + done);
+      if (part === 0) break;
+      done += part;
+    }
+    if (done < count) out.fill(0, outOffset + done, outOffset + count);
+  }
+
+  /** Writes at `position`; a short count tells that the disk filled up on the way. */
+  write(row: number, generation: number, data: Uint8Array, offset: number, length: number, position: number): number {
+    const fd = this.#fd(row, generation);
+    let done = 0;
+    while (done < length) {
+      try {
+        done += writeSync(fd, data, offset + done, length - done, position + done);
+      } catch (error) {
+        if (done > 0) return done;
+        throw error;
+      }
+    }
+    return done;
+  }
+
+  truncate(row: number, generation: number, length: number): void {
+    ftruncateSync(this.#fd(row, generation), length);
+  }
+
+  /** Makes [from, to) a hole; the size stays. */
+  punch(row: number, generation: number, from: number, to: number): void {
+    fallocate(this.#fd(row, generation), PUNCH_HOLE, from, to - from);
+  }
+
+  /** Extends by zeros and reserves the space that was asked for, not a gap before it: wholly or not at all. */
+  extend(row: number, generation: number, old: number, from: number, length: number): void {
+    const fd = this.#fd(row, generation);
+    try {
+      fallocate(fd, 0, from, length);
+    } catch (error) {
+      // A full disk may have let part of it through; the size must stay what the table says.
+      ftruncateSync(fd, old);
+      throw error;
+    }
+  }
+
+  /** @throws PbkfsError diff_sync_failed after a failed sync: nothing later can prove that the data is durable */
+  mustBeSyncable(row: number): void {
+    if (!this.#table.hasFlag(row, rowFlag.syncFailed)) return;
+    throw new PbkfsError('diff_sync_failed', 'an earlier sync of this file failed', {
+      hint: 'The diff’s storage lost data it had accepted. Unmount, check the storage, mount again.',
+    });
+  }
+
+  sync(row: number, generation: number): void {
+    const fd = this.#fd(row, generation);
+    try {
+      fdatasyncSync(fd);
+    } catch (error) {
+      // The kernel forgets which pages it could not write: a later success would prove nothing.
+      this.#table.addFlag(row, rowFlag.syncFailed);
+      throw error;
+    }
+  }
+
+  #fd(row: number, generation: number): number {
+    let plain = this.#files.get(row);
+    if (plain === undefined || plain.generation !== generation) {
+      if (plain !== undefined) this.#fds.close(plain.file);
+      if (this.#files.size >= MAX_FILES) this.#dropOldest();
+      plain = { generation, file: this.#objects.file(this.#table.objectId(row)) };
+      this.#files.set(row, plain);
+    }
+    return this.#fds.fd(plain.file);
+  }
+
+  #dropOldest(): void {
+    const [row, plain] = this.#files.entries().next().value!;
+    this.#fds.close(plain.file);
+    this.#files.delete(row);
+  }
+}

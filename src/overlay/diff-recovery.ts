@@ -1,0 +1,100 @@
+// Settling and syncing objects outside the request path: after a kill, after power loss, and at the clean end.
+
+import { closeSync, constants, fdatasyncSync, fstatSync, openSync } from 'node:fs';
+import { PbkfsError } from '../errors.js';
+import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
+import type { Inode } from './namespace/inode.js';
+import { rowFlag, word } from './shared/file-table.js';
+import type { SharedState } from './shared/shared-state.js';
+
+const neverRead = {
+  readBlock(): void {
+    throw new PbkfsError('internal', 'syncing a file must not read the backup');
+  },
+};
+
+export class Recovery {
+  readonly #storage: DiffStorage;
+  readonly #directory: string;
+  readonly #shared: SharedState;
+
+  constructor(storage: DiffStorage, directory: string, shared: SharedState) {
+    this.#storage = storage;
+    this.#directory = directory;
+    this.#shared = shared;
+  }
+
+  /** Length of a file of the backup by its loaded block map. */
+  length(inode: Inode): number {
+    return this.#with(inode, (diff) => diff.length());
+  }
+
+  /**
+   * Size, times and durability of a file made on the mount, taken from its object.
+   * @param cacheWasLost the name may have reached the disk and the object not, when neither was synced: an empty file
+   */
+  settlePlain(inode: Inode, cacheWasLost: boolean): void {
+    const fd = this.#openPlain(inode.objectId!, cacheWasLost ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR);
+    try {
+      fdatasyncSync(fd);
+      const { size, mtimeMs } = fstatSync(fd);
+      const { attributes } = inode;
+      attributes.size = size;
+      // Writes are not in the journal; the object remembers when the last one was.
+      if (mtimeMs / 1000 > attributes.ctime + 1) attributes.mtime = Math.floor(mtimeMs / 1000);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Makes an inode's data durable if anything was written since its last sync. */
+  sync(inode: Inode): void {
+    const { table } = this.#shared;
+    const flags = inode.row === 0 ? inode.flags : table.get(inode.row, word.flags);
+    if ((flags & rowFlag.dirtyData) === 0) return;
+    if (inode.isBased) {
+      this.#with(inode, (diff) => {
+        if (diff.needsSync()) diff.sync(diff.snapshot());
+      });
+      return;
+    }
+    if ((flags & rowFlag.syncFailed) !== 0) {
+      throw new PbkfsError('diff_sync_failed', `object ${inode.objectId}: an earlier sync failed`, {
+        hint: 'The diff’s storage lost data it had accepted. Check the storage, then mount again.',
+      });
+    }
+    const fd = this.#openPlain(inode.objectId!, constants.O_RDWR);
+    try {
+      fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #openPlain(objectId: string, flags: number): number {
+    try {
+      return openSync(objectPaths(this.#directory, objectId).data, flags, 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      throw missingObject(objectId, error);
+    }
+  }
+
+  #with<T>(inode: Inode, use: (diff: DiffFile) => T): T {
+    const object = openObject(this.#storage, this.#directory, inode.objectId!);
+    try {
+      const region = { buffer: this.#shared.arena.buffer, byteOffset: inode.diffState };
+      return use(new DiffFile(this.#storage, object, region, neverRead, inode.base!.size));
+    } finally {
+      closeObject(this.#storage, object);
+    }
+  }
+}
+
+/** A name of the diff whose data is gone. */
+export function missingObject(objectId: string, cause: unknown): PbkfsError {
+  return new PbkfsError('diff_damaged', `the diff lacks its object ${objectId}`, {
+    hint: 'restore the diff from a copy, or start with a new, empty diff',
+    cause,
+  });
+}

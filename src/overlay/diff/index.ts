@@ -1,0 +1,22 @@
+// The diff's on-disk format: objects with block maps, and the journal. Knows nothing of names, inodes or FUSE.
+
+export { bootId } from '../../sys/process-identity.js';
+export { type StateRegion, stateSize } from './block-state.js';
+export { type BaseReader, DiffFile } from './diff-file.js';
+export type { Snapshot } from './durable-image.js';
+export { Journal } from './journal.js';
+export type { JournalRecord } from './journal-format.js';
+export { type LoadOptions, loadMap } from './load-map.js';
+export { createMap } from './map-file.js';
+export { type Fallocate, NodeStorage } from './node-storage.js';
+export {
+  closeObject,
+  createObject,
+  listObjects,
+  newObjectId,
+  type OpenObject,
+  objectPaths,
+  openObject,
+  removeObject,
+} from './object.js';
+export { type DiffStorage, type OpenMode, preadFully, pwriteFully } from './storage.js';

@@ -1,0 +1,191 @@
+// The journal: an append-only file of numbered, checksummed records that survives kill -9 and power loss.
+
+import { PbkfsError } from '../../errors.js';
+import { scanJournal, writeJournal } from './journal-file.js';
+import { encodeRecord, type JournalRecord, recordSize } from './journal-format.js';
+import { type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
+
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
+const temporaryOf = (path: string): string => `${path}.new`;
+
+/** One open journal. Used by one thread; syncing may be left to another, see {@link noteSynced}. */
+export class Journal {
+  readonly #storage: DiffStorage;
+  readonly #path: string;
+  #fd: number;
+  #end: number;
+  #appended: number;
+  /** Last record whose bytes are durable; `#synced` follows when the name of the file is, too. */
+  #written: number;
+  #synced: number;
+  /** Bytes of a failed append may lie beyond #end. */
+  #dirtyTail = false;
+  /** The rename of a rewrite is not known to be durable. */
+  #nameUnsynced = false;
+  /** An fdatasync failed: what it should have written may be lost although a next one would succeed. */
+  #syncFailed = false;
+
+  private constructor(storage: DiffStorage, path: string, fd: number, end: number, sequence: number) {
+    this.#storage = storage;
+    this.#path = path;
+    this.#fd = fd;
+    this.#end = end;
+    this.#appended = sequence;
+    this.#written = sequence;
+    this.#synced = sequence;
+  }
+
+  /**
+   * Opens the journal, creating it when missing, and returns its records in order. A tail torn by a kill or a power cut
+   * is cut off. All that is returned is durable.
+   * @throws PbkfsError diff_damaged when a record that was durable is broken, or the header is.
+   */
+  static open(storage: DiffStorage, path: string): { journal: Journal; records: JournalRecord[] } {
+    unlinkQuietly(storage, temporaryOf(path));
+    let fd: number;
+    try {
+      fd = storage.open(path, 'write');
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      const created = writeJournal(storage, temporaryOf(path), [], 0);
+      const journal = new Journal(storage, path, created.fd, created.end, 0);
+      try {
+        // By rename, because a journal that exists without a whole header would look like a damaged one.
+        storage.rename(temporaryOf(path), path);
+        storage.fsyncDir(directoryOf(path));
+      } catch (creationError) {
+        journal.close();
+        throw creationError;
+      }
+      return { journal, records: [] };
+    }
+    try {
+      // A killed predecessor may have left records, or the rename of a rewrite, in the page cache only.
+      storage.fdatasync(fd);
+      storage.fsyncDir(directoryOf(path));
+      const { records, end, last, size } = scanJournal(storage, path, fd);
+      if (size > end) {
+        storage.ftruncate(fd, end);
+        storage.fdatasync(fd);
+      }
+      return { journal: new Journal(storage, path, fd, end, last), records };
+    } catch (error) {
+      storage.close(fd);
+      throw error;
+    }
+  }
+
+  /** Sequence of the last record appended; 0 when there never was one. Grows for ever, also over a rewrite. */
+  get appended(): number {
+    return this.#appended;
+  }
+
+  /** Sequence of the last record known durable. */
+  get synced(): number {
+    return this.#synced;
+  }
+
+  /** Bytes of the file. */
+  get size(): number {
+    return this.#end;
+  }
+
+  /**
+   * Appends a record and returns its sequence. It survives a kill; {@link sync} makes it survive power loss.
+   * @throws the storage's error; the record is then not part of the journal.
+   */
+  append(payload: Uint8Array): number {
+    if (this.#dirtyTail) {
+      this.#storage.ftruncate(this.#fd, this.#end);
+      this.#dirtyTail = false;
+    }
+    const sequence = this.#appended + 1;
+    const bytes = new Uint8Array(recordSize(payload.length));
+    encodeRecord(bytes, 0, { sequence, syncedThrough: this.#synced, payload });
+    this.#dirtyTail = true;
+    pwriteFully(this.#storage, this.#fd, bytes, 0, bytes.length, this.#end);
+    this.#dirtyTail = false;
+    this.#end += bytes.length;
+    this.#appended = sequence;
+    return sequence;
+  }
+
+  /**
+   * Makes all appended records durable.
+   * @throws the storage's error. After a failed fdatasync every sync fails until a {@link rewrite} succeeds.
+   */
+  sync(): void {
+    if (this.#syncFailed) {
+      throw new PbkfsError('diff_sync_failed', `journal ${this.#path}: an earlier sync failed`, {
+        hint: 'The diff’s storage lost data it had accepted. Unmount, check the storage, mount again.',
+      });
+    }
+    if (this.#written < this.#appended) {
+      try {
+        this.#storage.fdatasync(this.#fd);
+      } catch (error) {
+        this.#syncFailed = true;
+        throw error;
+      }
+      this.#written = this.#appended;
+    }
+    if (this.#nameUnsynced) {
+      this.#storage.fsyncDir(directoryOf(this.#path));
+      this.#nameUnsynced = false;
+    }
+    this.#synced = this.#appended;
+  }
+
+  /**
+   * Replaces all records by these (compaction), atomically and durably; sequences go on from the last one appended.
+   * @throws the storage's error; the journal is then as before, or (only the rename's durability is unknown) replaced,
+   *   with {@link sync} still owing the rest.
+   */
+  rewrite(payloads: Iterable<Uint8Array>): void {
+    const temporary = temporaryOf(this.#path);
+    unlinkQuietly(this.#storage, temporary);
+    const next = writeJournal(this.#storage, temporary, payloads, this.#appended);
+    try {
+      this.#storage.rename(temporary, this.#path);
+    } catch (error) {
+      this.#storage.close(next.fd);
+      unlinkQuietly(this.#storage, temporary);
+      throw error;
+    }
+    const old = this.#fd;
+    this.#fd = next.fd;
+    this.#end = next.end;
+    this.#appended = next.last;
+    this.#written = next.last;
+    this.#dirtyTail = false;
+    this.#syncFailed = false;
+    this.#nameUnsynced = true;
+    this.#storage.close(old);
+    this.sync();
+  }
+
+  /** The open file, for a thread that syncs in this one's place; it changes with every rewrite. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /**
+   * Tells that an fdatasync of `fd`, begun after `sequence` was appended, has returned elsewhere. Nothing is concluded
+   * from a file that a rewrite has replaced meanwhile, nor while a rewrite still owes the sync of its name.
+   */
+  noteSynced(fd: number, sequence: number): void {
+    if (fd !== this.#fd || this.#nameUnsynced || this.#syncFailed) return;
+    this.#written = Math.max(this.#written, Math.min(sequence, this.#appended));
+    this.#synced = Math.max(this.#synced, this.#written);
+  }
+
+  /** Tells that an fdatasync of `fd` failed elsewhere; from now on it is as if {@link sync} had failed. */
+  noteSyncFailed(fd: number): void {
+    if (fd === this.#fd) this.#syncFailed = true;
+  }
+
+  /** Closes the file without syncing. */
+  close(): void {
+    this.#storage.close(this.#fd);
+  }
+}

@@ -1,0 +1,84 @@
+// DiffStorage on a real file system.
+
+import fs from 'node:fs';
+import type { DiffStorage, OpenMode } from './storage.js';
+
+const flags: Record<OpenMode, number> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+};
+
+/** fallocate(2) with mode 0: extends and reserves. Throws with Node's error codes. */
+export type Fallocate = (fd: number, offset: number, length: number) => void;
+
+/** The real thing. Pass a `fallocate` (Node has none of its own) so that extensions reserve their space. */
+export class NodeStorage implements DiffStorage {
+  readonly #fallocate: Fallocate | undefined;
+
+  constructor(options: { fallocate?: Fallocate } = {}) {
+    this.#fallocate = options.fallocate;
+  }
+
+  open(path: string, mode: OpenMode): number {
+    return fs.openSync(path, flags[mode], 0o600);
+  }
+
+  pread(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
+    return fs.readSync(fd, buffer, offset, length, position);
+  }
+
+  pwrite(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
+    return fs.writeSync(fd, buffer, offset, length, position);
+  }
+
+  ftruncate(fd: number, length: number): void {
+    fs.ftruncateSync(fd, length);
+  }
+
+  allocate(fd: number, from: number, to: number): void {
+    if (this.#fallocate !== undefined) {
+      try {
+        this.#fallocate(fd, from, to - from);
+        return;
+      } catch (error) {
+        // File systems without fallocate (NFSv3, ZFS mode by mode): a hole keeps the promise of zeros, not of space.
+        if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+      }
+    }
+    fs.ftruncateSync(fd, to);
+  }
+
+  fdatasync(fd: number): void {
+    fs.fdatasyncSync(fd);
+  }
+
+  fsyncDir(path: string): void {
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  rename(from: string, to: string): void {
+    fs.renameSync(from, to);
+  }
+
+  unlink(path: string): void {
+    fs.unlinkSync(path);
+  }
+
+  readdir(path: string): string[] {
+    return fs.readdirSync(path);
+  }
+
+  size(fd: number): number {
+    return fs.fstatSync(fd).size;
+  }
+
+  close(fd: number): void {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,161 @@
+// Looks at a whole diff without changing it: journal, names, objects, maps, as the next mount would find them.
+
+import { closeSync, openSync, statSync } from 'node:fs';
+import { type Chain, displayPath, openChain } from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
+import { BlockState, flag } from '../diff/block-state.js';
+import {
+  bootId,
+  closeObject,
+  listObjects,
+  loadMap,
+  objectPaths,
+  openObject,
+  type JournalRecord as RawRecord,
+  stateSize,
+} from '../diff/index.js';
+import { scanJournal } from '../diff/journal-file.js';
+import { BaseTree } from '../namespace/base-tree.js';
+import type { Inode } from '../namespace/inode.js';
+import { decodeRecord, type JournalRecord } from '../namespace/records.js';
+import { Tree } from '../namespace/tree.js';
+import { namesOf } from './names.js';
+import { ReadOnlyStorage } from './read-only-storage.js';
+import type { DiffReport, JournalReport, ObjectReport } from './report.js';
+
+/**
+ * @param diff directory of the diff; nobody may have it mounted
+ * @param chain of the backup it belongs to
+ * @throws PbkfsError about the backup; faults of the diff are in the report
+ */
+export function inspectDiff(diff: string, chain: Chain): DiffReport {
+  const reader = openChain(chain);
+  const base = new BaseTree<Inode>(reader.entries(), reader.tablespaces());
+  const damage: string[] = [];
+  let journal: JournalReport;
+  let tree: Tree;
+  try {
+    const read = readJournal(`${diff}/journal`);
+    journal = read.report;
+    tree = new Tree(
+      base,
+      { uid: 0, gid: 0, time: 0 },
+      { update: (inode, change) => void Object.assign(inode.attributes, change), nameless: () => undefined },
+    );
+    for (const record of read.records) tree.apply(record);
+  } catch (error) {
+    return { journal: null, objects: [], orphans: [], names: { added: 0, hidden: 0 }, damage: [messageOf(error)] };
+  }
+  const names = namesOf(tree);
+  const held = [...tree.known()].filter((inode) => inode.objectId !== null && inode.links > 0);
+  const objects = held.map((inode) => inspectObject(`${diff}/objects`, inode, names.pathOf(inode), journal));
+  for (const { path, message } of objects) if (message !== undefined) damage.push(`${displayPath(path)}: ${message}`);
+  const used = new Set(held.map((inode) => inode.objectId!));
+  const orphans = objectsIn(`${diff}/objects`)
+    .filter((objectId) => !used.has(objectId))
+    .map((objectId) => ({ objectId, bytesOnDisk: bytesOnDisk(`${diff}/objects`, objectId) }));
+  return { journal, objects, orphans, names: { added: names.added, hidden: names.hidden }, damage };
+}
+
+function readJournal(path: string): { report: JournalReport; records: JournalRecord[] } {
+  const storage = new ReadOnlyStorage();
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // Mounted, and ended before it was ever written to.
+    const report = { records: 0, bytes: 0, tornBytes: 0, closedCleanly: true, cacheWasLost: false };
+    return { report, records: [] };
+  }
+  let found: { records: RawRecord[]; end: number; size: number };
+  try {
+    found = scanJournal(storage, path, fd);
+  } finally {
+    closeSync(fd);
+  }
+  const records = found.records.map((record) => decodeRecord(record.payload));
+  const changes = records.flatMap((record) => record.changes);
+  const opened = changes.findLast((change) => change[0] === 'opened');
+  const closedCleanly = records.length === 0 || records.at(-1)!.changes.some((change) => change[0] === 'clean');
+  return {
+    report: {
+      records: records.length,
+      bytes: found.size,
+      tornBytes: found.size - found.end,
+      closedCleanly,
+      cacheWasLost: !closedCleanly && opened?.[1] !== bootId(),
+    },
+    records,
+  };
+}
+
+type Verdict = Pick<ObjectReport, 'state' | 'length' | 'blocks' | 'message'>;
+
+function inspectObject(directory: string, inode: Inode, path: string, journal: JournalReport): ObjectReport {
+  const objectId = inode.objectId!;
+  let verdict: Verdict;
+  try {
+    verdict = inode.isBased ? mapVerdict(directory, inode, journal) : plainVerdict(directory, inode, journal);
+  } catch (error) {
+    if (!(error instanceof PbkfsError) && (error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    verdict = missingVerdict(error, journal);
+  }
+  const kind = inode.isBased ? 'blocks' : 'file';
+  return { objectId, path, kind, bytesOnDisk: bytesOnDisk(directory, objectId), ...verdict };
+}
+
+function mapVerdict(directory: string, inode: Inode, journal: JournalReport): Verdict {
+  const storage = new ReadOnlyStorage();
+  const baseLength = inode.base!.size;
+  const region = { buffer: new SharedArrayBuffer(stateSize(baseLength)), byteOffset: 0 };
+  const object = openObject(storage, directory, inode.objectId!);
+  try {
+    const cleanlyClosed = journal.closedCleanly;
+    const identity = { baseIdentity: inode.base!.sourcePath, baseLength };
+    const outcome = loadMap(storage, object, { ...identity, bootId: bootId(), cleanlyClosed }, region);
+    if (outcome === 'ignore') return { state: 'never durable', length: baseLength, blocks: 0 };
+  } finally {
+    closeObject(storage, object);
+  }
+  const state = new BlockState(region, baseLength);
+  const complete = state.has(flag.complete);
+  const blocks = complete ? Math.ceil(baseLength / 8192) : state.countPresent();
+  const settled = complete ? 'complete' : 'durable';
+  return { state: storage.changed && !journal.closedCleanly ? 'unsynced' : settled, length: state.length, blocks };
+}
+
+function plainVerdict(directory: string, inode: Inode, journal: JournalReport): Verdict {
+  const { size } = statSync(objectPaths(directory, inode.objectId!).data);
+  if (!journal.closedCleanly) return { state: 'unsynced', length: size };
+  const listed = inode.attributes.size;
+  if (size === listed) return { state: 'durable', length: size };
+  return { state: 'damaged', length: size, message: `its object has ${size} bytes, the journal says ${listed}` };
+}
+
+/** An object that was never synced may be gone with the cache of the host, its name having reached the disk. */
+function missingVerdict(error: unknown, journal: JournalReport): Verdict {
+  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  if (missing && journal.cacheWasLost) return { state: 'never durable', length: 0 };
+  return { state: 'damaged', length: 0, message: missing ? 'its object is missing' : messageOf(error) };
+}
+
+function objectsIn(directory: string): string[] {
+  try {
+    return [...listObjects(new ReadOnlyStorage(), directory)];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function bytesOnDisk(directory: string, objectId: string): number {
+  const { data, map } = objectPaths(directory, objectId);
+  return [data, map]
+    .map((path) => (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512)
+    .reduce((sum, bytes) => sum + bytes, 0);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,126 @@
+// Makes and removes the diff's objects. An object is removed only when the record that gave it up is durable: after
+// a power loss a name whose object is gone would be damage.
+
+import { closeSync, fsyncSync, openSync, truncateSync } from 'node:fs';
+import {
+  closeObject,
+  createObject,
+  type DiffStorage,
+  listObjects,
+  newObjectId,
+  objectPaths,
+  removeObject,
+  stateSize,
+} from '../diff/index.js';
+import { control, type SharedState } from '../shared/shared-state.js';
+
+/** A new object for a file of the backup, with the arena offset of its block map's state. */
+export interface MappedObject {
+  objectId: string;
+  diffState: number;
+}
+
+interface Doomed {
+  objectId: string;
+  sequence: number;
+}
+
+export class ObjectKeeper {
+  readonly directory: string;
+  readonly #storage: DiffStorage;
+  readonly #shared: SharedState;
+  readonly #bootId: string;
+  readonly #doomed: Doomed[] = [];
+  readonly #directoryFd: number;
+
+  /** @param directory of the objects; it exists */
+  constructor(storage: DiffStorage, directory: string, shared: SharedState, bootId: string) {
+    this.#storage = storage;
+    this.directory = directory;
+    this.#shared = shared;
+    this.#bootId = bootId;
+    this.#directoryFd = openSync(directory, 'r');
+    Atomics.store(shared.control, control.objectsFd, this.#directoryFd);
+  }
+
+  /** Objects that wait for their removal. */
+  get waiting(): number {
+    return this.#doomed.length;
+  }
+
+  /** An empty object for a file made on the mount. */
+  create(): string {
+    const objectId = newObjectId();
+    this.#storage.close(this.#storage.open(objectPaths(this.directory, objectId).data, 'create'));
+    Atomics.add(this.#shared.control, control.objectsCreated, 1);
+    return objectId;
+  }
+
+  /** An object for the changed blocks of a file of the backup. */
+  createMapped(baseIdentity: string, baseLength: number): MappedObject {
+    const bytes = stateSize(baseLength);
+    const diffState = this.#shared.arena.allocate(bytes);
+    try {
+      const region = { buffer: this.#shared.arena.buffer, byteOffset: diffState };
+      const options = { baseIdentity, baseLength, bootId: this.#bootId };
+      const object = createObject(this.#storage, this.directory, options, region);
+      closeObject(this.#storage, object);
+      Atomics.add(this.#shared.control, control.objectsCreated, 1);
+      return { objectId: object.objectId, diffState };
+    } catch (error) {
+      this.#shared.arena.free(diffState, bytes);
+      throw error;
+    }
+  }
+
+  /** Removes an object that no record mentions. */
+  discard(objectId: string): void {
+    removeObject(this.#storage, this.directory, objectId);
+  }
+
+  /** Removes an object once the journal is durable up to `sequence`. */
+  removeAfter(objectId: string, sequence: number): void {
+    this.#doomed.push({ objectId, sequence });
+  }
+
+  /** Removes what may be removed now that the journal is durable up to `synced`, at most `limit`; returns how many. */
+  removeUpTo(synced: number, limit = Number.POSITIVE_INFINITY): number {
+    let removed = 0;
+    try {
+      // In the order of their records: the first that must stay ends it.
+      for (const doomed of this.#doomed) {
+        if (removed >= limit || doomed.sequence > synced) break;
+        this.#remove(doomed.objectId);
+        removed++;
+      }
+    } finally {
+      this.#doomed.splice(0, removed);
+    }
+    return removed;
+  }
+
+  /** Removes every object that is not in `used`: left over from creations and removals that were cut off. */
+  removeUnused(used: ReadonlySet<string>): void {
+    for (const objectId of listObjects(this.#storage, this.directory)) {
+      if (!used.has(objectId)) this.discard(objectId);
+    }
+  }
+
+  /** Frees the space at once: data threads may keep the object open for as long as nothing else needs the descriptor. */
+  #remove(objectId: string): void {
+    try {
+      truncateSync(objectPaths(this.directory, objectId).data, 0);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    this.discard(objectId);
+  }
+
+  sync(): void {
+    fsyncSync(this.#directoryFd);
+  }
+
+  close(): void {
+    closeSync(this.#directoryFd);
+  }
+}

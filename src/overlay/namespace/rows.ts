@@ -1,0 +1,108 @@
+// Which inode has which row of the file table: rows are handed out when the kernel gets to know an inode and
+// recycled when it forgets it. Used by the namespace thread only.
+
+import { PbkfsError } from '../../errors.js';
+import { pendingMutations } from '../../pending/barrier.js';
+import { type Attributes, double, emptyAttributes, type FileTable, rowKind, word } from '../shared/file-table.js';
+import type { Inode } from './inode.js';
+
+/** The row of the root directory; the kernel knows its nodeid as 1. */
+export const ROOT_ROW = 1;
+
+export class Rows {
+  readonly table: FileTable;
+  readonly #inodes: (Inode | undefined)[] = [];
+  readonly #free: number[] = [];
+  #next = ROOT_ROW;
+  #live = 0;
+  readonly #scratch = emptyAttributes();
+
+  constructor(table: FileTable) {
+    this.table = table;
+  }
+
+  /** Rows in use. */
+  get live(): number {
+    return this.#live;
+  }
+
+  /** The inode behind a nodeid, or undefined if the nodeid is stale. */
+  find(row: number, generation: number): Inode | undefined {
+    const inode = this.#inodes[row];
+    return inode !== undefined && inode.generation === generation ? inode : undefined;
+  }
+
+  /** Every inode that has a row. */
+  *inodes(): IterableIterator<Inode> {
+    for (const inode of this.#inodes) if (inode !== undefined) yield inode;
+  }
+
+  /** Gives the inode a row, filled from its attributes, unless it has one. */
+  attach(inode: Inode): void {
+    if (inode.row !== 0) return;
+    const row = this.#free.pop() ?? this.#next++;
+    if (row >= this.table.rows) {
+      this.#next--;
+      throw new PbkfsError('internal', `the kernel holds more than ${this.table.rows} inodes`);
+    }
+    inode.row = row;
+    // The root is generation 0 so that its nodeid is 1; every other life of a row has a generation of its own.
+    inode.generation = row === ROOT_ROW ? 0 : (this.table.get(row, word.generation) + 1) | 0;
+    this.#inodes[row] = inode;
+    this.#live++;
+    inode.attributes.nlink = inode.nlink;
+    this.table.writeAttributes(row, inode.attributes);
+    this.table.setDouble(row, double.diffState, inode.diffState);
+    this.table.setDouble(row, double.indexOffset, 0);
+    this.table.set(row, word.indexState, 0);
+    this.table.set(row, word.baseChecks, 0);
+    this.table.set(row, word.flags, inode.flags);
+    this.setObject(inode);
+    this.table.set(row, word.generation, inode.generation);
+    this.table.set(row, word.kind, kindOf(inode));
+  }
+
+  /** Takes the row back. The caller has freed what hung on it. */
+  detach(inode: Inode): void {
+    const { row } = inode;
+    if (pendingMutations(this.table.words, this.table.barrier(row)) !== 0) {
+      throw new PbkfsError('internal', `inode ${inode.attributes.ino} was forgotten with mutations under way`);
+    }
+    this.table.readAttributes(row, inode.attributes);
+    inode.flags = this.table.get(row, word.flags);
+    this.table.set(row, word.kind, rowKind.free);
+    this.#inodes[row] = undefined;
+    this.#free.push(row);
+    this.#live--;
+    inode.row = 0;
+  }
+
+  /** Current attributes: from the row if there is one. The result is reused by the next call. */
+  attributes(inode: Inode): Readonly<Attributes> {
+    if (inode.row === 0) return inode.attributes;
+    this.table.readAttributes(inode.row, this.#scratch);
+    return this.#scratch;
+  }
+
+  /** Changes some attributes. */
+  update(inode: Inode, change: Partial<Attributes>): void {
+    if (inode.row === 0) {
+      Object.assign(inode.attributes, change);
+      return;
+    }
+    // Size and times may be written by a data thread meanwhile: change only the named fields, under the row's lock.
+    this.table.modifyAttributes(inode.row, change);
+  }
+
+  /** Tells the row which object the inode has now. */
+  setObject(inode: Inode): void {
+    if (inode.objectId === null || inode.row === 0) return;
+    this.table.setDouble(inode.row, double.diffState, inode.diffState);
+    this.table.setObjectId(inode.row, inode.objectId);
+  }
+}
+
+function kindOf(inode: Inode): number {
+  if (!inode.isFile || inode.virtual !== null) return rowKind.other;
+  return inode.isBased ? rowKind.based : rowKind.plain;
+}

@@ -1,0 +1,295 @@
+// The merged, writable view of one backup and one diff, as the namespace thread holds it: opening, names, the data
+// threads' questions, and the clean end.
+
+import { mkdirSync } from 'node:fs';
+import { type Chain, type ChainReader, chainChanges, openChain, storedIdentities } from '../backup/index.js';
+import { SystemError } from '../errors.js';
+import { sumCounters } from '../metrics/counters.js';
+import { fallocate } from '../sys/libc.js';
+import {
+  bootId,
+  closeObject,
+  type DiffStorage,
+  Journal,
+  loadMap,
+  NodeStorage,
+  openObject,
+  stateSize,
+} from './diff/index.js';
+import { missingObject, Recovery } from './diff-recovery.js';
+import { BaseTree, HIDDEN_DIRECTORY } from './namespace/base-tree.js';
+import type { Inode } from './namespace/inode.js';
+import { Namespace } from './namespace/namespace.js';
+import { ObjectKeeper } from './namespace/object-keeper.js';
+import { decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
+import { STATUS_INO, virtualFile } from './namespace/virtual-file.js';
+import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
+import { control, decodeChange, type SharedState } from './shared/shared-state.js';
+
+export interface OverlayOptions {
+  chain: Chain;
+  /** directory of the diff; it exists and is locked */
+  diff: string;
+  mountpoint: string;
+  /** owner of what comes from the backup */
+  uid: number;
+  gid: number;
+  /** the diff's file system may have lost un-synced data although the host has not been restarted */
+  afterPowerLoss: boolean;
+  /** for the status file: whether pg_probackup is kept from changing the chain */
+  chainLock?: string;
+  warn(message: string): void;
+}
+
+export class Overlay {
+  readonly namespace: Namespace;
+  readonly objects: ObjectKeeper;
+  readonly #shared: SharedState;
+  readonly #options: OverlayOptions;
+  readonly #storage: DiffStorage;
+  readonly #reader: ChainReader;
+  readonly #journal: Journal;
+  readonly #bootId = bootId();
+
+  /** Opens backup and diff, and makes durable what a killed predecessor left behind. Throws what is wrong with them. */
+  constructor(shared: SharedState, options: OverlayOptions) {
+    this.#shared = shared;
+    this.#options = options;
+    this.#storage = new NodeStorage({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
+    this.#reader = openChain(options.chain);
+    const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
+    const directory = `${options.diff}/objects`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.objects = new ObjectKeeper(this.#storage, directory, shared, this.#bootId);
+    const { journal, records } = Journal.open(this.#storage, `${options.diff}/journal`);
+    this.#journal = journal;
+    const target = options.chain.target;
+    const time = target.endTime ?? target.startTime ?? 0;
+    this.namespace = new Namespace({
+      base,
+      defaults: { uid: options.uid, gid: options.gid, time },
+      table: shared.table,
+      journal: { append: (payload) => this.#append(payload) },
+      objects: this.objects,
+      releaseRow: (inode) => this.#releaseIndex(inode),
+      releaseDiffState: (inode, state) => shared.arena.free(state, stateSize(inode.base!.size)),
+      mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
+      warn: options.warn,
+    });
+    const decoded = records.map((record) => decodeRecord(record.payload));
+    const clean = decoded.length === 0 || decoded.at(-1)!.changes.some((change) => change[0] === 'clean');
+    this.namespace.replay(decoded);
+    if (!clean) this.#recover(this.#cacheWasLost(decoded));
+    this.objects.removeUpTo(Number.POSITIVE_INFINITY);
+    this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
+    this.#append(encodeRecord({ time: Date.now(), changes: [['opened', this.#bootId]] }));
+    journal.sync();
+    Atomics.store(shared.control, control.journalFd, journal.fd);
+    Atomics.store(shared.control, control.journalAppended, journal.appended | 0);
+    Atomics.store(shared.control, control.journalSynced, journal.appended | 0);
+  }
+
+  /** The inode behind a nodeid. Throws ESTALE. */
+  inode(row: number, generation: number): Inode {
+    const inode = this.namespace.rows.find(row, generation);
+    if (inode === undefined) throw new SystemError('ESTALE');
+    return inode;
+  }
+
+  forget(row: number, generation: number, count: number): void {
+    const inode = this.namespace.rows.find(row, generation);
+    if (inode !== undefined) this.namespace.forget(inode, count);
+  }
+
+  /** What a name leads to. Status files are made at this moment, so that a reader sees one state throughout. */
+  lookup(directory: Inode, name: string): Inode | null {
+    const isHidden = directory.base?.alias === HIDDEN_DIRECTORY;
+    if (isHidden && name === 'stat') return virtualFile(this.#statText(), STATUS_INO);
+    if (directory === this.namespace.root && name === HIDDEN_DIRECTORY) return this.#hidden;
+    return this.namespace.lookup(directory, name);
+  }
+
+  /** Mode of the inode after an unprivileged write. */
+  withoutSetId(inode: Inode): number {
+    return withoutSetId(this.namespace.attributes(inode).mode);
+  }
+
+  /** JSON of where the blocks of a file of the backup lie. */
+  describe(row: number, generation: number): string {
+    const inode = this.inode(row, generation);
+    const source = this.#reader.resolve(inode.base!.sourcePath);
+    inode.identities ??= storedIdentities(source);
+    return JSON.stringify({ ...source, identities: inode.identities });
+  }
+
+  /** Loads the block map of a file that has an object. */
+  loadDiff(row: number, generation: number): string {
+    const inode = this.inode(row, generation);
+    if (inode.diffState === 0 && this.#loadMap(inode, true) === 'ignore')
+      throw missingObject(inode.objectId!, undefined);
+    this.namespace.rows.setObject(inode);
+    return '';
+  }
+
+  ensureObject(row: number, generation: number): string {
+    this.namespace.ensureObject(this.inode(row, generation));
+    // A new object has no durable image yet; without one it would not survive a restart of the host.
+    this.#shared.table.addFlag(row, rowFlag.dirtyData);
+    return '';
+  }
+
+  /** Objects that can go only after the journal was synced. */
+  get pendingRemovals(): number {
+    return this.objects.waiting;
+  }
+
+  /** Removes up to `limit` objects that nobody needs any more, as far as the journal has been synced; returns how many. */
+  tidy(limit = Number.POSITIVE_INFINITY): number {
+    if (this.objects.waiting === 0) return 0;
+    const { appended, fd } = this.#journal;
+    // Others sync the journal; their word counts the same records, and wraps.
+    const synced = appended - ((appended - Atomics.load(this.#shared.control, control.journalSynced)) | 0);
+    this.#journal.noteSynced(fd, synced);
+    return this.objects.removeUpTo(synced, limit);
+  }
+
+  /** The clean end: everything durable, the journal compact. No data thread runs any more. */
+  close(): void {
+    this.#syncAll();
+    this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
+    this.objects.removeUpTo(Number.POSITIVE_INFINITY);
+    // The kernel need not forget unlinked inodes before it lets go of a mount.
+    this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
+    this.#journal.close();
+    this.objects.close();
+  }
+
+  get #hidden(): Inode {
+    return this.namespace.lookup(this.namespace.root, HIDDEN_DIRECTORY)!;
+  }
+
+  /** Inodes that have a name and an object. */
+  #known(): Inode[] {
+    return [...this.namespace.tree.known()].filter((inode) => inode.objectId !== null && inode.links > 0);
+  }
+
+  #append(payload: Uint8Array): number {
+    const sequence = this.#journal.append(payload);
+    Atomics.store(this.#shared.control, control.journalAppended, sequence | 0);
+    return sequence;
+  }
+
+  #recovery(): Recovery {
+    return new Recovery(this.#storage, this.objects.directory, this.#shared);
+  }
+
+  /** Whether un-synced data of the last mount may be gone: the host was restarted since, or the caller says so. */
+  #cacheWasLost(records: readonly JournalRecord[]): boolean {
+    const opened = records.flatMap((record) => record.changes).findLast((change) => change[0] === 'opened');
+    return this.#options.afterPowerLoss || opened?.[1] !== this.#bootId;
+  }
+
+  /** After a kill or power loss: settle every object, then write down the state that this leads to. */
+  #recover(cacheWasLost: boolean): void {
+    const recovery = this.#recovery();
+    for (const inode of this.#known()) {
+      if (inode.isBased) {
+        if (this.#loadMap(inode, false, cacheWasLost) === 'ignore') {
+          inode.objectId = null;
+          inode.attributes.size = inode.base!.size;
+        } else inode.attributes.size = recovery.length(inode);
+      } else {
+        recovery.settlePlain(inode, cacheWasLost);
+      }
+    }
+    this.objects.sync();
+    this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
+  }
+
+  #syncAll(): void {
+    const recovery = this.#recovery();
+    let failure: unknown;
+    for (const inode of this.#known()) {
+      try {
+        recovery.sync(inode);
+      } catch (error) {
+        // One file's bad luck must not cost the others their sync.
+        failure ??= error;
+      }
+    }
+    this.objects.sync();
+    if (failure === undefined) return;
+    this.#journal.sync();
+    throw failure;
+  }
+
+  /** @param cacheWasLost the record of the object may have reached the disk and the object, never synced, not */
+  #loadMap(inode: Inode, cleanlyClosed: boolean, cacheWasLost = false): 'loaded' | 'ignore' {
+    const baseLength = inode.base!.size;
+    const bytes = stateSize(baseLength);
+    const state = this.#shared.arena.allocate(bytes);
+    const region = { buffer: this.#shared.arena.buffer, byteOffset: state };
+    let result: 'loaded' | 'ignore' | 'failed' = 'failed';
+    try {
+      const object = openObject(this.#storage, this.objects.directory, inode.objectId!);
+      try {
+        const { afterPowerLoss } = this.#options;
+        const identity = { baseIdentity: inode.base!.sourcePath, baseLength };
+        result = loadMap(
+          this.#storage,
+          object,
+          { ...identity, bootId: this.#bootId, cleanlyClosed, afterPowerLoss: afterPowerLoss && !cleanlyClosed },
+          region,
+        );
+      } finally {
+        closeObject(this.#storage, object);
+      }
+      if (result === 'loaded') inode.diffState = state;
+      return result;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!cacheWasLost) throw missingObject(inode.objectId!, error);
+      this.#options.warn(
+        `${inode.base!.sourcePath} lost its changes: they were never synced, and neither was their object`,
+      );
+      return 'ignore';
+    } finally {
+      if (result !== 'loaded') this.#shared.arena.free(state, bytes);
+    }
+  }
+
+  #releaseIndex(inode: Inode): void {
+    inode.identities = null;
+    const { table, arena } = this.#shared;
+    if (table.get(inode.row, word.indexState) !== indexState.ready) return;
+    const blocks = Math.ceil(inode.base!.size / 8192);
+    arena.free(table.getDouble(inode.row, double.indexOffset), blocks * 8);
+    arena.free(table.getDouble(inode.row, double.checksumOffset), blocks * 2);
+    table.set(inode.row, word.indexState, indexState.none);
+  }
+
+  /** In words: whether the backups are still what they were when they were mounted. */
+  #chainState(): string {
+    const changed = Atomics.load(this.#shared.control, control.chainChanged);
+    if (changed === 0) return 'intact';
+    const { layer, kind } = decodeChange(changed);
+    return `backup ${this.#options.chain.members[layer]!.id} was changed: ${chainChanges[kind]}`;
+  }
+
+  #statText(): Uint8Array {
+    const counters = sumCounters(this.#shared.buffers.counters);
+    const { chain, diff } = this.#options;
+    const status = {
+      instance: chain.instance,
+      backup: chain.target.id,
+      chain: chain.members.map((member) => member.id),
+      chainLock: this.#options.chainLock,
+      chainState: this.#chainState(),
+      diff,
+      inodes: this.namespace.rows.live,
+      indexBytes: this.#shared.arena.bytesInUse(),
+      counters,
+    };
+    return Buffer.from(`${JSON.stringify(status, null, 2)}\n`);
+  }
+}

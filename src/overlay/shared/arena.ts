@@ -1,0 +1,84 @@
+// One shared block of memory for per-file structures (block indexes, block maps), with an allocator any thread may use.
+//
+//   word 0        lock
+//   word 1        next never-used 64-byte unit
+//   word 2        units in use (for metrics)
+//   word 3..31    head of the free list of each size class, as a unit number (0: empty)
+//   byte 128..    units; the first word of a free piece links to the next free piece of its class
+//
+// Sizes are rounded up to powers of two, so a freed piece always fits the next request of its class. The memory is
+// reserved, not committed: the kernel provides a page when it is first touched.
+
+import { PbkfsError } from '../../errors.js';
+import { lock, unlock } from '../../pending/mutex.js';
+
+const LOCK = 0;
+const NEXT = 1;
+const USED = 2;
+const FREE_LISTS = 3;
+const UNIT = 64;
+const FIRST_UNIT = 2;
+
+export class Arena {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer);
+  }
+
+  /** @param bytes size of the reservation, at most 4 GiB */
+  static create(bytes: number): Arena {
+    const arena = new Arena(new SharedArrayBuffer(bytes));
+    arena.#words[NEXT] = FIRST_UNIT;
+    return arena;
+  }
+
+  /** Zeroed memory, aligned to 64 bytes. Returns its byte offset; throws `internal` when the arena is full. */
+  allocate(bytes: number): number {
+    const sizeClass = classOf(bytes);
+    const units = 2 ** sizeClass;
+    lock(this.#words, LOCK);
+    try {
+      const recycled = this.#words[FREE_LISTS + sizeClass]!;
+      if (recycled !== 0) {
+        const offset = recycled * UNIT;
+        this.#words[FREE_LISTS + sizeClass] = this.#words[offset / 4]!;
+        this.#words[USED]! += units;
+        this.#words.fill(0, offset / 4, (offset + units * UNIT) / 4);
+        return offset;
+      }
+      const next = this.#words[NEXT]! >>> 0;
+      if ((next + units) * UNIT > this.buffer.byteLength) {
+        throw new PbkfsError('internal', 'the memory for block indexes is used up', {
+          hint: 'unmount and mount again, and report how many files and blocks were in use',
+        });
+      }
+      this.#words[NEXT] = next + units;
+      this.#words[USED]! += units;
+      return next * UNIT;
+    } finally {
+      unlock(this.#words, LOCK);
+    }
+  }
+
+  /** Gives memory back. `bytes` is what was asked for. Nobody may touch it afterwards. */
+  free(offset: number, bytes: number): void {
+    const sizeClass = classOf(bytes);
+    lock(this.#words, LOCK);
+    this.#words[offset / 4] = this.#words[FREE_LISTS + sizeClass]!;
+    this.#words[FREE_LISTS + sizeClass] = offset / UNIT;
+    this.#words[USED]! -= 2 ** sizeClass;
+    unlock(this.#words, LOCK);
+  }
+
+  /** Bytes handed out and not given back. */
+  bytesInUse(): number {
+    return Atomics.load(this.#words, USED) * UNIT;
+  }
+}
+
+function classOf(bytes: number): number {
+  return Math.max(0, Math.ceil(Math.log2(bytes / UNIT)));
+}

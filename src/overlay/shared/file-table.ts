@@ -1,0 +1,284 @@
+// The file table: one row of shared memory for every inode the kernel knows, so that data threads can answer
+// READ, WRITE and GETATTR without asking the namespace thread.
+//
+// A nodeid is (generation << 32 | row). The kernel's root nodeid 1 is row 1 of generation 0. A row is handed out and
+// recycled by the namespace thread only; between a request's arrival and its reply the kernel holds a reference, so a
+// row cannot be recycled under a request. Nothing may touch a row after the reply that ended the request.
+
+import { BARRIER_WORDS } from '../../pending/barrier.js';
+import { lock, unlock } from '../../pending/mutex.js';
+
+/** What a row describes. `plain`: an object of the diff is the whole file. `based`: blocks come from diff or backup. */
+export const rowKind = { free: 0, other: 1, plain: 2, based: 3 } as const;
+
+/** 32-bit words of a row. */
+export const word = {
+  generation: 0,
+  kind: 1,
+  barrier: 2, // BARRIER_WORDS words
+  attributeLock: 2 + BARRIER_WORDS,
+  syncLock: 6,
+  mode: 7,
+  uid: 8,
+  gid: 9,
+  nlink: 10,
+  rdev: 11,
+  atimeNsec: 12,
+  mtimeNsec: 13,
+  ctimeNsec: 14,
+  flags: 15,
+  indexState: 16,
+  /** OBJECT_WORDS words: the object's id, 32 hex digits */
+  object: 34,
+  /** what is known of the backup's copy, see `baseCheck` */
+  baseChecks: 38,
+} as const;
+
+/** 64-bit words of a row. */
+export const double = {
+  size: 9,
+  atime: 10,
+  mtime: 11,
+  ctime: 12,
+  ino: 13,
+  /** arena offset of the block index: u32 file offsets, then u32 infos */
+  indexOffset: 14,
+  /** arena offset of the diff's block map state; 0 while it is not loaded */
+  diffState: 15,
+  /** arena offset of the block index's u16 page checksums */
+  checksumOffset: 16,
+} as const;
+
+/** Bits of the flags word. */
+export const rowFlag = {
+  /** the file has an object in the diff */
+  object: 1,
+  /** data was written since the last completed sync */
+  dirtyData: 2,
+  /** an fdatasync of a plain file failed: what is durable is unknown until the next mount */
+  syncFailed: 8,
+} as const;
+
+/** Bits of the baseChecks word; they hold for the copy whose identity is in the file's description. */
+export const baseCheck = {
+  /** the stored copy of a raw file has its listed CRC */
+  rawVerified: 1,
+  /** pages that were bad in the source have been reported */
+  badReported: 2,
+} as const;
+
+/** States of the indexState word. */
+export const indexState = { none: 0, building: 1, ready: 2 } as const;
+
+const wordFields = ['mode', 'uid', 'gid', 'nlink', 'rdev', 'atimeNsec', 'mtimeNsec', 'ctimeNsec'] as const;
+const doubleFields = ['ino', 'size', 'atime', 'mtime', 'ctime'] as const;
+
+const OBJECT_WORDS = 4;
+const ROW_BYTES = 160;
+const ROW_WORDS = ROW_BYTES / 4;
+const ROW_DOUBLES = ROW_BYTES / 8;
+
+/** Nanoseconds-precise attributes of a row, as GETATTR returns them. */
+export interface Attributes {
+  ino: number;
+  size: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  nlink: number;
+  rdev: number;
+  atime: number;
+  atimeNsec: number;
+  mtime: number;
+  mtimeNsec: number;
+  ctime: number;
+  ctimeNsec: number;
+}
+
+export class FileTable {
+  readonly buffer: SharedArrayBuffer;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly rows: number;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.words = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+    this.rows = Math.floor(buffer.byteLength / ROW_BYTES);
+  }
+
+  static create(rows: number): FileTable {
+    return new FileTable(new SharedArrayBuffer(rows * ROW_BYTES));
+  }
+
+  /** Index of a row's first 32-bit word. */
+  wordBase(row: number): number {
+    return row * ROW_WORDS;
+  }
+
+  /** Index of a row's first 64-bit word. */
+  doubleBase(row: number): number {
+    return row * ROW_DOUBLES;
+  }
+
+  /** Word index of a row's sequence barrier. */
+  barrier(row: number): number {
+    return row * ROW_WORDS + word.barrier;
+  }
+
+  get(row: number, field: number): number {
+    return Atomics.load(this.words, row * ROW_WORDS + field);
+  }
+
+  set(row: number, field: number, value: number): void {
+    Atomics.store(this.words, row * ROW_WORDS + field, value);
+  }
+
+  getDouble(row: number, field: number): number {
+    return this.doubles[row * ROW_DOUBLES + field]!;
+  }
+
+  setDouble(row: number, field: number, value: number): void {
+    this.doubles[row * ROW_DOUBLES + field] = value;
+  }
+
+  hasFlag(row: number, flag: number): boolean {
+    return (this.get(row, word.flags) & flag) !== 0;
+  }
+
+  addFlag(row: number, flag: number): void {
+    Atomics.or(this.words, row * ROW_WORDS + word.flags, flag);
+  }
+
+  /** Clears a flag and tells whether it was set. */
+  takeFlag(row: number, flag: number): boolean {
+    return (Atomics.and(this.words, row * ROW_WORDS + word.flags, ~flag) & flag) !== 0;
+  }
+
+  /** Whether `row` is in use under `generation`, that is, whether a nodeid is alive. */
+  isLive(row: number, generation: number): boolean {
+    return (
+      row > 0 &&
+      row < this.rows &&
+      this.get(row, word.kind) !== rowKind.free &&
+      this.get(row, word.generation) === (generation | 0)
+    );
+  }
+
+  /** Id of the object that holds the row's data: 32 hex digits. Only for rows with the object flag. */
+  objectId(row: number): string {
+    let id = '';
+    for (let i = 0; i < OBJECT_WORDS; i++) {
+      id += (this.get(row, word.object + i) >>> 0).toString(16).padStart(8, '0');
+    }
+    return id;
+  }
+
+  setObjectId(row: number, id: string): void {
+    for (let i = 0; i < OBJECT_WORDS; i++) {
+      this.set(row, word.object + i, Number.parseInt(id.slice(i * 8, i * 8 + 8), 16) | 0);
+    }
+    this.addFlag(row, rowFlag.object);
+  }
+
+  /** Reads all attributes of a row as one consistent set. */
+  readAttributes(row: number, into: Attributes): void {
+    const w = row * ROW_WORDS;
+    const d = row * ROW_DOUBLES;
+    lock(this.words, w + word.attributeLock);
+    into.ino = this.doubles[d + double.ino]!;
+    into.size = this.doubles[d + double.size]!;
+    into.mode = this.words[w + word.mode]!;
+    into.uid = this.words[w + word.uid]! >>> 0;
+    into.gid = this.words[w + word.gid]! >>> 0;
+    into.nlink = this.words[w + word.nlink]!;
+    into.rdev = this.words[w + word.rdev]! >>> 0;
+    into.atime = this.doubles[d + double.atime]!;
+    into.atimeNsec = this.words[w + word.atimeNsec]!;
+    into.mtime = this.doubles[d + double.mtime]!;
+    into.mtimeNsec = this.words[w + word.mtimeNsec]!;
+    into.ctime = this.doubles[d + double.ctime]!;
+    into.ctimeNsec = this.words[w + word.ctimeNsec]!;
+    unlock(this.words, w + word.attributeLock);
+  }
+
+  /** Replaces all attributes of a row. */
+  writeAttributes(row: number, from: Readonly<Attributes>): void {
+    const w = row * ROW_WORDS;
+    const d = row * ROW_DOUBLES;
+    lock(this.words, w + word.attributeLock);
+    this.doubles[d + double.ino] = from.ino;
+    this.doubles[d + double.size] = from.size;
+    this.words[w + word.mode] = from.mode;
+    this.words[w + word.uid] = from.uid;
+    this.words[w + word.gid] = from.gid;
+    this.words[w + word.nlink] = from.nlink;
+    this.words[w + word.rdev] = from.rdev;
+    this.doubles[d + double.atime] = from.atime;
+    this.words[w + word.atimeNsec] = from.atimeNsec;
+    this.doubles[d + double.mtime] = from.mtime;
+    this.words[w + word.mtimeNsec] = from.mtimeNsec;
+    this.doubles[d + double.ctime] = from.ctime;
+    this.words[w + word.ctimeNsec] = from.ctimeNsec;
+    unlock(this.words, w + word.attributeLock);
+  }
+
+  /** Changes some attributes of a row and leaves the others as they are at that moment. */
+  modifyAttributes(row: number, change: Partial<Attributes>): void {
+    const w = row * ROW_WORDS;
+    const d = row * ROW_DOUBLES;
+    lock(this.words, w + word.attributeLock);
+    for (const name of wordFields) if (change[name] !== undefined) this.words[w + word[name]] = change[name];
+    for (const name of doubleFields) if (change[name] !== undefined) this.doubles[d + double[name]] = change[name];
+    unlock(this.words, w + word.attributeLock);
+  }
+
+  /**
+   * Records that a mutation of the file's data ended now: new size, mtime and ctime; with `dropSetId` the set-id bits
+   * go as POSIX wants it after a write by somebody unprivileged.
+   */
+  touchData(row: number, size: number, nowMs: number, dropSetId: boolean): void {
+    const w = row * ROW_WORDS;
+    const d = row * ROW_DOUBLES;
+    const seconds = Math.floor(nowMs / 1000);
+    const nsec = Math.floor((nowMs - seconds * 1000) * 1e6);
+    lock(this.words, w + word.attributeLock);
+    this.doubles[d + double.size] = size;
+    this.doubles[d + double.mtime] = seconds;
+    this.words[w + word.mtimeNsec] = nsec;
+    this.doubles[d + double.ctime] = seconds;
+    this.words[w + word.ctimeNsec] = nsec;
+    if (dropSetId) this.words[w + word.mode] = withoutSetId(this.words[w + word.mode]!);
+    unlock(this.words, w + word.attributeLock);
+  }
+}
+
+/** Mode after a write or truncation by an unprivileged caller: no set-uid; no set-gid where the group may execute. */
+export function withoutSetId(mode: number): number {
+  const S_ISUID = 0o4000;
+  const S_ISGID = 0o2000;
+  const S_IXGRP = 0o010;
+  let result = mode & ~S_ISUID;
+  if (mode & S_IXGRP) result &= ~S_ISGID;
+  return result;
+}
+
+/** A fresh, empty set of attributes to read into. */
+export function emptyAttributes(): Attributes {
+  return {
+    ino: 0,
+    size: 0,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    nlink: 0,
+    rdev: 0,
+    atime: 0,
+    atimeNsec: 0,
+    mtime: 0,
+    mtimeNsec: 0,
+    ctime: 0,
+    ctimeNsec: 0,
+  };
+}

@@ -1,0 +1,39 @@
+// Can another user reach a path: every directory above it must let them through.
+
+import { realpathSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
+import type { ServerUser } from './server-user.js';
+
+/**
+ * True when `user` may read (and for a directory enter) `path` and search every directory above it.
+ * Judged by mode bits alone: access lists and supplementary groups are ignored, so a "no" may be too strict
+ * (then a private copy is made) but a "yes" is a yes.
+ */
+export function canReach(path: string, user: ServerUser): boolean {
+  let current: string;
+  try {
+    current = realpathSync(path);
+  } catch {
+    return false;
+  }
+  if (!allows(current, user, statSync(current).isDirectory() ? 5 : 4)) return false;
+  while (current !== '/') {
+    current = dirname(current);
+    if (!allows(current, user, 1)) return false;
+  }
+  return true;
+}
+
+/** A directory for temporary files that `user` can reach: the usual one, or /tmp when that is private to somebody. */
+export function reachableTempDir(user: ServerUser): string {
+  const usual = tmpdir();
+  return canReach(usual, user) ? usual : '/tmp';
+}
+
+function allows(path: string, user: ServerUser, bits: number): boolean {
+  if (user.uid === 0) return true;
+  const stat = statSync(path);
+  const shift = stat.uid === user.uid ? 6 : stat.gid === user.gid ? 3 : 0;
+  return ((stat.mode >> shift) & bits) === bits;
+}

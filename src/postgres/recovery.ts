@@ -1,0 +1,39 @@
+// Recovery from archived WAL: what to replay, and how a server is told so.
+
+import { chownSync, closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ServerUser } from './server-user.js';
+
+/** Replay of archived WAL at start-up (PostgreSQL 12 and later: `recovery.signal` and settings). */
+export interface Recovery {
+  /** Shell command with `%f` (file name wanted) and `%p` (where to put it); non-zero exit status = not there. */
+  readonly restoreCommand: string;
+  /** `immediate`: stop at the end of the backup, as soon as the cluster is consistent. `latest`: all WAL there is. */
+  readonly target: 'immediate' | 'latest';
+  readonly timeline?: 'current' | 'latest' | number;
+  /** What to do at the target; a paused server answers queries read-only. */
+  readonly action?: 'promote' | 'pause';
+}
+
+/** Settings that ask for this recovery, and for none of what the data directory's own files may ask for. */
+export function recoverySettings(recovery: Recovery | undefined): Record<string, string> {
+  return {
+    // Emptied first: a target of postgresql.auto.conf beside ours would be "multiple recovery targets".
+    recovery_target_name: '',
+    recovery_target_time: '',
+    recovery_target_xid: '',
+    recovery_target_lsn: '',
+    recovery_target: recovery?.target === 'immediate' ? 'immediate' : '',
+    recovery_target_timeline: String(recovery?.timeline ?? 'current'),
+    recovery_target_action: recovery?.action ?? 'promote',
+    restore_command: recovery?.restoreCommand ?? '',
+    hot_standby: recovery?.action === 'pause' ? 'on' : 'off',
+  };
+}
+
+/** Puts `recovery.signal` into the data directory, owned by the server's user; an existing one stays. */
+export function requestRecovery(dataDir: string, user: ServerUser): void {
+  const path = join(dataDir, 'recovery.signal');
+  closeSync(openSync(path, 'a', 0o600));
+  chownSync(path, user.uid, user.gid);
+}

@@ -1,0 +1,70 @@
+// /dev/fuse as root: opening it, mounting with it, and cloning it for further reader threads.
+
+import { closeSync, constants, openSync } from 'node:fs';
+import { ioctl, MS_NODEV, MS_NOSUID, mount } from './libc.js';
+
+/** FUSE_DEV_IOC_CLONE, linux/fuse.h: _IOR(229, 0, uint32_t); the argument is the fd of a mounted device. */
+const FUSE_DEV_IOC_CLONE = 0x8004e500;
+
+const DEVICE = '/dev/fuse';
+
+/** The file-system type the kernel shows for our mounts in /proc/self/mountinfo. */
+export const FUSE_TYPE = 'fuse.pbkfs';
+
+export interface FuseMountOptions {
+  /** Owner of the mount as the kernel sees it; without `allowOther` only this user may use the mount. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Whether users other than `uid` may use the mount. */
+  readonly allowOther: boolean;
+  /** First column of df and of /proc/mounts. */
+  readonly fsname: string;
+  /** Largest READ the kernel may send, in bytes; the kernel's own limit where it is missing. */
+  readonly maxRead?: number;
+}
+
+/**
+ * Opens a fresh connection to the FUSE driver, close-on-exec (as every descriptor Node opens), so that no child
+ * keeps the connection alive after the server has died.
+ * @throws a system error: ENOENT or ENODEV where the kernel has no FUSE, EACCES without permission
+ */
+export function openFuseDevice(): number {
+  return openSync(DEVICE, constants.O_RDWR);
+}
+
+/**
+ * Mounts the connection `fd` on a directory. Needs CAP_SYS_ADMIN. From here on requests arrive at `fd`; the first is
+ * FUSE_INIT, and every access to the mount waits until it is answered.
+ * @throws a system error of mount(2)
+ */
+export function mountFuse(fd: number, mountpoint: string | Buffer, options: FuseMountOptions): void {
+  const data = [
+    `fd=${fd}`,
+    // st_mode of the root in octal: a directory.
+    'rootmode=40000',
+    `user_id=${options.uid}`,
+    `group_id=${options.gid}`,
+    'default_permissions',
+  ];
+  if (options.allowOther) data.push('allow_other');
+  if (options.maxRead !== undefined) data.push(`max_read=${options.maxRead}`);
+  mount(options.fsname, mountpoint, FUSE_TYPE, MS_NOSUID | MS_NODEV, data.join(','));
+}
+
+/**
+ * Opens another descriptor of the connection behind `mountedFd`, with a request queue of its own. A reply must be
+ * written to the descriptor its request was read from.
+ * @throws a system error; no descriptor is left open then
+ */
+export function cloneDevice(mountedFd: number): number {
+  const fd = openFuseDevice();
+  try {
+    const argument = Buffer.alloc(4);
+    argument.writeInt32LE(mountedFd);
+    ioctl(fd, FUSE_DEV_IOC_CLONE, argument);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

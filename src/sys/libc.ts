@@ -1,0 +1,215 @@
+// The system calls Node lacks, called in the C library through koffi: the only file that knows koffi.
+
+import { createRequire } from 'node:module';
+import { getSystemErrorName } from 'node:util';
+import type koffi from 'koffi';
+
+type Koffi = typeof koffi;
+type Call = (...args: readonly unknown[]) => number;
+
+interface Libc {
+  readonly errno: () => number;
+  readonly mount: Call;
+  readonly umount2: Call;
+  readonly ioctl: Call;
+  readonly flock: Call;
+  readonly syncfs: Call;
+  readonly fallocate: Call;
+  readonly dup2: Call;
+  readonly socketpair: Call;
+  readonly recvmsg: Call;
+  readonly ffi: Koffi;
+}
+
+/** mount(2) flags, from linux/mount.h. */
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+
+/** umount2(2) flags, from linux/fs.h. MNT_FORCE aborts a FUSE connection even when the call itself fails with EBUSY. */
+export const MNT_FORCE = 1;
+export const MNT_DETACH = 2;
+
+/** flock(2) operations. */
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
+
+/** fallocate(2) modes, from linux/falloc.h. */
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+
+let loaded: Libc | undefined;
+
+/** Loading koffi costs about 6 ms and some memory: a thread that makes none of these calls never does. */
+function libc(): Libc {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Libc {
+  const require = createRequire(import.meta.url);
+  const ffi = require('koffi') as Koffi;
+  // null is the running process itself, whose C library may be glibc or musl.
+  const library = ffi.load(null);
+  const bind = (prototype: string): Call => library.func(prototype) as unknown as Call;
+  return {
+    errno: () => ffi.errno(),
+    mount: bind(
+      'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *data)',
+    ),
+    umount2: bind('int umount2(const void *target, int flags)'),
+    ioctl: bind('int ioctl(int fd, unsigned long request, void *argument)'),
+    flock: bind('int flock(int fd, int operation)'),
+    syncfs: bind('int syncfs(int fd)'),
+    fallocate: bind('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+    dup2: bind('int dup2(int from, int to)'),
+    socketpair: bind('int socketpair(int domain, int type, int protocol, void *pair)'),
+    recvmsg: bind('long recvmsg(int fd, void *message, int flags)'),
+    ffi,
+  };
+}
+
+/** An error shaped like those of node:fs: `code` 'EBUSY', negative `errno`, `syscall`, and `path` where there is one. */
+function systemError(syscall: string, number: number, path?: string): NodeJS.ErrnoException {
+  const code = getSystemErrorName(-number);
+  const where = path === undefined ? '' : ` '${path}'`;
+  const error: NodeJS.ErrnoException = new Error(`${code}: ${syscall}${where}`);
+  error.code = code;
+  error.errno = -number;
+  error.syscall = syscall;
+  if (path !== undefined) error.path = path;
+  return error;
+}
+
+/** A NUL-terminated copy; koffi's own strings are UTF-8 only, and a path is bytes. */
+function cstring(value: string | Buffer): Buffer {
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+  if (bytes.includes(0)) throw systemError('path', 22);
+  return Buffer.concat([bytes, Buffer.alloc(1)]);
+}
+
+/**
+ * mount(2).
+ * @param data options of the file system, comma-separated
+ * @throws a system error (EPERM without CAP_SYS_ADMIN, ENOENT, ENODEV for an unknown type, EINVAL for a bad option)
+ */
+export function mount(source: string, target: string | Buffer, type: string, flags: number, data: string): void {
+  const c = libc();
+  const result = c.mount(cstring(source), cstring(target), cstring(type), flags, cstring(data));
+  // errno belongs to the thread and is overwritten by the next call of anybody: read it first.
+  const number = result === 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('mount', number, target.toString());
+}
+
+/**
+ * umount2(2).
+ * @param flags 0, MNT_FORCE and MNT_DETACH combined
+ * @throws a system error: EBUSY while somebody uses the mount, EINVAL where nothing is mounted
+ */
+export function umount2(target: string | Buffer, flags = 0): void {
+  const c = libc();
+  const result = c.umount2(cstring(target), flags);
+  const number = result === 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('umount2', number, target.toString());
+}
+
+/**
+ * ioctl(2) whose argument is a pointer to the given bytes (read, and changed, by the kernel).
+ * @returns the non-negative result of the call
+ */
+export function ioctl(fd: number, request: number, argument: Uint8Array): number {
+  const c = libc();
+  const result = c.ioctl(fd, request, argument);
+  const number = result >= 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('ioctl', number);
+  return result;
+}
+
+/**
+ * flock(2) on an open file description, repeated when a signal interrupts it.
+ * @throws a system error: EWOULDBLOCK (Node names it EAGAIN) with LOCK_NB while another description holds the lock
+ */
+export function flock(fd: number, operation: number): void {
+  const c = libc();
+  for (;;) {
+    const result = c.flock(fd, operation);
+    const number = result === 0 ? 0 : c.errno();
+    if (number === 0) return;
+    if (number !== EINTR) throw systemError('flock', number);
+  }
+}
+
+/** syncfs(2): writes back everything of the file system that `fd` lies on. */
+export function syncfs(fd: number): void {
+  const c = libc();
+  const result = c.syncfs(fd);
+  const number = result === 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('syncfs', number);
+}
+
+/**
+ * fallocate(2), repeated when a signal interrupts it.
+ * @param offset bytes, below 2^53
+ * @param length bytes, above 0
+ * @throws a system error: ENOSPC, EFBIG, EOPNOTSUPP where the file system has no such mode
+ */
+export function fallocate(fd: number, mode: number, offset: number, length: number): void {
+  const c = libc();
+  for (;;) {
+    const result = c.fallocate(fd, mode, offset, length);
+    const number = result === 0 ? 0 : c.errno();
+    if (number === 0) return;
+    if (number !== EINTR) throw systemError('fallocate', number);
+  }
+}
+
+/** dup2(2): makes descriptor `to` another name of `from`'s open file; children inherit `to`. */
+export function dup2(from: number, to: number): void {
+  const c = libc();
+  const result = c.dup2(from, to);
+  const number = result >= 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('dup2', number);
+}
+
+/** socketpair(2) of two connected stream sockets, both close-on-exec. */
+export function socketpair(): [number, number] {
+  const AF_UNIX = 1;
+  const SOCK_STREAM_CLOEXEC = 0o2000001;
+  const c = libc();
+  const pair = Buffer.alloc(8);
+  const result = c.socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair);
+  const number = result === 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('socketpair', number);
+  return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
+/**
+ * Takes a descriptor that the other side of a socket has sent (SCM_RIGHTS), close-on-exec from the start. Does not wait.
+ * @returns the descriptor, or -1 where none was sent
+ * @throws a system error: EAGAIN where nothing was sent
+ */
+export function receiveDescriptor(socket: number): number {
+  const MSG_DONTWAIT_CMSG_CLOEXEC = 0x40000040;
+  const SOL_SOCKET = 1;
+  const SCM_RIGHTS = 1;
+  const c = libc();
+  // struct msghdr, iovec and cmsghdr of 64-bit Linux; koffi keeps the memory behind the pointers.
+  const data = c.ffi.alloc('uint8_t', 8);
+  const ancillary = c.ffi.alloc('uint8_t', 64);
+  const vector = c.ffi.alloc('uint64_t', 2);
+  c.ffi.encode(vector, 'uint64_t [2]', [c.ffi.address(data), 8n]);
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(c.ffi.address(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(c.ffi.address(ancillary), 32);
+  message.writeBigUInt64LE(64n, 40);
+  const result = c.recvmsg(socket, message, MSG_DONTWAIT_CMSG_CLOEXEC);
+  const number = result >= 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('recvmsg', number);
+  if (message.readBigUInt64LE(40) < 20n) return -1;
+  const control = Buffer.from(c.ffi.decode(ancillary, 'uint8_t [24]') as Uint8Array);
+  if (control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS) return -1;
+  return control.readInt32LE(16);
+}
+
+const EINTR = 4;

@@ -1,0 +1,207 @@
+// Chains and states: what is mountable, what is refused and why.
+
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import { backupIdOf, checkChain, openCatalog, openChain, resolveChain } from '../../src/backup/index.js';
+import { type BackupSpec, startTime, writeCatalog } from '../support/catalog-writer.js';
+import { copyCatalog, extractCatalog } from '../support/catalogs.js';
+
+const files = [{ path: 'PG_VERSION', content: '15\n' }];
+const full = (n: number, more: Partial<BackupSpec> = {}): BackupSpec => ({
+  start: startTime(n),
+  mode: 'FULL',
+  files,
+  ...more,
+});
+const delta = (n: number, parent: number, more: Partial<BackupSpec> = {}): BackupSpec => ({
+  start: startTime(n),
+  mode: 'DELTA',
+  parent: startTime(parent),
+  files,
+  ...more,
+});
+const id = (n: number) => backupIdOf(startTime(n));
+
+function catalogOf(t: Test, backups: readonly BackupSpec[]) {
+  return openCatalog(writeCatalog(path.join(t.testdir({}), 'catalog'), backups));
+}
+
+t.test('real catalog "states": reasons and --force (trap 11)', async (t) => {
+  const catalog = openCatalog(`${await extractCatalog('states')}/catalog`);
+  const check = (id: string, force = false) => checkChain(catalog, 'main', id, { force });
+  t.same(check('TOU3WI').mountable, true);
+  t.same(
+    check('TOU3WI').members.map((member) => member.id),
+    ['TOU3W7', 'TOU3WI'],
+  );
+  t.ok(check('TOU3XI').mountable, 'DONE is complete, only not validated');
+  t.match(check('TOU3WS'), { mountable: false, reason: /TOU3WS.*CORRUPT/, hint: /--force/ });
+  t.match(check('TOU3X3'), { mountable: false, reason: /TOU3X3.*ORPHAN/, hint: /--force/ });
+  t.ok(check('TOU3WS', true).mountable);
+  t.ok(check('TOU3X3', true).mountable);
+  for (const [id, status] of [
+    ['TOU3YU', 'ERROR'],
+    ['TOU3XU', 'RUNNING'],
+    ['TOU3XQ', 'RUNNING'],
+  ] as const) {
+    t.match(check(id, true), { mountable: false, reason: new RegExp(`${id}.*${status}`) });
+    t.throws(() => resolveChain(catalog, 'main', id, { force: true }), { code: 'backup_unusable', hint: /./ });
+  }
+  t.equal(resolveChain(catalog, 'main', 'latest').target.id, 'TOU3XI', 'latest passes over what is not mountable');
+});
+
+t.test('real catalog "merging": the whole chain is refused, though the grandchild is OK (trap 11)', async (t) => {
+  const catalog = openCatalog(`${await extractCatalog('merging')}/catalog`);
+  for (const id of ['TOU42M', 'TOU42X', 'TOU439']) {
+    t.match(checkChain(catalog, 'main', id, { force: true }), { mountable: false, reason: /MERGING/, hint: /merge/ });
+  }
+  t.throws(() => resolveChain(catalog, 'main', 'latest'), { code: 'backup_not_found' });
+});
+
+t.test('ids in any case; the catalog keeps its spelling (trap 12)', async (t) => {
+  const catalog = openCatalog(`${await extractCatalog('mini')}/catalog`);
+  t.same(catalog.instances(), ['a', 'b']);
+  const chain = resolveChain(catalog, 'a', 'tou5po');
+  t.same(
+    chain.members.map((member) => member.id),
+    ['TOU5OE', 'TOU5OV', 'TOU5P9', 'TOU5PO'],
+  );
+  t.equal(chain.target.id, 'TOU5PO');
+  t.equal(resolveChain(catalog, 'b', 'LATEST').target.id, 'TOU5PC');
+  t.same(JSON.parse(JSON.stringify(chain)).members.length, 4, 'a chain is plain data');
+  t.match(catalog.config('a'), { systemIdentifier: '7710483872181884041', xlogSegSize: 1048576 });
+});
+
+t.test('each state of each member counts', (t) => {
+  for (const status of ['RUNNING', 'ERROR', 'MERGING', 'MERGED', 'DELETING', 'DELETED', 'WHATEVER']) {
+    const catalog = catalogOf(t, [full(0, { status }), delta(1, 0), delta(2, 1)]);
+    t.match(checkChain(catalog, 'main', id(2), { force: true }), {
+      mountable: false,
+      reason: new RegExp(`${id(2)}.*${id(0)}.*status`),
+    });
+  }
+  for (const status of ['CORRUPT', 'ORPHAN']) {
+    const catalog = catalogOf(t, [full(0), delta(1, 0, { status }), delta(2, 1)]);
+    t.notOk(checkChain(catalog, 'main', id(2)).mountable);
+    t.ok(checkChain(catalog, 'main', id(2), { force: true }).mountable);
+  }
+  t.end();
+});
+
+t.test('one odd backup elsewhere blocks nobody (trap 10, trap 11)', (t) => {
+  const catalog = catalogOf(t, [
+    full(0),
+    delta(1, 0),
+    full(2, { control: { note: "'it's a trap'" } }),
+    full(3, { controlText: null }),
+    full(4, { controlText: '' }),
+    full(5, { controlText: Buffer.from([0, 1, 2, 255, 10, 61, 61]) }),
+    full(6, { control: { 'backup-mode': 'ODD' } }),
+    full(7, { control: { 'program-version': '9.9.9' } }),
+    delta(8, 7, { status: 'RUNNING', list: null }),
+  ]);
+  t.equal(catalog.backups('main').length, 9);
+  t.ok(checkChain(catalog, 'main', id(1)).mountable);
+  t.ok(checkChain(catalog, 'main', id(2)).mountable, 'a note with a quote is no fault at all');
+  t.equal(catalog.backup('main', id(2)).note, "it's a trap");
+  t.equal(resolveChain(catalog, 'main', 'latest').target.id, id(2));
+  for (const n of [3, 4, 5, 6])
+    t.throws(() => resolveChain(catalog, 'main', id(n), { force: true }), { code: 'backup_damaged' });
+  t.throws(() => resolveChain(catalog, 'main', id(7)), { code: 'backup_unsupported', message: /9\.9\.9/ });
+  t.end();
+});
+
+t.test('chains that do not hold together', (t) => {
+  const catalog = catalogOf(t, [
+    delta(1, 0),
+    { start: startTime(2), mode: 'PAGE', files },
+    delta(3, 4),
+    delta(4, 3),
+    full(5, { list: null }),
+    delta(6, 5),
+  ]);
+  t.match(checkChain(catalog, 'main', id(1)), { reason: new RegExp(`parent ${id(0)} is missing`) });
+  t.match(checkChain(catalog, 'main', id(2)), { reason: /names no parent/ });
+  t.match(checkChain(catalog, 'main', id(4)), { reason: /not older/ });
+  t.match(checkChain(catalog, 'main', id(6)), { reason: /backup_content.control is missing/ });
+  t.throws(() => resolveChain(catalog, 'main', 'NOPE'), { code: 'backup_not_found' });
+  t.throws(() => catalog.backups('other'), { code: 'catalog_not_found', hint: /main/ });
+  t.throws(() => catalog.backups('../backups/main'), { code: 'catalog_not_found' });
+  t.throws(() => openCatalog('/nonexistent'), { code: 'catalog_not_found' });
+  t.end();
+});
+
+t.test('block sizes and versions', (t) => {
+  const versions: Record<string, boolean> = {
+    '2.0.14': true,
+    '2.2.7': true,
+    '2.8.2': true,
+    '2.9.0': true,
+    '3.0.0': false,
+    '3.2.1': false,
+    '2.0.1': false,
+  };
+  const refusedSize = [{ 'block-size': 16384 }, { 'block-size': 4096 }, { 'xlog-block-size': 16384 }];
+  const specs = [
+    ...Object.keys(versions).map((version, n) => full(n, { version })),
+    ...refusedSize.map((control, n) => full(20 + n, { control })),
+    full(30, { control: { 'block-size': null } }),
+  ];
+  const catalog = catalogOf(t, specs);
+  for (const [n, [version, good]] of Object.entries(versions).entries()) {
+    t.equal(checkChain(catalog, 'main', id(n)).mountable, good, version);
+  }
+  for (const n of [20, 21, 22]) t.match(checkChain(catalog, 'main', id(n)), { mountable: false, reason: /block-size/ });
+  t.ok(checkChain(catalog, 'main', id(30)).mountable, 'absent means the compiled-in 8192');
+  t.end();
+});
+
+t.test('two directories with one id', (t) => {
+  const catalog = catalogOf(t, [
+    full(0),
+    full(0, { directory: 'COPY' }),
+    delta(1, 0),
+    full(3, { directory: 'x1' }),
+    full(3, { directory: 'x2' }),
+  ]);
+  t.match(
+    checkChain(catalog, 'main', id(1)).members[0],
+    { directory: new RegExp(`/${id(0)}$`) },
+    'the one named like the id',
+  );
+  t.throws(() => resolveChain(catalog, 'main', id(3)), { code: 'backup_unusable', message: /x1, x2/ });
+  t.equal(resolveChain(catalog, 'main', 'copy').target.id, id(0), 'a directory can be named, too');
+  t.end();
+});
+
+t.test('the list must match content-crc, or be without one', (t) => {
+  const open = (more: Partial<BackupSpec>, force = false) =>
+    openChain(resolveChain(catalogOf(t, [full(0, more), delta(1, 0)]), 'main', id(1), { force }));
+  t.doesNotThrow(() => open({ contentCrc: 'none' }));
+  t.throws(() => open({ contentCrc: 'wrong' }), { code: 'backup_damaged', message: new RegExp(`${id(0)}.*CRC`) });
+  t.throws(
+    () => open({ contentCrc: 'wrong', status: 'CORRUPT' }, true),
+    { code: 'backup_damaged' },
+    '--force is no help',
+  );
+  t.throws(() => open({ contentCrc: 'none', list: (text) => text.subarray(0, 40) }), {
+    code: 'backup_damaged',
+    message: /line 1/,
+  });
+  t.throws(() => open({ contentCrc: 'none', list: () => Buffer.alloc(0) }), {
+    code: 'backup_damaged',
+    message: /empty/,
+  });
+  t.end();
+});
+
+t.test('members of different clusters are refused', async (t) => {
+  const root = await copyCatalog('mini', t.testdir({}));
+  const fs = await import('node:fs');
+  const control = (instance: string, id: string) => `${root}/backups/${instance}/${id}/database/global/pg_control`;
+  fs.copyFileSync(control('b', 'TOU5OI'), control('a', 'TOU5OE'));
+  t.throws(() => openChain(resolveChain(openCatalog(root), 'a', 'TOU5OV')), {
+    code: 'backup_damaged',
+    message: /different clusters/,
+  });
+});

@@ -1,0 +1,187 @@
+// Backups of versions before 2.4.0: padding, truncation markers, lengths that no list gives. Each member by its own version.
+
+import t from 'tap';
+import type { BackupMode } from '../../src/backup/index.js';
+import { type BackupSpec, type FileContent, startTime } from '../support/catalog-writer.js';
+import { makePage } from '../support/pages.js';
+import { zeroPage } from '../support/stream-writer.js';
+import { openSynthetic } from '../support/synthetic.js';
+
+const FILE = 'base/5/16384';
+
+type Member = readonly [mode: BackupMode, version: string, file: FileContent];
+
+function chain(members: readonly Member[]): BackupSpec[] {
+  return members.map(([mode, version, file], n) => ({
+    start: startTime(n),
+    mode,
+    version,
+    ...(n === 0 ? {} : { parent: startTime(n - 1) }),
+    files: [{ path: FILE, ...file }],
+    contentCrc: version < '2.3.2' ? 'none' : 'good',
+  }));
+}
+
+function pages(backup: number, ...blocks: number[]): [number, Buffer][] {
+  return blocks.map((block) => [block, makePage(backup * 1000 + block, block)]);
+}
+
+function layout(content: Buffer): string {
+  let text = '';
+  for (let at = 0; at < content.length; at += 8192) {
+    const page = content.subarray(at, at + 8192);
+    const seed = page.readUInt32LE(0);
+    text += page.equals(zeroPage) ? '.' : page.equals(makePage(seed, at / 8192)) ? Math.floor(seed / 1000) : '?';
+  }
+  return text;
+}
+
+const unknown = { unchanged: 'datafile' } as const;
+
+const cases: [name: string, members: Member[], expected: string][] = [
+  ['padded payloads before 2.4.0 (trap 6)', [['FULL', '2.3.5', { pages: pages(0, 0, 1, 2, 3) }]], '0000'],
+  [
+    'versions mixed in one chain (trap 6)',
+    [
+      ['FULL', '2.3.5', { pages: pages(0, 0, 1, 2, 3) }],
+      ['DELTA', '2.5.16', { pages: pages(1, 1, 2), nBlocks: 4 }],
+      ['PAGE', '2.3.0', { pages: pages(2, 2), nBlocks: 4 }],
+    ],
+    '0120',
+  ],
+  [
+    'a marker cuts the file (trap 6)',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3) }],
+      ['PAGE', '2.2.7', { pages: pages(1, 0), truncateTo: 2, nBlocks: null }],
+    ],
+    '10',
+  ],
+  [
+    'a marker alone',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3) }],
+      ['PTRACK', '2.2.7', { pages: [], truncateTo: 3, nBlocks: null }],
+    ],
+    '000',
+  ],
+  [
+    'cut to nothing',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1) }],
+      ['PAGE', '2.2.7', { pages: [], truncateTo: 0, nBlocks: null }],
+    ],
+    '',
+  ],
+  [
+    'cut, then grown: older blocks do not shine through',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3, 4) }],
+      ['PAGE', '2.2.7', { pages: [], truncateTo: 1, nBlocks: null }],
+      ['PAGE', '2.2.7', { pages: pages(2, 3), nBlocks: null }],
+    ],
+    '0..2',
+  ],
+  [
+    'a marker below a newer member that gives the length',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3) }],
+      ['PAGE', '2.2.7', { pages: pages(1, 0), truncateTo: 1, nBlocks: null }],
+      ['DELTA', '2.5.16', { unchanged: 'datafile', nBlocks: 3 }],
+    ],
+    '1..',
+  ],
+  [
+    'a marker also cuts records before it',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2) }],
+      ['PAGE', '2.2.7', { pages: pages(1, 0, 1, 2), truncateTo: 2, nBlocks: null }],
+    ],
+    '11',
+  ],
+  [
+    'length by the streams where no list gives it',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1), nBlocks: null }],
+      ['PAGE', '2.2.7', { pages: pages(1, 1, 3), nBlocks: null }],
+      ['PAGE', '2.2.7', unknown],
+    ],
+    '01.1',
+  ],
+  [
+    'length of the newest list that gives it, unless streams above say more',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3) }],
+      ['DELTA', '2.2.7', { unchanged: 'datafile', nBlocks: 2 }],
+      ['PAGE', '2.2.7', unknown],
+    ],
+    '00',
+  ],
+  [
+    'a marker above a list that gives the length',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3) }],
+      ['PAGE', '2.2.7', { pages: [], truncateTo: 2, nBlocks: null }],
+      ['PAGE', '2.2.7', unknown],
+    ],
+    '00',
+  ],
+  [
+    'unchanged all the way, empty in the FULL',
+    [
+      ['FULL', '2.2.7', { pages: [] }],
+      ['PAGE', '2.2.7', unknown],
+    ],
+    '',
+  ],
+];
+
+for (const [name, members, expected] of cases) {
+  t.test(name, (t) => {
+    const { read, reader, problems } = openSynthetic(t.testdir({}), chain(members));
+    t.equal(layout(read(FILE)), expected);
+    t.equal([...reader.entries()][0]!.size, expected.length * 8192, 'the listing gives the same length');
+    t.same(problems, [], 'an old stream without header map is nothing to complain about');
+    t.end();
+  });
+}
+
+t.test('a marker in a version or mode that has none is damage', (t) => {
+  for (const [mode, version] of [
+    ['PAGE', '2.3.0'],
+    ['PAGE', '2.5.16'],
+    ['DELTA', '2.2.7'],
+  ] as const) {
+    const { read } = openSynthetic(
+      t.testdir({}),
+      chain([
+        ['FULL', '2.2.7', { pages: pages(0, 0, 1) }],
+        [mode, version, { pages: pages(1, 0), truncateTo: 1, nBlocks: 1, header: 'none' }],
+      ]),
+    );
+    t.throws(() => read(FILE), { code: 'page_damaged', message: /impossible size -2/ }, `${mode} ${version}`);
+  }
+  t.end();
+});
+
+t.test('padding where the version has none, or none where it has, is damage', (t) => {
+  for (const [written, claimed] of [
+    ['2.3.5', '2.5.16'],
+    ['2.5.16', '2.3.5'],
+  ] as const) {
+    const backups = chain([['FULL', written, { pages: pages(0, 0, 1, 2, 3), header: 'none' }]]);
+    const { read } = openSynthetic(t.testdir({}), [{ ...backups[0]!, control: { 'program-version': claimed } }]);
+    t.throws(() => read(FILE), { code: 'page_damaged' }, `written by ${written}, claimed ${claimed}`);
+  }
+  t.end();
+});
+
+t.test('8192 stored bytes before 2.0.23 may be a compressed page', (t) => {
+  const filled = makePage(3, 3, { filled: true });
+  const { read } = openSynthetic(t.testdir({}), chain([['FULL', '2.0.20', { pages: [[0, filled]], alg: 'zlib' }]]));
+  t.ok(read(FILE).equals(filled), 'one with a sane page header is raw');
+  const odd = Buffer.alloc(8192, 0x33);
+  const raw = openSynthetic(t.testdir({}), chain([['FULL', '2.0.20', { pages: [[0, odd]], alg: 'none' }]]));
+  t.ok(raw.read(FILE).equals(odd), 'in an uncompressed file everything is raw');
+  t.end();
+});

@@ -1,0 +1,72 @@
+// pbkfs validate as a program: exit status, one line a problem, JSON, nothing drawn into a pipe.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { backupIdOf } from '../../src/backup/index.js';
+import { describeProgress } from '../../src/cli/progress-line.js';
+import { startTime } from '../support/catalog-writer.js';
+import { copyCatalog } from '../support/catalogs.js';
+import { pbkfs } from '../support/mount.js';
+import { writeSmallCatalog } from '../support/small-catalog.js';
+
+t.setTimeout(120_000);
+
+function directory(t: Test): string {
+  const made = mkdtempSync(join(tmpdir(), 'pbkfs-validate-'));
+  t.teardown(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+t.test('a good chain: exit 0, one line, and nothing else in a pipe', async (t) => {
+  const catalog = await copyCatalog('mini', directory(t));
+  const result = await pbkfs(['validate', '-B', catalog, '-I', 'a', '-i', 'latest', '-j', '2']);
+  t.match(result, { status: 0, stderr: '' });
+  t.match(result.stdout, /^backup TOU5PO is valid \(4 backups, 1524 files, [\d.]+ MiB, [\d.]+ s\)\n$/);
+});
+
+t.test('damage: exit 1, a line that names backup, file and block; the same as JSON', async (t) => {
+  const catalog = writeSmallCatalog(join(directory(t), 'catalog'));
+  const id = backupIdOf(startTime(1));
+  const file = join(catalog, 'backups/main', id, 'database/base/2/200');
+  const bytes = readFileSync(file);
+  bytes[8200 + 8 + 4000]! ^= 1;
+  writeFileSync(file, bytes);
+  const args = ['validate', '-B', catalog, '-I', 'main', '-i', backupIdOf(startTime(3)).toLowerCase()];
+  const text = await pbkfs(args);
+  t.equal(text.status, 1);
+  t.match(
+    text.stdout,
+    new RegExp(`^backup ${id}, file base/2/200, block 1: page checksum \\d+, the header map says \\d+$`, 'm'),
+  );
+  t.match(text.stdout, new RegExp(`^backup ${id}, file base/2/200: it has CRC \\d+, \\d+ is listed$`, 'm'));
+  const json = await pbkfs([...args, '--json']);
+  t.equal(json.status, 1);
+  const result = JSON.parse(json.stdout) as { valid: boolean; chain: string[]; problems: { kind: string }[] };
+  t.equal(result.valid, false);
+  t.equal(result.chain.length, 3);
+  t.match(
+    result.problems
+      .filter(({ kind }) => kind !== 'wal')
+      .map(({ kind }) => kind)
+      .sort(),
+    ['file', 'page'],
+  );
+});
+
+t.test('what cannot be validated at all: exit 1 with the reason; wrong options: exit 2', async (t) => {
+  const catalog = writeSmallCatalog(join(directory(t), 'catalog'));
+  t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main', '-i', 'ZZZ']), { status: 1, stderr: /no backup ZZZ/ });
+  t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main']), { status: 2, stderr: /backup-id/ });
+});
+
+t.test('the progress bar tells share, rate and time left', (t) => {
+  t.equal(
+    describeProgress(50 << 20, 100 << 20, 2),
+    '[############------------]  50%  50.0 MiB of 100 MiB  25.0 MiB/s  2 s left',
+  );
+  t.match(describeProgress(1 << 20, 10_000 * 2 ** 20, 1), /2 h 46 min left/);
+  t.match(describeProgress(0, 0, 0), /\[#{24}\] 100%/);
+  t.end();
+});

@@ -1,0 +1,62 @@
+// The pages say what the program does: links lead somewhere, commands and options exist, folders are described.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { repoRoot } from './support/paths.js';
+
+const pages = ['README.md', 'ARCHITECTURE.md', ...readdirSync(join(repoRoot, 'docs')).map((name) => `docs/${name}`)];
+const text = (page: string): string => readFileSync(join(repoRoot, page), 'utf8');
+const help = (...command: string[]): string =>
+  spawnSync(process.execPath, [join(repoRoot, 'dist/src/cli/main.js'), ...command, '--help'], { encoding: 'utf8' })
+    .stdout;
+
+t.test('every link between the pages leads to a file', async (t) => {
+  for (const page of pages) {
+    for (const [, target] of text(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      t.ok(existsSync(join(repoRoot, dirname(page), target!)), `${page}: ${target}`);
+    }
+  }
+});
+
+t.test('every pbkfs command of the README exists, with the options it is given', async (t) => {
+  const commands = [...text('README.md').matchAll(/^ {4}pbkfs ([a-z]+)(.*)$/gm)];
+  t.ok(commands.length >= 4);
+  for (const [, command, rest] of commands) {
+    const said = help(command!);
+    t.match(said, `Usage: pbkfs ${command}`);
+    for (const [, option] of rest!.split('#')[0]!.matchAll(/ (--?[A-Za-z-]+)/g)) {
+      t.match(said, new RegExp(`(^|[ ,])${option}[ ,]`, 'm'), `${command} ${option}`);
+    }
+  }
+});
+
+t.test('the npm scripts that the README names exist', async (t) => {
+  const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> };
+  for (const [, script] of text('README.md').matchAll(/npm (?:run )?(test|demo|bench)\b/g))
+    t.ok(scripts[script!], script);
+});
+
+t.test('ARCHITECTURE.md describes every folder of src and names no other', async (t) => {
+  const folders = readdirSync(join(repoRoot, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const described = [...text('ARCHITECTURE.md').matchAll(/^\| `src\/([a-z]+)` \|/gm)].map((match) => match[1]);
+  t.strictSame([...described].sort(), folders.map((folder) => folder.name).sort());
+});
+
+t.test('arrows between the folders of src run one way', async (t) => {
+  const order = ['backup', 'overlay', 'fs', 'mount', 'cli'];
+  const leaves = ['pending', 'metrics', 'sys'];
+  for (const folder of [...order, ...leaves]) {
+    const files = readdirSync(join(repoRoot, 'src', folder), { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => name.endsWith('.ts'))) {
+      const source = readFileSync(join(repoRoot, 'src', folder, file), 'utf8');
+      for (const [, specifier] of source.matchAll(/from '(\.[^']+)'/g)) {
+        const [, target] = /^src\/([a-z]+)\//.exec(join('src', folder, dirname(file), specifier!)) ?? [];
+        if (target === undefined || target === folder || leaves.includes(target)) continue;
+        const downward = order.indexOf(target) < order.indexOf(folder) && order.includes(folder);
+        t.ok(downward, `src/${folder}/${file} uses src/${target}`);
+      }
+    }
+  }
+});

@@ -1,0 +1,223 @@
+// Many callers at once, and many files in a row: no mixed-up content, no stale block, no row and no object left behind.
+
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import t from 'tap';
+import { BLOCK, type StormData, type StormResult } from '../support/block-storm-data.js';
+import { mountCatalog, mountMissing } from '../support/mount.js';
+import { privateCatalog } from '../support/private-catalog.js';
+import { runOk } from '../support/run.js';
+
+/** PBKFS_TEST_STORM scales the storm of temporary files; the full one has 100 000. */
+const TEMPORARY_FILES = Number(process.env.PBKFS_TEST_STORM ?? 20_000);
+const support = (name: string): URL => new URL(`../support/${name}.js`, import.meta.url);
+
+t.setTimeout(600_000);
+
+t.test('storms', { skip: mountMissing }, async (t) => {
+  const { catalog } = await privateCatalog(t, 'mini');
+  const mount = await mountCatalog(t, { catalog, instance: 'a', backup: 'latest' });
+  const { mountpoint } = mount;
+  const status = (): { inodes: number; indexBytes: number; counters: Record<string, number> } =>
+    JSON.parse(fs.readFileSync(join(mountpoint, '.pbkfs/stat'), 'utf8'));
+
+  t.test('250 files created, written and closed at once, ten times, keep their own content (trap 26)', async (t) => {
+    const program = fileURLToPath(support('file-storm'));
+    for (let round = 0; round < 10; round++) {
+      const directory = join(mountpoint, `storm${round}`);
+      const env = { UV_THREADPOOL_SIZE: '50' };
+      const processes = ['a', 'b', 'c', 'd', 'e'].map((name) =>
+        runOk(process.execPath, [program, directory, name, '50'], { env, timeout: 120_000 }),
+      );
+      await Promise.all(processes);
+      t.equal(fs.readdirSync(directory).length, 250);
+    }
+    await mount.unmount();
+    await mount.remount();
+    for (let round = 0; round < 10; round++) {
+      const directory = join(mountpoint, `storm${round}`);
+      for (const file of fs.readdirSync(directory)) {
+        const text = fs.readFileSync(join(directory, file), 'latin1');
+        const expected = `${file}\n`.repeat(1 + (Number(file.split('-')[1]) % 900));
+        if (text !== expected) t.fail(`${file} holds something else after a remount`);
+      }
+      fs.rmSync(directory, { recursive: true });
+    }
+  });
+
+  t.test(
+    'an unlinked open file stays whole for its holder, and a new file of that name is another (trap 21)',
+    async (t) => {
+      const names = ['PG_VERSION', 'global/pg_filenode.map', 'base/1/1259', 'of-the-mount'];
+      fs.writeFileSync(join(mountpoint, 'of-the-mount'), 'made here');
+      for (const name of names) {
+        const path = join(mountpoint, name);
+        const content = fs.readFileSync(path);
+        const fd = fs.openSync(path, 'r+');
+        const { ino } = fs.fstatSync(fd);
+        fs.unlinkSync(path);
+        fs.writeFileSync(path, 'the new one');
+        fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
+        t.equal(fs.fstatSync(fd).nlink, 0, name);
+        t.not(fs.statSync(path).ino, ino);
+        t.ok(content.equals(readAll(fd)), 'readable');
+        fs.writeSync(fd, 'changed', 2);
+        fs.writeSync(fd, 'appended', content.length + 10_000);
+        fs.fsyncSync(fd);
+        const expected = Buffer.concat([content, Buffer.alloc(10_000), Buffer.from('appended')]);
+        expected.write('changed', 2);
+        t.ok(expected.equals(readAll(fd)), 'writable');
+        fs.ftruncateSync(fd, 5);
+        t.equal(fs.fstatSync(fd).size, 5);
+        fs.closeSync(fd);
+        t.equal(fs.readFileSync(path, 'latin1'), 'the new one');
+      }
+      await mount.unmount();
+      await mount.remount();
+      for (const name of names) t.equal(fs.readFileSync(join(mountpoint, name), 'latin1'), 'the new one', name);
+    },
+  );
+
+  t.test(`${TEMPORARY_FILES} temporary files leave inode rows, memory and objects flat (trap 28)`, async (t) => {
+    const directory = join(mountpoint, 'base/pgsql_tmp');
+    fs.mkdirSync(directory);
+    const objects = (): number => fs.readdirSync(join(mount.diff, 'objects')).length;
+    const block = Buffer.alloc(BLOCK, 1);
+    const some = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        const path = join(directory, `pgsql_tmp${i % 1000}.${i}`);
+        const fd = fs.openSync(path, 'wx+');
+        if (i % 10 === 0) fs.writeSync(fd, block);
+        fs.closeSync(fd);
+        fs.unlinkSync(path);
+      }
+    };
+    some(1000);
+    const before = { ...status(), objects: objects() };
+    some(TEMPORARY_FILES);
+    const until = Date.now() + 60_000;
+    while (objects() > before.objects + 100 && Date.now() < until) await sleep(100);
+    const after = { ...status(), objects: objects() };
+    t.ok(after.inodes <= before.inodes + 100, `inode rows ${before.inodes} before, ${after.inodes} after`);
+    t.ok(
+      after.indexBytes <= before.indexBytes + 100_000,
+      `memory ${before.indexBytes} before, ${after.indexBytes} after`,
+    );
+    t.ok(after.objects <= before.objects + 100, `objects ${before.objects} before, ${after.objects} after`);
+  });
+
+  t.test('readers and writers of one file never see a torn or a stale block (traps 15, 17)', async (t) => {
+    const path = join(mountpoint, 'base/1/1255');
+    const blocks = Math.floor(fs.statSync(path).size / BLOCK);
+    t.ok(blocks > 50);
+    const words = new SharedArrayBuffer(blocks * 8);
+    const shared = { path, blocks, words, milliseconds: 6000 };
+    const workers: StormData[] = [
+      { ...shared, role: 'writer', first: 0, step: 2 },
+      { ...shared, role: 'writer', first: 1, step: 2 },
+      { ...shared, role: 'reader', first: 0, step: 1 },
+      { ...shared, role: 'reader', first: 0, step: 3 },
+      { ...shared, role: 'syncer', first: 0, step: blocks },
+    ];
+    const dropping = setInterval(() => fs.writeFileSync('/proc/sys/vm/drop_caches', '1'), 500);
+    const results = await Promise.all(workers.map(storm)).finally(() => clearInterval(dropping));
+    t.same(
+      results.flatMap((result) => result.faults),
+      [],
+    );
+    t.comment(`operations: ${results.map((result) => result.operations).join()}`);
+    const content = fs.readFileSync(path);
+    await mount.unmount();
+    await mount.remount();
+    t.ok(content.equals(fs.readFileSync(path)), 'the same after a remount');
+    const ended = new Int32Array(words, blocks * 4, blocks);
+    for (let i = 0; i < blocks; i++) {
+      if (content.readUInt32LE(i * BLOCK + 4) !== ended[i]) t.fail(`block ${i} lost its last write`);
+    }
+  });
+
+  t.test('a slow fsync of one file does not hold up stat of others (trap 27)', async (t) => {
+    const path = join(mountpoint, 'large');
+    const fd = fs.openSync(path, 'w');
+    const chunk = Buffer.alloc(1 << 20, 7);
+    for (let i = 0; i < 256; i++) fs.writeSync(fd, chunk);
+    const relations = fs.readdirSync(join(mountpoint, 'base/4')).map((name) => join(mountpoint, 'base/4', name));
+    fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
+    let took = 0;
+    const began = performance.now();
+    const synced = new Promise<void>((resolve, reject) => {
+      fs.fsync(fd, (error) => {
+        took = performance.now() - began;
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
+    const times: number[] = [];
+    for (let i = 0; took === 0; i++) {
+      const from = performance.now();
+      fs.statSync(relations[i % relations.length]!);
+      times.push(performance.now() - from);
+      await sleep(1);
+    }
+    await synced;
+    fs.closeSync(fd);
+    fs.unlinkSync(path);
+    const heldUp = times.filter((time) => time > took / 2).length;
+    t.comment(`fsync ${Math.round(took)} ms, ${times.length} stats meanwhile`);
+    const skip = took < 60 ? `the disk is too fast to tell: fsync took ${Math.round(took)} ms` : false;
+    // A busy machine may keep any one of them waiting.
+    t.ok(skip || heldUp <= times.length / 10, `${heldUp} of ${times.length} stats took half as long as the fsync`, {
+      skip,
+    });
+  });
+
+  t.test('a listing shows what was there all the time exactly once, while other names come and go', async (t) => {
+    const directory = join(mountpoint, 'listed');
+    fs.mkdirSync(directory);
+    const stable = Array.from({ length: 1500 }, (_, i) => `stable-${i}`);
+    for (const name of stable) fs.writeFileSync(join(directory, name), '');
+    for (let round = 0; round < 3; round++) {
+      const open = fs.opendirSync(directory, { bufferSize: 32 });
+      const seen = new Map<string, number>();
+      for (let i = 0; ; i++) {
+        const entry = open.readSync();
+        if (entry === null) break;
+        seen.set(entry.name, (seen.get(entry.name) ?? 0) + 1);
+        const other = join(directory, `other-${i % 500}`);
+        if (i % 3 === 0) fs.writeFileSync(other, '');
+        else fs.rmSync(other, { force: true });
+      }
+      open.closeSync();
+      const wrong = stable.filter((name) => seen.get(name) !== 1);
+      t.same(wrong, [], `round ${round}`);
+    }
+    fs.rmSync(directory, { recursive: true });
+  });
+
+  t.test('no reply went astray', async (t) => {
+    const { counters } = status();
+    t.equal(counters.replyGone, 0);
+  });
+});
+
+function storm(data: StormData): Promise<StormResult> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(support('block-storm'), { workerData: data });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+function readAll(fd: number): Buffer {
+  const content = Buffer.alloc(fs.fstatSync(fd).size);
+  let at = 0;
+  while (at < content.length) {
+    const count = fs.readSync(fd, content, at, content.length - at, at);
+    if (count === 0) break;
+    at += count;
+  }
+  return content.subarray(0, at);
+}

@@ -1,0 +1,50 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { createDiff, discardFreshDiff, inspectDiff } from '../../src/mount/diff-directory.js';
+
+function scratch(t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'pbkfs-diff-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+t.test('an-absent-diff-is-created-private', async (t) => {
+  const diff = join(scratch(t), 'diff');
+  t.strictSame(inspectDiff(diff), { kind: 'absent' });
+  createDiff(diff);
+  t.equal(statSync(diff).mode & 0o777, 0o700);
+  t.strictSame(inspectDiff(diff), { kind: 'empty' });
+});
+
+t.test('leftovers-of-a-first-mount-and-a-new-file-system-count-as-empty', async (t) => {
+  const diff = scratch(t);
+  for (const name of ['lock', 'pbkfs.log', 'binding.json.tmp']) writeFileSync(join(diff, name), '');
+  mkdirSync(join(diff, 'lost+found'));
+  t.strictSame(inspectDiff(diff), { kind: 'empty' });
+});
+
+t.test('foreign-content-is-refused-and-named', async (t) => {
+  const diff = scratch(t);
+  for (const name of ['a', 'b', 'c', 'd']) writeFileSync(join(diff, name), '');
+  t.throws(() => inspectDiff(diff), {
+    code: 'diff_foreign',
+    message: /not empty and not a pbkfs diff: it holds .* and 1 more/,
+  });
+  t.throws(() => inspectDiff(join(diff, 'a')), { code: 'diff_foreign', message: /is not a directory/ });
+  t.throws(() => inspectDiff(join(diff, 'x', 'y')), { code: 'diff_foreign', message: /cannot create the diff/ });
+});
+
+t.test('discarding-spares-what-was-there-and-what-holds-data', async (t) => {
+  const diff = scratch(t);
+  mkdirSync(join(diff, 'lost+found'));
+  mkdirSync(join(diff, 'objects'));
+  writeFileSync(join(diff, 'journal'), '');
+  writeFileSync(join(diff, 'objects', 'data'), 'x');
+  discardFreshDiff(diff, false);
+  t.ok(existsSync(join(diff, 'journal')), 'an object: nothing is removed');
+  rmSync(join(diff, 'objects', 'data'));
+  discardFreshDiff(diff, false);
+  t.strictSame(readdirSync(diff), ['lost+found']);
+});

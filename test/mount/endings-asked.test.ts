@@ -1,0 +1,93 @@
+// How a mount ends when it is asked to: by signals, idle and under load, and by umount(8).
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
+import { open, writeFile } from 'node:fs/promises';
+import t from 'tap';
+import { mountMissing } from '../support/mount.js';
+import { run } from '../support/run.js';
+import { load } from './load.js';
+import { ended, smallMount, unmounted, until } from './small-mount.js';
+
+t.setTimeout(120_000);
+
+/** How long the process of a small mount may take to end, in ms. */
+const PROCESS_ENDS = 5000;
+
+t.test('SIGTERM unmounts an idle mount', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const owner = mount.process();
+  await writeFile(mount.path('base/1/new'), 'kept');
+  process.kill(owner.pid, 'SIGTERM');
+  await ended(owner, PROCESS_ENDS);
+  t.notOk(mount.mounted);
+  t.equal(mount.state().state, 'clean');
+  await mount.remount();
+  t.equal(readFileSync(mount.path('base/1/new'), 'utf8'), 'kept');
+});
+
+t.test(
+  'SIGTERM under load changes nothing, says who holds the mount, and drains it when it is free (trap 34)',
+  {
+    skip: mountMissing,
+  },
+  async (t) => {
+    const mount = await smallMount(t);
+    const owner = mount.process();
+    const work = await load(mount);
+    process.kill(owner.pid, 'SIGTERM');
+    await until(() => /the mount is busy and stays/.test(mount.log()), PROCESS_ENDS);
+    t.match(mount.log(), `process ${process.pid}`);
+    const before = work.operations();
+    await until(() => work.operations() > before + 20);
+    t.strictSame(await work.stop(), ['stopped', 'stopped', 'stopped'], 'no caller saw an error');
+    process.kill(owner.pid, 'SIGTERM');
+    await ended(owner, PROCESS_ENDS);
+    t.equal(mount.state().state, 'clean');
+    await mount.remount();
+    for (const n of [1, 2, 3])
+      t.ok(readFileSync(mount.path(`base/1/load${n}`)).every((byte) => byte === n || byte === 0));
+  },
+);
+
+t.test('umount by hand ends the process cleanly', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const owner = mount.process();
+  await writeFile(mount.path('base/1/new'), 'kept');
+  t.match(await run('umount', [mount.mountpoint]), { status: 0 });
+  await ended(owner, PROCESS_ENDS);
+  t.equal(mount.state().state, 'clean');
+});
+
+t.test('umount -l serves open files to their end', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const owner = mount.process();
+  const file = await open(mount.path('base/1/new'), 'w+');
+  t.match(await run('umount', ['-l', mount.mountpoint]), { status: 0 });
+  await file.write('written after');
+  await file.sync();
+  await file.close();
+  await ended(owner, PROCESS_ENDS);
+  t.equal(mount.state().state, 'clean');
+  await mount.remount();
+  t.equal(readFileSync(mount.path('base/1/new'), 'utf8'), 'written after');
+});
+
+t.test('Ctrl-C ends a mount in the foreground', { skip: mountMissing }, async (t) => {
+  const mount = unmounted(t);
+  const options = ['-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];
+  const program = spawn(process.execPath, [...mount.program, 'mount', '--console', ...options], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  program.stdout.on('data', (chunk) => {
+    said += chunk;
+  });
+  await until(() => said.includes('mounted backup'));
+  t.ok(statSync(mount.path('PG_VERSION')).isFile());
+  program.kill('SIGINT');
+  t.strictSame(await once(program, 'exit'), [0, null]);
+  t.notOk(mount.mounted);
+  t.equal(mount.state().state, 'clean');
+});

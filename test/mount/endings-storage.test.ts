@@ -1,0 +1,108 @@
+// What a mount does when its storage fails: a full diff disk, a catalog that has gone. Callers hear of it; it lives on.
+
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
+import { mountMissing } from '../support/mount.js';
+import type { Teardown } from '../support/postgres.js';
+import { smallFiles } from '../support/small-catalog.js';
+import { smallMount, until } from './small-mount.js';
+
+t.setTimeout(120_000);
+
+/** A disk of 2 MiB for the diff. */
+function smallDisk(t: Teardown): (base: string) => string {
+  return (base) => {
+    const disk = join(base, 'disk');
+    mkdirSync(disk);
+    mountFs('pbkfs-test', disk, 'tmpfs', MS_NODEV, 'size=2m');
+    t.teardown(() => umount2(disk));
+    return disk;
+  };
+}
+
+/** Takes all space that is left. */
+function fill(disk: string): string {
+  const file = join(disk, 'filler');
+  for (const size of [65536, 4096, 1]) {
+    try {
+      for (;;) writeFileSync(file, Buffer.alloc(size), { flag: 'a' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+  return file;
+}
+
+t.test(
+  'a full diff disk is ENOSPC for the writer, and the mount lives on (trap 35)',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await smallMount(t, smallDisk(t));
+    const big = mount.path('base/1/big');
+    await t.rejects(writeFile(big, Buffer.alloc(4 << 20, 1)), { code: 'ENOSPC' });
+    t.ok(
+      (await readFile(big)).every((byte) => byte === 1),
+      'what was accepted is there',
+    );
+    const segment = await open(mount.path('base/1/100'), 'r+');
+    await t.rejects(segment.write(Buffer.alloc(16384, 7), 0, 16384, 8192), { code: 'ENOSPC' });
+    await segment.close();
+    t.strictSame(await readFile(mount.path('base/1/100')), smallFiles.get('base/1/100'), 'the old content stays');
+    await rm(big);
+    const writes = async (): Promise<boolean> =>
+      writeFile(mount.path('base/1/new'), 'again').then(
+        () => true,
+        () => false,
+      );
+    for (let tries = 0; !(await writes()) && tries < 300; tries++) await sleep(20);
+    t.equal(await readFile(mount.path('base/1/new'), 'utf8'), 'again');
+    await mount.unmount();
+    t.equal(mount.state().state, 'clean');
+  },
+);
+
+t.test('an end without space for the last sync is reported, and nothing is lost', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t, smallDisk(t));
+  await writeFile(mount.path('base/1/new'), 'accepted');
+  const filler = fill(join(mount.base, 'disk'));
+  const { status, stderr } = await mount.tryUnmount();
+  t.equal(status, 1);
+  t.match(stderr, /is unmounted, but the mount/);
+  t.notOk(mount.mounted);
+  rmSync(filler);
+  await mount.remount();
+  t.equal(readFileSync(mount.path('base/1/new'), 'utf8'), 'accepted');
+  await mount.unmount();
+  t.equal(mount.state().state, 'clean');
+});
+
+t.test(
+  'a catalog that has gone is EIO with a line that names the file, and the mount lives on (trap 35)',
+  {
+    skip: mountMissing,
+  },
+  async (t) => {
+    const mount = await smallMount(t);
+    await writeFile(mount.path('base/1/new'), 'in the diff');
+    const away = `${mount.catalog}.away`;
+    renameSync(mount.catalog, away);
+    await t.rejects(readFile(mount.path('base/1/raw')), { code: 'EIO' });
+    await t.rejects(readFile(mount.path('base/1/100')), { code: 'EIO' });
+    t.match(mount.log(), new RegExp(`ERROR.*${mount.catalog}/backups/main/TOP\\w+/database/base/1/raw`));
+    t.match(mount.log(), new RegExp(`ERROR.*${mount.catalog}/backups/main/TOP\\w+/database/base/1/100`));
+    t.equal(statSync(mount.path('base/1/raw')).size, 20_000);
+    t.equal(await readFile(mount.path('base/1/new'), 'utf8'), 'in the diff');
+    renameSync(away, mount.catalog);
+    // The chain is looked at every few seconds.
+    const back = (): Promise<Buffer | null> => readFile(mount.path('base/1/raw')).catch(() => null);
+    for (let tries = 0; (await back()) === null && tries < 100; tries++) await sleep(100);
+    t.strictSame(await readFile(mount.path('base/1/raw')), smallFiles.get('base/1/raw'), 'and it is back');
+    t.strictSame(await readFile(mount.path('base/1/100')), smallFiles.get('base/1/100'));
+    await mount.unmount();
+    await until(() => mount.state().state === 'clean');
+  },
+);

@@ -1,0 +1,69 @@
+// How a mount ends when its process is killed or one of its threads fails: callers get errors at once, nothing hangs.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import t, { type Test } from 'tap';
+import { mountMissing } from '../support/mount.js';
+import { smallFiles } from '../support/small-catalog.js';
+import { inTime, load } from './load.js';
+import { ended, type SmallMount, smallMount, until } from './small-mount.js';
+
+t.setTimeout(180_000);
+
+/** How soon the callers of a mount that failed must have got their error, and its process be gone; in ms. */
+const CALLERS_WAIT = 3000;
+const PROCESS_LIVES = 6000;
+
+const DEAD = ['ENOTCONN', 'ECONNABORTED'];
+/** The kernel answers EIO to a request that it was just handing to the process when that was killed. */
+const KILLED = [...DEAD, 'EIO'];
+
+/** The mount point can be used again, and the diff has what was written. */
+async function usableAgain(t: Test, mount: SmallMount): Promise<void> {
+  await mount.remount();
+  t.strictSame(await readFile(mount.path('base/1/raw')), smallFiles.get('base/1/raw'));
+  t.strictSame(await readFile(mount.path('base/1/before')), Buffer.from('written before'));
+  await mount.unmount();
+  t.equal(mount.state().state, 'clean');
+}
+
+t.test(
+  'kill -9 under load: ENOTCONN at once, though a child of the process lives on',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await smallMount(t);
+    await writeFile(mount.path('base/1/before'), 'written before');
+    mount.fault('child', '');
+    const child = (): string => readFileSync(`${mount.faults}/child`, 'utf8');
+    await until(() => child() !== '');
+    t.teardown(() => process.kill(Number(child())));
+    const open = readdirSync(`/proc/${child()}/fd`).map((fd) => readlinkSync(`/proc/${child()}/fd/${fd}`));
+    t.notOk(open.includes('/dev/fuse'), 'it has not inherited the connection');
+    const { ended: broken } = await load(mount);
+    await mount.kill9();
+    for (const code of await inTime(broken, CALLERS_WAIT)) t.ok(KILLED.includes(code), code);
+    t.ok(mount.mounted, 'the dead endpoint protects what lies below');
+    await usableAgain(t, mount);
+  },
+);
+
+for (const thread of ['control', 'namespace', 'data'])
+  for (const how of thread === 'control' ? ['throw'] : ['throw', 'exit', 'memory']) {
+    t.test(`${how} in a ${thread} thread ends the mount under load`, { skip: mountMissing }, async (t) => {
+      const mount = await smallMount(t);
+      const process = mount.process();
+      await writeFile(mount.path('base/1/before'), 'written before');
+      const { ended: broken } = await load(mount);
+      mount.fault(thread, how);
+      const codes = await inTime(broken, how === 'memory' ? 15_000 : CALLERS_WAIT);
+      for (const code of codes) t.ok(DEAD.includes(code), code);
+      await ended(process, PROCESS_LIVES);
+      mount.heal(thread);
+      const { state, error } = mount.state();
+      t.equal(state, 'failed');
+      t.match(error, how === 'memory' ? /memory/ : how === 'exit' ? /ended by itself/ : /injected/);
+      t.match(mount.log(), /ERROR/);
+      if (mount.mounted) await mount.tryUnmount();
+      await usableAgain(t, mount);
+    });
+  }

@@ -1,0 +1,188 @@
+// fsck: what it says of sound, killed and broken diffs, that looking changes nothing, and what --repair does.
+
+import { createHash } from 'node:crypto';
+import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { backupIdOf } from '../../src/backup/index.js';
+import { writeBinding } from '../../src/mount/binding.js';
+import { fsck, repairs } from '../../src/mount/fsck.js';
+import { acquireDiffLock } from '../../src/mount/lock.js';
+import { selfIdentity } from '../../src/sys/process-identity.js';
+import { startTime } from '../support/catalog-writer.js';
+import { DirectOverlay } from '../support/direct-overlay.js';
+import { pbkfs } from '../support/mount.js';
+import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+
+const root = scratchDirectory();
+const catalog = writeSmallCatalog(join(root, 'catalog'));
+const page = Buffer.alloc(8192, 7);
+let made = 0;
+
+/** A diff that was mounted, changed in many ways, and then closed or killed. */
+function diffOf(t: Test, end: 'close' | 'kill'): string {
+  const diff = join(root, `diff${made++}`);
+  t.teardown(() => rmSync(diff, { recursive: true, force: true }));
+  const direct = new DirectOverlay({ catalog, diff });
+  direct.write('base/1/100', 8192, page);
+  direct.fsync('base/1/100');
+  direct.write('base/1/100', 3 * 8192, page);
+  direct.write('base/1/raw', 5, Buffer.from('changed'));
+  direct.create('base/2/new').write(0, Buffer.from('made here'));
+  direct.mkdir('base/6');
+  direct.rename('base/1/small', 'base/6/moved');
+  direct.write('base/6/moved', 0, Buffer.from('x'));
+  direct.unlink('base/2/200');
+  direct[end]();
+  writeBinding(diff, {
+    catalog,
+    backup: { instance: 'main', backupId: backupIdOf(startTime(3)), startTime: startTime(3), systemIdentifier: '7' },
+    lastMount: { ...selfIdentity(), mountpoint: '/mnt/gone', state: end === 'close' ? 'clean' : 'mounted' },
+  });
+  return diff;
+}
+
+const silent = (message: string): never => {
+  throw new Error(message);
+};
+const look = (diff: string) => fsck({ diff, repair: false }, silent);
+const repair = (diff: string) => fsck({ diff, repair: true }, silent);
+
+/** Every byte of a diff. */
+function fingerprint(diff: string): string {
+  const hash = createHash('sha256');
+  for (const name of readdirSync(diff, { recursive: true, encoding: 'utf8' }).sort()) {
+    const path = join(diff, name);
+    if (statSync(path).isFile()) hash.update(`${name}\n`).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+function content(diff: string): Map<string, Buffer> {
+  const direct = new DirectOverlay({ catalog, diff });
+  const paths = ['base/1/100', 'base/1/101', 'base/1/raw', 'base/2/new', 'base/6/moved'];
+  const found = new Map(paths.map((path) => [path, direct.readAll(path)]));
+  if (direct.exists('base/2/200')) found.set('base/2/200', direct.readAll('base/2/200'));
+  direct.close();
+  return found;
+}
+
+t.test('a clean diff is sound and explained; looking changes nothing', (t) => {
+  const diff = diffOf(t, 'close');
+  const before = fingerprint(diff);
+  const result = look(diff);
+  t.equal(fingerprint(diff), before);
+  t.same(result.damage, []);
+  t.same(repairs(result), []);
+  t.match(result.journal, { closedCleanly: true, tornBytes: 0, cacheWasLost: false });
+  const objects = new Map(result.objects.map((object) => [object.path, object]));
+  t.match(objects.get('base/1/100'), { kind: 'blocks', state: 'durable', blocks: 2, length: 5 * 8192 });
+  t.match(objects.get('base/1/raw'), { kind: 'blocks', blocks: 1, length: 20_000 });
+  t.match(objects.get('base/6/moved'), { kind: 'blocks', length: 100 });
+  t.match(objects.get('base/2/new'), { kind: 'file', state: 'durable', length: 9 });
+  t.equal(objects.size, 4);
+  t.match(result.names, { hidden: 2 });
+  t.match(repair(diff).repaired, []);
+  t.end();
+});
+
+t.test('a killed diff: un-synced files are named; --repair makes them durable and loses nothing', (t) => {
+  const diff = diffOf(t, 'kill');
+  const before = fingerprint(diff);
+  const result = look(diff);
+  t.equal(fingerprint(diff), before);
+  t.same(result.damage, []);
+  t.match(result.journal, { closedCleanly: false, cacheWasLost: false });
+  const states = new Map(result.objects.map(({ path, state }) => [path, state]));
+  t.equal(states.get('base/1/100'), 'unsynced');
+  t.equal(states.get('base/2/new'), 'unsynced');
+  const repaired = repair(diff);
+  t.match(repaired.repaired, [/make \d files durable/, /compact/]);
+  t.same(repairs(repaired), []);
+  t.equal(repaired.binding.lastMount.state, 'clean');
+  const found = content(diff);
+  t.ok(
+    found
+      .get('base/1/100')!
+      .subarray(3 * 8192, 4 * 8192)
+      .equals(page),
+  );
+  t.equal(found.get('base/2/new')!.toString(), 'made here');
+  t.equal(found.get('base/6/moved')!.subarray(1).equals(smallFiles.get('base/1/small')!.subarray(1)), true);
+  t.notOk(found.has('base/2/200'));
+  t.end();
+});
+
+t.test('orphans and a torn journal tail are found and repaired', (t) => {
+  const diff = diffOf(t, 'kill');
+  const orphan = 'f'.repeat(32);
+  writeFileSync(join(diff, 'objects', orphan), Buffer.alloc(5000, 1));
+  writeFileSync(join(diff, 'objects', `${'e'.repeat(32)}.map`), 'half');
+  appendFileSync(join(diff, 'journal'), Buffer.alloc(37, 0x5a));
+  const result = look(diff);
+  t.same(result.orphans.map(({ objectId }) => objectId).sort(), ['e'.repeat(32), orphan]);
+  t.equal(result.journal?.tornBytes, 37);
+  t.match(repair(diff).repaired, [/cut 37 torn/, /remove 2 orphaned/, /durable/, /compact/]);
+  const after = look(diff);
+  t.same([after.orphans, after.journal?.tornBytes, after.damage], [[], 0, []]);
+  t.end();
+});
+
+t.test('what was durable and is broken: told, and --repair leaves everything as it is', (t) => {
+  const object = (diff: string, path: string): string => {
+    const { objectId } = look(diff).objects.find((found) => found.path === path)!;
+    return join(diff, 'objects', objectId);
+  };
+  const spoil = (file: string, at: number): void => {
+    const bytes = readFileSync(file);
+    bytes[at]! ^= 0xff;
+    writeFileSync(file, bytes);
+  };
+  const cases: [string, (diff: string) => void, RegExp][] = [
+    ['map of another file', (diff) => spoil(`${object(diff, 'base/1/100')}.map`, 50), /base\/1\/100: block map/],
+    ['object gone', (diff) => rmSync(object(diff, 'base/1/raw')), /base\/1\/raw: its object is missing/],
+    ['map gone', (diff) => rmSync(`${object(diff, 'base/1/raw')}.map`), /base\/1\/raw: its object is missing/],
+    ['own file cut', (diff) => truncateSync(object(diff, 'base/2/new'), 4), /base\/2\/new: its object has 4 bytes/],
+    ['journal broken', (diff) => spoil(join(diff, 'journal'), 40), /journal .* is broken/],
+    ['journal header', (diff) => spoil(join(diff, 'journal'), 20), /journal .* broken header/],
+  ];
+  for (const [name, damage, wanted] of cases) {
+    const diff = diffOf(t, 'close');
+    damage(diff);
+    const before = fingerprint(diff);
+    t.match(look(diff).damage, [wanted], name);
+    t.match(repair(diff), { damage: [wanted], repaired: [] }, name);
+    rmSync(join(diff, 'lock'));
+    t.equal(fingerprint(diff), before, name);
+  }
+  t.end();
+});
+
+t.test('a mounted diff, no diff, a lost catalog: refused', (t) => {
+  const diff = diffOf(t, 'close');
+  const lock = acquireDiffLock(diff, '/mnt/x');
+  t.throws(() => look(diff), { code: 'diff_busy' });
+  t.throws(() => repair(diff), { code: 'diff_busy' });
+  lock.release();
+  t.throws(() => look(join(root, 'absent')), { code: 'diff_foreign' });
+  t.throws(() => look(catalog), { code: 'diff_foreign' });
+  t.throws(() => fsck({ diff, repair: false, catalog: root }, silent), { code: 'catalog_not_found' });
+  t.end();
+});
+
+t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) => {
+  const diff = diffOf(t, 'kill');
+  const text = await pbkfs(['fsck', '-d', diff]);
+  t.match(text, { status: 0, stderr: '' });
+  t.match(text.stdout, /last mounted on \/mnt\/gone: was killed/);
+  t.match(text.stdout, /base\/1\/100: unsynced/);
+  t.match(
+    text.stdout,
+    /the diff is sound; the next mount, or --repair, will make \d files durable, compact the journal/,
+  );
+  const json = await pbkfs(['fsck', '-d', diff, '--repair', '--json']);
+  t.match(JSON.parse(json.stdout), { sound: true, pending: [], journal: { closedCleanly: true } });
+  rmSync(join(diff, 'objects'), { recursive: true });
+  const broken = await pbkfs(['fsck', '-d', diff]);
+  t.match(broken, { status: 1, stdout: /damaged: base\/1\/100: its object is missing/ });
+});

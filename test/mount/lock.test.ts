@@ -1,0 +1,63 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { acquireDiffLock, isDiffLocked } from '../../src/mount/lock.js';
+import { selfIdentity } from '../../src/sys/process-identity.js';
+
+function scratch(t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'pbkfs-lock-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+t.test('names-its-holder-by-pid-start-time-and-boot (trap 32)', async (t) => {
+  const diff = scratch(t);
+  t.notOk(isDiffLocked(diff));
+  const lock = acquireDiffLock(diff, '/mnt/pg');
+  t.ok(isDiffLocked(diff));
+  t.strictSame(JSON.parse(readFileSync(join(diff, 'lock'), 'utf8')), { ...selfIdentity(), mountpoint: '/mnt/pg' });
+  t.throws(() => acquireDiffLock(diff, '/mnt/other'), {
+    code: 'diff_busy',
+    message: `the diff ${diff} is in use by process ${process.pid}, mounted on /mnt/pg`,
+    hint: /pbkfs unmount -D \/mnt\/pg/,
+  });
+  lock.release();
+  t.notOk(isDiffLocked(diff));
+  acquireDiffLock(diff, '/mnt/other').release();
+});
+
+t.test('a-lock-file-left-by-a-dead-or-reused-pid-is-no-lock (trap 32)', async (t) => {
+  const diff = scratch(t);
+  writeFileSync(join(diff, 'lock'), JSON.stringify({ ...selfIdentity(), mountpoint: '/mnt/pg' }));
+  t.notOk(isDiffLocked(diff));
+  acquireDiffLock(diff, '/mnt/pg').release();
+});
+
+t.test('kill-9-of-the-holder-frees-it', async (t) => {
+  const diff = scratch(t);
+  const holder = fork(fileURLToPath(new URL('./fake/lock-holder.js', import.meta.url)), [diff]);
+  await once(holder, 'message');
+  t.ok(isDiffLocked(diff));
+  t.throws(() => acquireDiffLock(diff, '/mnt/x'), {
+    code: 'diff_busy',
+    message: new RegExp(`process ${holder.pid}, mounted`),
+  });
+  holder.kill('SIGKILL');
+  // At once, without waiting for its end: a short grace is part of taking the lock.
+  acquireDiffLock(diff, '/mnt/x').release();
+});
+
+t.test('a-lock-file-removed-while-waiting-is-not-taken-for-the-lock', async (t) => {
+  const diff = scratch(t);
+  const first = acquireDiffLock(diff, '/mnt/a');
+  unlinkSync(join(diff, 'lock'));
+  const second = acquireDiffLock(diff, '/mnt/b');
+  t.ok(isDiffLocked(diff));
+  first.release();
+  t.ok(isDiffLocked(diff));
+  second.release();
+});

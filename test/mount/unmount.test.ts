@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { unmount } from '../../src/mount/index.js';
+import { isDiffLocked } from '../../src/mount/lock.js';
+import { findRegistered } from '../../src/mount/registry.js';
+import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
+import { isAlive } from '../../src/sys/process-identity.js';
+import { mountMissing } from '../support/mount.js';
+import { fakeMount, until } from './fake/mount.js';
+
+t.setTimeout(180_000);
+
+t.test('returns only when the process has ended and the diff is free', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch('slow');
+  const owner = mount.owner();
+  const waited: number[] = [];
+  t.match(await unmount(mount.mountpoint, ({ pid }) => waited.push(pid), 200), { kind: 'clean', diff: mount.diff });
+  t.strictSame(waited, [owner.pid], 'a long wait is announced once');
+  t.notOk(isAlive(owner));
+  t.notOk(isDiffLocked(mount.diff));
+  t.equal(findRegistered(mount.mountpoint), undefined);
+});
+
+t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const sleeper = spawn('sleep', ['60'], { cwd: mount.mountpoint, stdio: 'ignore' });
+  const fd = openSync(mount.mountpoint, 'r');
+  await t.rejects(unmount(mount.mountpoint), {
+    code: 'mount_busy',
+    message: new RegExp(`process ${sleeper.pid} \\(sleep 60\\): cwd ${mount.mountpoint}`),
+  });
+  await t.rejects(unmount(mount.mountpoint), {
+    message: new RegExp(`process ${process.pid} \\(.*\\): open ${mount.mountpoint}`),
+  });
+  t.ok(mount.isMounted());
+  t.equal(mount.state().state, 'mounted');
+  closeSync(fd);
+  sleeper.kill();
+  await new Promise((resolve) => sleeper.once('exit', resolve));
+  t.match(await unmount(mount.mountpoint), { kind: 'clean' });
+});
+
+t.test('SIGTERM on a busy mount is logged, a second one detaches (trap 34)', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  const fd = openSync(mount.mountpoint, 'r');
+  // Its directory is looked at from the mount process: asking the mount anything would wait for itself.
+  const sleeper = spawn('sleep', ['60'], { cwd: mount.mountpoint, stdio: 'ignore' });
+  process.kill(owner.pid, 'SIGTERM');
+  await until(() => /WARN the mount is busy/.test(mount.log()));
+  t.match(mount.log(), new RegExp(`process ${process.pid} \\(.*\\): open ${mount.mountpoint}`));
+  t.match(mount.log(), new RegExp(`process ${sleeper.pid} \\(sleep 60\\): cwd ${mount.mountpoint}`));
+  sleeper.kill();
+  await new Promise((resolve) => sleeper.once('exit', resolve));
+  t.ok(mount.isMounted());
+  process.kill(owner.pid, 'SIGTERM');
+  await until(() => !mount.isMounted());
+  t.ok(isAlive(owner), 'who still has files open goes on being served');
+  closeSync(fd);
+  await mount.ownerEnded(owner);
+  t.equal(mount.state().state, 'clean');
+});
+
+t.test('a failed last sync is reported', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch('lose');
+  await t.rejects(unmount(mount.mountpoint), {
+    code: 'mount_failed',
+    message: /is unmounted, but .*the fake disk is broken; see/,
+  });
+  t.match(mount.state(), { state: 'failed', error: 'EIO: the fake disk is broken' });
+  t.match(mount.log(), /ERROR the mount failed/);
+});
+
+t.test('a dead mount is taken away, also a busy one (trap 30)', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  statSync(mount.mountpoint);
+  const fd = openSync(mount.mountpoint, 'r');
+  process.kill(owner.pid, 'SIGKILL');
+  await mount.ownerEnded(owner);
+  t.ok(mount.isMounted(), 'the endpoint is still there');
+  t.ok(statSync(mount.mountpoint).isDirectory(), 'and looks alive, out of the cache');
+  t.match(await unmount(mount.mountpoint), { kind: 'cured', diff: mount.diff });
+  t.notOk(mount.isMounted());
+  closeSync(fd);
+});
+
+t.test('mounting over a dead mount of its own cures it (trap 30)', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  process.kill(owner.pid, 'SIGKILL');
+  t.match(await mount.launch(), { status: 0, stderr: '' });
+  t.not(mount.owner().pid, owner.pid);
+  t.match(await unmount(mount.mountpoint), { kind: 'clean' });
+  t.notOk(mount.isMounted());
+});
+
+t.test('one diff cannot be mounted twice, one backup can (trap 34)', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const other = join(dirname(mount.mountpoint), 'other');
+  mkdirSync(other);
+  const { status, stderr } = await mount.launch('none', { mountpoint: other });
+  t.equal(status, 1);
+  t.match(stderr, `is in use by process ${mount.owner().pid}, mounted on ${mount.mountpoint}`);
+  t.match(await mount.launch('none', { mountpoint: other, diff: `${mount.diff}2` }), { status: 0 });
+  await unmount(other);
+  t.equal(mount.state().state, 'mounted');
+  await unmount(mount.mountpoint);
+});
+
+t.test('what is not mounted by pbkfs is left alone', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await t.rejects(unmount(mount.mountpoint), { code: 'not_mounted', message: /nothing is mounted/ });
+  await t.rejects(unmount(join(mount.mountpoint, 'a', 'b')), { code: 'not_mounted', message: /does not exist/ });
+  mountFs('pbkfs-test', mount.mountpoint, 'tmpfs', MS_NODEV, 'size=64k');
+  t.teardown(() => umount2(mount.mountpoint));
+  await t.rejects(unmount(mount.mountpoint), { code: 'not_mounted', message: /is not pbkfs but tmpfs/ });
+  t.ok(mount.isMounted());
+});
+
+t.test('a path inside a mount is told where the mount is', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  await t.rejects(unmount(join(mount.mountpoint, 'base')), {
+    code: 'not_mounted',
+    hint: `it lies in the mount on ${mount.mountpoint}`,
+  });
+  await unmount(mount.mountpoint);
+});

@@ -1,0 +1,182 @@
+// The whole life of a mount made without root, through fusermount3.
+
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { canReach } from '../../src/postgres/reachable.js';
+import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
+import { isAlive } from '../../src/sys/process-identity.js';
+import { copyCatalog } from '../support/catalogs.js';
+import { isMounted, pbkfs } from '../support/mount.js';
+import { type RunResult, run } from '../support/run.js';
+import { type SmallMount, unmounted, until } from './small-mount.js';
+
+t.setTimeout(240_000);
+
+const DEVICE = '/dev/fuse';
+const user = serverUser();
+const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const session = fileURLToPath(new URL('./user/session.js', import.meta.url));
+
+function missing(): string | false {
+  if (!existsSync(DEVICE)) return `${DEVICE} does not exist`;
+  if (process.getuid?.() !== 0) return 'becoming another user needs root';
+  if (spawnSync('fusermount3', ['--version']).status !== 0) return 'fusermount3 is not installed (Debian: fuse3)';
+  if (!canReach(program, user)) return `${user.name} cannot reach ${program}`;
+  return false;
+}
+
+const skip = missing();
+const otherUsers = /^\s*user_allow_other\s*$/m.test(
+  existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'latin1') : '',
+);
+
+if (skip === false) {
+  const mode = statSync(DEVICE).mode & 0o7777;
+  chmodSync(DEVICE, 0o666);
+  t.teardown(() => chmodSync(DEVICE, mode));
+}
+
+/** Runs Node as the user. Without what tap hands down to programs of Node: it writes where the user may not. */
+function nodeAs(as: ServerUser, args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
+  return run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...args], { user: as, env });
+}
+
+/** Runs pbkfs as the user. */
+function asUser(args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
+  return nodeAs(user, [program, ...args], env);
+}
+
+/** Runs a line of shell as the user, in the mount. */
+function shell(mount: SmallMount, line: string): Promise<RunResult> {
+  return run('sh', ['-c', `cd ${mount.mountpoint} && ${line}`], { user });
+}
+
+/** Directories of the user; with a small catalog that belongs to root. */
+function prepare(t: Test): SmallMount {
+  const mount = unmounted(t);
+  for (const directory of [mount.base, mount.mountpoint]) chownSync(directory, user.uid, user.gid);
+  return mount;
+}
+
+function first(mount: SmallMount, ...options: string[]): Promise<RunResult> {
+  const { catalog, mountpoint, diff } = mount;
+  return asUser(['mount', '-B', catalog, '-I', 'main', '-i', 'latest', '-D', mountpoint, '-d', diff, ...options]);
+}
+
+t.test('mounts, serves, unmounts and mounts again', { skip }, async (t) => {
+  const mount = prepare(t);
+  t.match(await first(mount), { status: 0, stdout: /^mounted backup/ });
+  t.match(await shell(mount, 'stat -c %U PG_VERSION && cat PG_VERSION'), { stdout: `${user.name}\n15\n` });
+  t.match(await shell(mount, 'echo kept > base/1/new && mv base/1/raw base/1/moved'), { status: 0 });
+  const busy = run('sh', ['-c', `cd ${mount.mountpoint} && exec sleep 3`], { user });
+  await until(() => readdirSync('/proc').some((pid) => cwdOf(pid) === mount.mountpoint));
+  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 1, stderr: /in use.*sleep 3/ });
+  await busy;
+  const owner = mount.process();
+  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 0, stdout: /^unmounted .*; its writes are in/ });
+  t.notOk(isAlive(owner));
+  t.equal(mount.state().state, 'clean');
+  t.match(await asUser(['mount', '-D', mount.mountpoint, '-d', mount.diff]), { status: 0 });
+  t.match(await shell(mount, 'cat base/1/new; wc -c < base/1/moved'), { stdout: 'kept\n20000\n' });
+  t.match(await pbkfs(['unmount', '-D', mount.mountpoint]), { status: 0, stdout: /its writes are in/ }, 'root may too');
+  t.equal(mount.state().state, 'clean');
+});
+
+t.test('modes rule the caller, and never lock the server out', { skip }, async (t) => {
+  const mount = prepare(t);
+  t.match(await first(mount), { status: 0 });
+  const line =
+    'echo one > base/1/new; exec 3>>base/1/new; chmod 000 base/1/new base/1/raw; echo two >&3; sync base; cat base/1/new';
+  t.match(await shell(mount, line), { status: 1, stderr: /Permission denied/ });
+  t.match(await shell(mount, 'chmod 000 base/2; ls base/2'), { stderr: /Permission denied/ });
+  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 0 });
+  t.match(await asUser(['mount', '-D', mount.mountpoint, '-d', mount.diff]), { status: 0 });
+  const now = await shell(
+    mount,
+    'stat -c %a base/1/new base/1/raw base/2; chmod 600 base/1/* && cat base/1/new; wc -c < base/1/raw',
+  );
+  t.match(now, { stdout: '0\n0\n0\none\ntwo\n20000\n' });
+  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 0 });
+});
+
+t.test('a killed mount is taken away by the next one, and by unmount (trap 30)', { skip }, async (t) => {
+  const mount = prepare(t);
+  t.match(await first(mount), { status: 0 });
+  t.match(await shell(mount, 'echo kept > base/1/new'), { status: 0 });
+  await mount.kill9();
+  t.match(await shell(mount, 'cat PG_VERSION'), { stderr: /not connected|connection abort/ });
+  t.match(await asUser(['mount', '-D', mount.mountpoint, '-d', mount.diff]), { status: 0 });
+  t.match(await shell(mount, 'cat base/1/new'), { stdout: 'kept\n' });
+  await mount.kill9();
+  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 0, stdout: /^took away the dead mount/ });
+  t.notOk(isMounted(mount.mountpoint));
+});
+
+t.test('what is not permitted is said clearly', { skip }, async (t) => {
+  const mount = prepare(t);
+  const { mountpoint, base } = mount;
+  t.match(await first(mount, '-d', '/root/diff'), { status: 1, stderr: /cannot read the diff \/root\/diff: EACCES/ });
+  chownSync(mountpoint, 0, 0);
+  t.match(await first(mount), { status: 1, stderr: /hint: without root the mount point must be a directory/ });
+  chownSync(mountpoint, user.uid, user.gid);
+  chmodSync(mount.catalog, 0o700);
+  t.match(await first(mount), { status: 1, stderr: /no permission for .*catalog\/backups/ });
+  chmodSync(mount.catalog, 0o755);
+  const nowhere = { PATH: '/nonexistent' };
+  const options = ['-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mountpoint, '-d', mount.diff];
+  t.match(await asUser(['mount', ...options], nowhere), {
+    status: 1,
+    stderr: /fusermount3: it is not installed\nhint: /,
+  });
+  chmodSync(DEVICE, 0o600);
+  const closed = await first(mount);
+  chmodSync(DEVICE, 0o666);
+  t.match(closed, { status: 1, stderr: /\/dev\/fuse: Permission denied\nhint: root has to let users/ });
+  t.strictSame(readdirSync(base).sort(), ['catalog', 'faults', 'mount'], 'nothing is left behind');
+  await t.test('--allow-other', { skip: otherUsers && 'user_allow_other is set' }, async (t) => {
+    t.match(await first(mount, '--allow-other'), { status: 1, stderr: /hint: put the line user_allow_other/ });
+  });
+  t.match(await first(mount), { status: 0 });
+  const other = { uid: user.uid === 65534 ? 1 : 65534, gid: 65534, name: 'another' };
+  t.match(await nodeAs(other, [program, 'unmount', '-D', mountpoint]), {
+    status: 1,
+    stderr: /hint: only root or whoever mounted it/,
+  });
+  t.match(await asUser(['unmount', '-D', mountpoint]), { status: 0 });
+});
+
+t.test('PostgreSQL runs on it as the same user', { skip }, async (t) => {
+  const mount = prepare(t);
+  const own = join(mount.base, 'own');
+  mkdirSync(own);
+  const catalog = await copyCatalog('mini', own);
+  t.match(await run('chown', ['-R', `${user.uid}:${user.gid}`, own]), { status: 0 });
+  const { mountpoint, diff } = mount;
+  const options = ['-B', catalog, '-I', 'a', '-i', 'TOU5PO', '-D', mountpoint, '-d', diff];
+  t.match(await asUser(['mount', ...options]), { status: 0 });
+  t.match(await nodeAs(user, [session, mountpoint]), { status: 0, stdout: '1000', stderr: '' });
+  t.match(await asUser(['unmount', '-D', mountpoint]), { status: 0 });
+  t.match(await asUser(['mount', '-D', mountpoint, '-d', diff]), { status: 0 });
+  t.match(await nodeAs(user, [session, mountpoint]), { status: 0, stdout: '2000', stderr: '' });
+  t.match(await asUser(['unmount', '-D', mountpoint]), { status: 0 });
+});
+
+function cwdOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,152 @@
+// A diff whose file system is full or read-only: the caller gets the errno, nothing old is lost, and life goes on.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { DirectOverlay } from '../support/direct-overlay.js';
+import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+
+const root = scratchDirectory();
+const catalog = writeSmallCatalog(`${root}/catalog`);
+const isRoot = process.getuid?.() === 0;
+const skip = isRoot ? false : 'mounting a small file system needs root';
+const old = smallFiles.get('base/1/100')!;
+
+interface SmallDisk {
+  readonly diff: string;
+  fill(): void;
+  free(): void;
+  remount(how: 'ro' | 'rw'): void;
+}
+
+/** A file system of 2 MiB; unmounted at the end of the test. */
+function smallDisk(t: Test, name: string): SmallDisk {
+  const directory = `${root}/${name}`;
+  mkdirSync(directory);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m,mode=0700', 'pbkfs-test', directory]);
+  t.teardown(() => execFileSync('umount', ['-l', directory]));
+  return {
+    diff: `${directory}/diff`,
+    fill() {
+      for (const size of [65536, 4096]) {
+        for (let n = 0; ; n++) {
+          try {
+            writeFileSync(`${directory}/ballast.${size}.${n}`, Buffer.alloc(size));
+          } catch (error) {
+            if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+            break;
+          }
+        }
+      }
+    },
+    free: () => execFileSync('sh', ['-c', 'rm -f "$0"/ballast.*', directory]),
+    remount: (how) => execFileSync('mount', ['-o', `remount,${how}`, directory]),
+  };
+}
+
+t.test(
+  'a full disk is ENOSPC, the old content stays, and after making room writing works (traps 22, 35)',
+  { skip },
+  async (t) => {
+    const disk = smallDisk(t, 'full');
+    let direct = new DirectOverlay({ catalog, diff: disk.diff });
+    const block = Buffer.alloc(8192, 7);
+    direct.write('base/1/101', 0, block);
+    direct.create('pg_wal/1').close();
+    direct.write('pg_wal/1', 0, block);
+    disk.fill();
+
+    const enospc = { code: 'ENOSPC' };
+    t.throws(() => direct.write('base/1/100', 8192, block), enospc, 'first write to a file of the backup');
+    t.throws(() => direct.write('base/1/100', 100, block), enospc, 'a partial one');
+    t.throws(() => direct.write('base/1/raw', 5, block), enospc);
+    t.throws(() => direct.write('base/1/101', 8192, block), enospc, 'a further block of a changed file');
+    t.throws(() => direct.write('base/1/101', 3 * 8192, Buffer.alloc(200_000, 1)), enospc, 'extending it');
+    t.throws(() => direct.fallocate('base/1/101', 3 * 8192, 400_000), enospc, 'reserving space');
+    t.throws(() => direct.fallocate('pg_wal/1', 8192, 400_000), enospc);
+    t.throws(() => direct.write('pg_wal/1', 8192, Buffer.alloc(4096)), enospc, 'extending a new file');
+    t.throws(
+      () => {
+        for (let n = 0; n < 1000; n++) direct.create(`pg_wal/many${n}`).close();
+      },
+      enospc,
+      'names need room, too',
+    );
+
+    const unchanged = (when: string) => {
+      t.ok(direct.readAll('base/1/100').equals(old), `${when}: untouched file`);
+      t.ok(direct.readAll('base/1/raw').equals(smallFiles.get('base/1/raw')!), `${when}: untouched raw file`);
+      const changed = Buffer.from(smallFiles.get('base/1/101')!);
+      changed.set(block, 0);
+      t.ok(direct.readAll('base/1/101').equals(changed), `${when}: changed file`);
+      t.ok(direct.readAll('pg_wal/1').equals(block), `${when}: new file`);
+      t.equal(direct.stat('base/1/101').size, changed.length);
+      t.equal(direct.stat('pg_wal/1').size, 8192);
+    };
+    unchanged('while the disk is full');
+
+    direct.kill();
+    disk.free();
+    direct = new DirectOverlay({ catalog, diff: disk.diff });
+    unchanged('after a kill');
+    disk.fill();
+    t.throws(() => direct.write('base/1/100', 8192, block), enospc);
+    disk.free();
+    direct.write('base/1/100', 8192, block);
+    direct.write('base/1/101', 3 * 8192, block);
+    direct.write('pg_wal/1', 8192, block);
+    direct.fsync('base/1/100');
+    direct.close();
+
+    direct = new DirectOverlay({ catalog, diff: disk.diff });
+    const wanted = Buffer.from(old);
+    wanted.set(block, 8192);
+    t.ok(direct.readAll('base/1/100').equals(wanted), 'after making room and a remount');
+    t.equal(direct.stat('base/1/101').size, 4 * 8192);
+    t.ok(direct.readAll('pg_wal/1').equals(Buffer.concat([block, block])));
+    direct.close();
+  },
+);
+
+t.test('a write that fits in part is shorter than asked, and what was written stays', { skip }, async (t) => {
+  const disk = smallDisk(t, 'part');
+  const direct = new DirectOverlay({ catalog, diff: disk.diff });
+  direct.create('pg_wal/big').close();
+  const data = Buffer.alloc(3 << 20, 9);
+  const written = direct.write('pg_wal/big', 0, data);
+  t.ok(written > 0 && written < data.length, `${written} bytes`);
+  t.equal(direct.stat('pg_wal/big').size, written);
+  t.ok(direct.readAll('pg_wal/big').equals(data.subarray(0, written)));
+  direct.truncate('pg_wal/big', 0);
+  t.equal(direct.write('pg_wal/big', 0, Buffer.alloc(8192)), 8192, 'truncating made room');
+  direct.close();
+});
+
+t.test('removing a file gives its space back although a thread still has it open', { skip }, async (t) => {
+  const disk = smallDisk(t, 'room');
+  const direct = new DirectOverlay({ catalog, diff: disk.diff });
+  for (let round = 0; round < 6; round++) {
+    direct.create(`pg_wal/${round}`).close();
+    t.equal(direct.write(`pg_wal/${round}`, 0, Buffer.alloc(1 << 20, 1)), 1 << 20, `round ${round}`);
+    direct.unlink(`pg_wal/${round}`);
+    direct.dropCaches();
+  }
+  direct.close();
+});
+
+t.test('a diff that has become read-only is EROFS, and reading goes on (trap 35)', { skip }, async (t) => {
+  const disk = smallDisk(t, 'readonly');
+  const direct = new DirectOverlay({ catalog, diff: disk.diff, fdLimit: 2 });
+  direct.write('base/1/101', 0, Buffer.alloc(8192, 7));
+  const seen = direct.readAll('base/1/101');
+  direct.kill();
+  const again = new DirectOverlay({ catalog, diff: disk.diff });
+  again.kill();
+  disk.remount('ro');
+  t.throws(() => new DirectOverlay({ catalog, diff: disk.diff }), { code: 'EROFS' }, 'mounting it says so');
+  disk.remount('rw');
+  const last = new DirectOverlay({ catalog, diff: disk.diff });
+  t.ok(last.readAll('base/1/101').equals(seen));
+  last.close();
+  rmSync(disk.diff, { recursive: true });
+});

@@ -1,0 +1,158 @@
+// What a mount makes of a diff whose last mount did not end cleanly.
+
+import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import t from 'tap';
+import { rowFlag } from '../../src/overlay/shared/file-table.js';
+import { control } from '../../src/overlay/shared/shared-state.js';
+import { DirectOverlay } from '../support/direct-overlay.js';
+import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+
+const root = scratchDirectory();
+const catalog = writeSmallCatalog(`${root}/catalog`);
+let diffs = 0;
+const newDiff = () => `${root}/diff${diffs++}`;
+const mount = (diff: string, afterPowerLoss = false) => new DirectOverlay({ catalog, diff, afterPowerLoss });
+const objects = (diff: string) => readdirSync(`${diff}/objects`);
+const block = Buffer.alloc(8192, 7);
+
+t.test('an object that was never synced may be gone after a power loss: the backup is served', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.kill();
+  // The record reached the disk by the kernel's own write-back, the directory of objects did not.
+  for (const name of objects(diff)) rmSync(`${diff}/objects/${name}`);
+  t.throws(() => mount(diff), { code: 'diff_damaged' }, 'without a power loss it is damage');
+  const after = mount(diff, true);
+  t.ok(after.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
+  t.ok(
+    after.warnings.some((line) => line.includes('base/1/100')),
+    'and the log says what was lost',
+  );
+  after.write('base/1/100', 0, block);
+  after.close();
+});
+
+t.test('a new file whose object did not reach the disk is an empty file after a power loss', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.create('base/new').close();
+  direct.kill();
+  for (const name of objects(diff)) rmSync(`${diff}/objects/${name}`);
+  const after = mount(diff, true);
+  t.equal(after.stat('base/new').size, 0);
+  after.write('base/new', 0, block);
+  t.ok(after.readAll('base/new').equals(block));
+  after.close();
+});
+
+t.test('what was synced is there after a power loss, what was not may be the old content', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.fsync('base/1/100');
+  direct.truncate('base/1/101', 0);
+  direct.kill();
+  const after = mount(diff, true);
+  t.ok(after.read('base/1/100', 0, 8192).equals(block));
+  t.ok(after.readAll('base/1/101').equals(smallFiles.get('base/1/101')!));
+  after.close();
+});
+
+t.test('objects that no name leads to are removed, at the clean end and after a kill', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const open = direct.create('base/temporary');
+  open.write(0, block);
+  direct.open('base/1/100').write(0, block);
+  direct.unlink('base/temporary');
+  direct.unlink('base/1/100');
+  t.ok(objects(diff).length > 0);
+  // The kernel does not forget before it lets go of the mount.
+  direct.engine.close();
+  direct.overlay.close();
+  t.same(objects(diff), [], 'clean end');
+  const second = mount(diff);
+  second.create('base/temporary').write(0, block);
+  second.unlink('base/temporary');
+  second.kill();
+  mount(diff).close();
+  t.same(objects(diff), [], 'after a kill');
+});
+
+t.test('a mapped object without any write is durable after a clean end', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const open = direct.open('base/1/100');
+  direct.overlay.ensureObject(open.inode.row, open.inode.generation);
+  direct.close();
+  const after = mount(diff, true);
+  t.ok(after.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
+  after.write('base/1/100', 0, block);
+  t.ok(after.read('base/1/100', 0, 8192).equals(block));
+  after.close();
+});
+
+t.test('a change that ends after a sync began is still owed', async (t) => {
+  const direct = mount(newDiff());
+  const open = direct.create('base/new');
+  open.write(0, block);
+  const { row } = open.inode;
+  const { table } = direct.shared;
+  // The sync of another thread takes the flag in the middle of this write.
+  const { touchData } = table;
+  table.touchData = (...values) => {
+    table.takeFlag(row, rowFlag.dirtyData);
+    return touchData.apply(table, values);
+  };
+  open.write(8192, block);
+  t.ok(table.hasFlag(row, rowFlag.dirtyData), 'the next sync has something to do');
+  table.touchData = touchData;
+  direct.close();
+});
+
+t.test('a failed sync of names is not followed by one that succeeds', async (t) => {
+  const direct = mount(newDiff());
+  const { control: words } = direct.shared;
+  const fd = Atomics.load(words, control.journalFd);
+  direct.mkdir('base/new');
+  Atomics.store(words, control.journalFd, -1);
+  t.throws(() => direct.fsyncdir('base'));
+  Atomics.store(words, control.journalFd, fd);
+  t.throws(() => direct.fsyncdir('base'), { code: 'diff_sync_failed' });
+  direct.kill();
+});
+
+t.test('a torn tail of the journal is cut, and what came before it counts', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.mkdir('base/kept');
+  const size = statSync(`${diff}/journal`).size;
+  direct.mkdir('base/torn');
+  direct.kill();
+  truncateSync(`${diff}/journal`, size + 5);
+  const after = mount(diff);
+  t.ok(after.exists('base/kept'));
+  t.notOk(after.exists('base/torn'));
+  after.close();
+});
+
+t.test('a diff that was made on another backup is refused', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.close();
+  const { overlay } = new DirectOverlay({ catalog, diff: newDiff() });
+  t.ok(overlay);
+  const older = overlay.namespace.tree;
+  t.throws(
+    () =>
+      older.apply({
+        time: 1,
+        changes: [
+          ['node', 99, { mode: 0o100600, uid: 0, gid: 0, atime: [0, 0], mtime: [0, 0], ctime: [0, 0], base: 'none' }],
+        ],
+      }),
+    { code: 'diff_foreign' },
+  );
+});

@@ -1,0 +1,121 @@
+// Faults for the threads of a mount process, loaded into it by NODE_OPTIONS=--require; no test code lives in src. CommonJS:
+// worker threads of Node 20 run what --require names, and not what --import names.
+//
+// PBKFS_TEST_FAULTS names a directory. A file in it switches a fault on while the mount runs:
+//
+//   control, namespace, data     that thread (any one data thread) fails; the content says how: throw, exit, memory
+//   child                        the process starts a child that outlives it and writes its pid into the file
+//   one-device                   the device can be opened only once
+//   slow-read                    every read of a file below the path in the content takes 50 ms
+//   slow-sync                    every fdatasync of the file named in the content takes 2 s
+
+import childProcess = require('node:child_process');
+import fs = require('node:fs');
+import nodeModule = require('node:module');
+import nodePath = require('node:path');
+import workerThreads = require('node:worker_threads');
+
+const { join } = nodePath;
+const { isMainThread, workerData } = workerThreads;
+
+const directory = process.env.PBKFS_TEST_FAULTS;
+// A worker does not know its program yet.
+const concernsUs = !isMainThread || process.argv[1]?.endsWith('/mount/process.js');
+
+if (directory !== undefined && concernsUs) arm(directory);
+
+function arm(directory: string): void {
+  if (isMainThread) {
+    armControl(directory);
+    setInterval(() => {
+      trip(directory, 'control');
+      if (contentOf(directory, 'child') === '') startChild(join(directory, 'child'));
+    }, 20).unref();
+    return;
+  }
+  // Node has a worker of its own for loading modules.
+  const data = workerData as { thread?: number; chain?: unknown } | null;
+  if (data?.chain !== undefined) armNamespace(directory);
+  else if (data?.thread !== undefined) armData(directory);
+}
+
+function armControl(directory: string): void {
+  const { openSync } = fs;
+  let opened = 0;
+  fs.openSync = ((file: fs.PathLike, ...rest: unknown[]) => {
+    if (file === '/dev/fuse' && contentOf(directory, 'one-device') !== undefined && ++opened > 1) {
+      throw Object.assign(new Error('EACCES: injected'), { code: 'EACCES', syscall: 'open' });
+    }
+    return (openSync as (...args: unknown[]) => number)(file, ...rest);
+  }) as typeof fs.openSync;
+  nodeModule.syncBuiltinESMExports();
+}
+
+function startChild(file: string): void {
+  const child = childProcess.spawn('sleep', ['60'], { stdio: 'ignore', detached: true });
+  child.unref();
+  fs.writeFileSync(file, String(child.pid));
+}
+
+/** In its sleep: outside of everything that answers for a single request. */
+function armNamespace(directory: string): void {
+  const wait = Atomics.wait;
+  Atomics.wait = ((...args: Parameters<typeof wait>) => {
+    trip(directory, 'namespace');
+    return wait(...args);
+  }) as typeof wait;
+}
+
+function armData(directory: string): void {
+  const { readSync, fdatasyncSync } = fs;
+  const targets = new Map<number, boolean>();
+  fs.readSync = ((fd: number, ...rest: unknown[]) => {
+    const count = (readSync as (...args: unknown[]) => number)(fd, ...rest);
+    // Requests arrive through here; what is thrown instead is no errno that the loop knows.
+    if (isDevice(fd, targets)) trip(directory, 'data');
+    else if (isSlow(directory, 'slow-read', fd)) sleep(50);
+    return count;
+  }) as typeof fs.readSync;
+  fs.fdatasyncSync = (fd) => {
+    if (isSlow(directory, 'slow-sync', fd)) sleep(2000);
+    fdatasyncSync(fd);
+  };
+  nodeModule.syncBuiltinESMExports();
+}
+
+function trip(directory: string, kind: string): void {
+  const how = contentOf(directory, kind);
+  if (how === undefined) return;
+  if (how === 'exit') process.exit(7);
+  if (how === 'memory') for (const hoard: unknown[] = []; ; ) hoard.push(new Array(1000).fill(hoard.length));
+  throw new Error(`injected into the ${kind} thread`);
+}
+
+function isDevice(fd: number, known: Map<number, boolean>): boolean {
+  // A thread's device stays open as long as the thread lives, and its number is never used for anything else.
+  if (known.get(fd)) return true;
+  const device = pathOf(fd) === '/dev/fuse';
+  if (device) known.set(fd, true);
+  return device;
+}
+
+function isSlow(directory: string, kind: string, fd: number): boolean {
+  const prefix = contentOf(directory, kind);
+  return prefix !== undefined && pathOf(fd).startsWith(prefix);
+}
+
+function pathOf(fd: number): string {
+  return fs.readlinkSync(`/proc/self/fd/${fd}`);
+}
+
+function contentOf(directory: string, kind: string): string | undefined {
+  try {
+    return fs.readFileSync(join(directory, kind), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function sleep(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}

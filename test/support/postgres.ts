@@ -1,0 +1,98 @@
+// PostgreSQL 15 for tests: the server of this machine, clusters, queries, client programs.
+
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { findServer, program, type ServerBinaries } from '../../src/postgres/find-server.js';
+import { reachableTempDir } from '../../src/postgres/reachable.js';
+import { type PostgresServer, type StartOptions, startServer } from '../../src/postgres/server.js';
+import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
+import { runOk } from './run.js';
+
+export const MAJOR = 15;
+
+/** What a test needs of tap: to clean up after itself. */
+export interface Teardown {
+  teardown(handler: () => unknown): void;
+}
+
+let found: { binaries: ServerBinaries; user: ServerUser } | undefined;
+
+/** The server and the user it runs as. Always there: the npm package pg15 is a dev dependency. */
+export function postgres15(): { binaries: ServerBinaries; user: ServerUser } {
+  if (found === undefined) {
+    const user = serverUser();
+    found = { user, binaries: findServer({ major: MAJOR, user }) };
+  }
+  return found;
+}
+
+/** The path of a client program of PostgreSQL 15, or a sentence saying what to install: the reason of a skip. */
+export function clientProgram(name: string): { path: string } | { missing: string } {
+  const path = program(postgres15().binaries, name);
+  return path === undefined
+    ? { missing: `${name} is not installed (Debian: apt-get install postgresql-15)` }
+    : { path };
+}
+
+/** A temporary directory of the server's user (0700), removed at the end of the test. */
+export function serverTempDir(t: Teardown, user = postgres15().user): string {
+  const directory = mkdtempSync(join(reachableTempDir(user), 'pbkfs-test-'));
+  chownSync(directory, user.uid, user.gid);
+  chmodSync(directory, 0o700);
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** initdb with data checksums into an existing empty directory that the server's user owns. */
+export async function initdb(dataDir: string, args: readonly string[] = []): Promise<void> {
+  const { binaries, user } = postgres15();
+  const fixed = ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-k', '--locale=C', '--encoding=UTF8'];
+  await runOk(join(binaries.binDir, 'initdb'), [...fixed, ...args], { user });
+}
+
+/** A new cluster on the ordinary file system; its data directory. */
+export async function newCluster(t: Teardown): Promise<string> {
+  const { user } = postgres15();
+  const dataDir = join(serverTempDir(t), 'data');
+  mkdirSync(dataDir, { mode: 0o700 });
+  chownSync(dataDir, user.uid, user.gid);
+  await initdb(dataDir, ['--no-sync']);
+  return dataDir;
+}
+
+/** Starts PostgreSQL 15 on a data directory; it is crashed at the end of the test if it still runs. */
+export async function start(
+  t: Teardown,
+  dataDir: string,
+  options: Partial<Omit<StartOptions, 'dataDir'>> = {},
+): Promise<PostgresServer> {
+  const server = await startServer({ dataDir, ...postgres15(), ...options });
+  t.teardown(() => server.crash());
+  return server;
+}
+
+/** A client of `server`; ends with the callback. */
+export async function connected<T>(
+  server: PostgresServer,
+  database: string,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({ ...server.connection, user: 'postgres', database });
+  // A crash of the server is for the test to notice by its queries, not an uncaught 'error' event.
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Runs one statement; the first column of the first row as text (empty without rows). */
+export function query(server: PostgresServer, sql: string, database = 'postgres'): Promise<string> {
+  return connected(server, database, async (client) => {
+    const result = await client.query<unknown[]>({ text: sql, rowMode: 'array' });
+    return String(result.rows[0]?.[0] ?? '');
+  });
+}
