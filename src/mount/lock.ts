@@ -27,8 +27,10 @@ export interface DiffLock {
   release(): void;
 }
 
-/** A killed process may hold its lock for moments after it is gone from view: its last thread closes the files. */
-const GRACE_MS = 500;
+/** A process that was just told to die (kill returns before it does) still looks alive, and holds its lock. */
+const GRACE_ALIVE_MS = 500;
+/** A dead process may hold its lock until its last thread has closed the files, which the kernel does when it finds time. */
+const GRACE_DEAD_MS = 5_000;
 
 /**
  * Takes the lock of an existing diff directory for this process.
@@ -86,10 +88,11 @@ function openLocked(path: string, diff: string): number {
 }
 
 function lockOrExplain(fd: number, path: string, diff: string): void {
-  const deadline = Date.now() + GRACE_MS;
+  const begun = performance.now();
   while (!tryLock(fd)) {
     const owner = readOwner(path);
-    if (Date.now() < deadline && (owner === undefined || !isAlive(owner))) {
+    const grace = owner !== undefined && !isAlive(owner) ? GRACE_DEAD_MS : GRACE_ALIVE_MS;
+    if (performance.now() - begun < grace) {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
       continue;
     }
