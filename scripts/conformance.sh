@@ -1,61 +1,92 @@
 #!/usr/bin/env bash
 # Runs file-system conformance suites on a mount and writes docs/conformance.md from what they said.
 #
-#   scripts/conformance.sh --pjdfstest DIR --fsx FILE [--operations N] [--seeds N] [--output FILE]
+#   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--storms] [--operations N] [--seeds N] [--results DIR] [--output FILE]
 #
-# DIR is a built checkout of https://github.com/pjd/pjdfstest, FILE the fsx of xfstests. Needs root, prove, and `npm run build`.
-# Raw output stays in a directory whose name is printed.
+# --pjdfstest  a built checkout of https://github.com/pjd/pjdfstest
+# --fsx        the fsx of xfstests
+# --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long)
+# --results    keeps the results of each suite there: a later run of one suite replaces its part of the page, the others stay
+#
+# Needs root, prove, and `npm run build`. Raw output stays in a directory whose name is printed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-pjdfstest='' fsx='' operations=100000 seeds=5 output=$root/docs/conformance.md
+pjdfstest='' fsx='' storms=no operations=100000 seeds=5 results='' output=$root/docs/conformance.md
 while [ $# -gt 0 ]; do
   case $1 in
+    --storms) storms=yes; shift; continue ;;
     --pjdfstest) pjdfstest=$(realpath "$2") ;;
     --fsx) fsx=$(realpath "$2") ;;
     --operations) operations=$2 ;;
     --seeds) seeds=$2 ;;
-    --output) output=$2 ;;
+    --results) results=$(realpath -m "$2") ;;
+    --output) output=$(realpath -m "$2") ;;
     *) echo "unknown option $1" >&2; exit 2 ;;
   esac
   shift 2
 done
-[ -n "$pjdfstest$fsx" ] || { echo 'give --pjdfstest DIR, --fsx FILE, or both' >&2; exit 2; }
+[ "$storms$pjdfstest$fsx" != no ] || { echo 'give --pjdfstest DIR, --fsx FILE, --storms, or several of them' >&2; exit 2; }
 
 work=$(mktemp -d /tmp/pbkfs-conformance.XXXXXX)
 mount=$work/mount
 raw=$work/raw
 mkdir "$mount" "$raw"
+results=${results:-$work/results}
+mkdir -p "$results"
 pbkfs=(node "$root/dist/src/cli/main.js")
+# Of the program that is tested, whatever is committed or landed while it runs.
+commit=$(git describe --always --dirty)
 rows=()
 failed=0
 trap '"${pbkfs[@]}" unmount -D "$mount" >/dev/null 2>&1' EXIT
 
-# Everything below runs on the fixture catalog `mini`: a chain of FULL, DELTA, PAGE, DELTA.
+# The suites below run on the fixture catalog `mini`: a chain of FULL, DELTA, PAGE, DELTA.
 node --input-type=module -e "
   const { copyCatalog } = await import('$root/dist/test/support/catalogs.js');
   await copyCatalog('mini', '$work');" || exit 1
-"${pbkfs[@]}" mount -B "$work/catalog" -I a -i latest -D "$mount" -d "$work/diff" || exit 1
+[ "$pjdfstest$fsx" = '' ] || "${pbkfs[@]}" mount -B "$work/catalog" -I a -i latest -D "$mount" -d "$work/diff" || exit 1
 
-# row SUITE WHAT CHECKS RESULT SECONDS COMMAND
-row() { rows+=("| $1 | $2 | $3 | $4 | $5 | \`$6\` |"); printf '%s: %s: %s\n' "$1" "$2" "$4"; }
+# row CELL...: a row of the suite's table.
+row() { local cells; printf -v cells ' %s |' "$@"; rows+=("|$cells"); printf '%s: %s: %s\n' "$1" "$2" "$3"; }
+
+# part NUMBER TITLE ABOUT COLUMN...: writes the suite's part of the page from its rows.
+part() {
+  local file=$results/$1-$2.md
+  {
+    printf '## %s\n\n%s\n' "$2" "$3"
+    printf 'Run on %s: pbkfs commit %s, Linux %s, Node %s, diff on %s, %s processors.\n\n' "$(date -u '+%Y-%m-%d %H:%M UTC')" \
+      "$commit" "$(uname -r)" "$(node --version)" "$(stat -f -c %T "$work")" "$(nproc)"
+    shift 3
+    printf '|'; printf ' %s |' "$@"; printf '\n|'; printf -- ' --- |%.0s' "$@"; printf '\n'
+    printf '%s\n' "${rows[@]}"
+  } >"$file"
+  rows=()
+}
 
 run_pjdfstest() {
   local begun=$SECONDS directory=$mount/pjdfstest
   mkdir "$directory"
-  (cd "$directory" && prove -rQ "$pjdfstest/tests") >"$raw/pjdfstest.txt" 2>&1
-  local checks result bad
+  (cd "$directory" && prove -rv "$pjdfstest/tests") >"$raw/pjdfstest.txt" 2>&1
+  local checks good files skipped
   checks=$(sed -nE 's/^Files=[0-9]+, Tests=([0-9]+),.*/\1/p' "$raw/pjdfstest.txt")
-  bad=$(grep -oE 'Failed: [0-9]+' "$raw/pjdfstest.txt" | awk '{ sum += $2 } END { print sum + 0 }')
-  result="$((${checks:-0} - bad)) of ${checks:-0}"
-  if ! grep -q '^Result: PASS' "$raw/pjdfstest.txt"; then failed=1; fi
-  row pjdfstest 'all of tests/' "${checks:-0}" "$result" $((SECONDS - begun)) 'prove -rQ tests'
+  good=$(grep -cE '^ok |^not ok .*# TODO' "$raw/pjdfstest.txt")
+  files=$(sed -nE 's/^Files=([0-9]+),.*/\1/p' "$raw/pjdfstest.txt")
+  # A file that does not apply here has one check that always passes.
+  skipped=$(grep -cE '^1\.\.1$' "$raw/pjdfstest.txt")
+  grep -q '^Result: PASS' "$raw/pjdfstest.txt" || failed=1
+  row 'all of tests/' "${checks:-0}" "$good of ${checks:-0}" $((SECONDS - begun)) '`prove -rv tests`'
+  # What failed is a row of its own; the page has no other list of it.
+  while read -r line; do row "$line" 1 failed '' ''; done < <(grep -E '^not ok ' "$raw/pjdfstest.txt" | grep -v '# TODO')
+  part 1 pjdfstest "[pjdfstest](https://github.com/pjd/pjdfstest), commit $(git -C "$pjdfstest" rev-parse --short HEAD 2>/dev/null || echo unknown), as root in a directory of the mount; ${files:-no} files of tests, of which the suite itself skips ${skipped:-0} (calls and rules of other systems)." \
+    on checks passed seconds command
   rm -rf "$directory"
 }
 
-# fsx_on WHAT FILE KEEP: with and without mmap, every seed.
+# fsx_on WHAT KEEP FILE...: every seed with and without mmap, each run on the next of the files.
 fsx_on() {
-  local what=$1 file=$2 keep=$3 begun good seed mode options log
+  local what=$1 keep=$2 begun good seed mode options log
+  shift 2
   for mode in 'with mmap' 'without mmap'; do
     options=(-q -N "$operations")
     [ "$mode" = 'with mmap' ] || options+=(-W -R)
@@ -63,36 +94,66 @@ fsx_on() {
     begun=$SECONDS good=0
     for ((seed = 1; seed <= seeds; seed++)); do
       log="$raw/fsx-${what// /-}-${mode// /-}-$seed.txt"
-      if "$fsx" "${options[@]}" -S "$seed" "$file" >"$log" 2>&1; then good=$((good + 1)); else failed=1; fi
+      if "$fsx" "${options[@]}" -S "$seed" -P "$raw" "$1" >"$log" 2>&1; then good=$((good + 1)); else failed=1; fi
+      shift
     done
-    row fsx "$what, $mode" "$seeds × $operations" "$good of $seeds seeds" $((SECONDS - begun)) "fsx ${options[*]} -S SEED FILE"
+    row "$what, $mode" "$seeds × $operations" "$good of $seeds seeds" $((SECONDS - begun)) "\`fsx ${options[*]} -S SEED FILE\`"
   done
 }
 
-# The largest file of the backup below $1 that find's conditions select and fsx can keep in memory.
-largest() { find "$mount/$1" -type f -size -400k "${@:2}" -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-; }
+# The largest files of the backup that find's conditions select and fsx can keep in memory: one for each run.
+largest() { find "$mount/base" -type f -size -400k "$@" -printf '%s %p\n' | sort -rn | head -n $((2 * seeds)) | cut -d' ' -f2-; }
+
+run_fsx() {
+  local segments raw_files new=() n
+  mapfile -t segments < <(largest -regex '.*/[0-9]+')
+  mapfile -t raw_files < <(largest -regex '.*/[0-9]+_\(fsm\|vm\)')
+  for ((n = 1; n <= 2 * seeds; n++)); do new+=("$mount/fsx-new-$n"); done
+  fsx_on 'new file' no "${new[@]}"
+  fsx_on 'relation segment of the backup' yes "${segments[@]}"
+  fsx_on 'raw file of the backup' yes "${raw_files[@]}"
+  part 2 fsx "fsx of [xfstests](https://github.com/kdave/xfstests) (binary sha256 $(sha256sum "$fsx" | cut -c1-16)…): random reads, writes, truncates, allocations and holes; a run ends at the first wrong byte. Each run has a file of its own; files of the backup begin with what the backup has." \
+    on operations passed seconds command
+}
+
+# Test files whose long forms belong on the page.
+storm_files=(test/fs/storms test/fs/listing test/mount/slow-storage test/e2e/initdb)
+
+# From TAP of tap 21: a line for every test without tests of its own: result, name, seconds, what it has measured.
+storm_rows() {
+  awk '
+    { match($0, /^ */); depth = RLENGTH / 4 }
+    /^ *# Subtest: / { leaf[depth - 1] = 0; leaf[depth] = 1; measured[depth] = "" }
+    /^ *# measured: / { text = $0; sub(/^ *# measured: /, "", text); measured[depth - 1] = text }
+    /^ *(not )?ok [0-9]+ - .* # time=[0-9.]+ms/ && leaf[depth] {
+      name = $0; sub(/^ *(not )?ok [0-9]+ - /, "", name); time = name
+      sub(/ # time=.*/, "", name); sub(/.* # time=/, "", time)
+      printf "%s\t%s\t%.0f\t%s\n", ($0 ~ /^ *not ok/ ? "failed" : "passed"), name, time / 1000, measured[depth]
+      leaf[depth] = 0
+    }' "$1"
+}
+
+run_storms() {
+  local file result name seconds measured
+  for file in "${storm_files[@]}"; do
+    PBKFS_STORM=long node "dist/$file.test.js" >"$raw/${file##*/}.tap" || failed=1
+    while IFS=$'\t' read -r result name seconds measured; do
+      row "$name" "$result" "${measured:-}" "$seconds" "\`$file.ts\`"
+    done < <(storm_rows "$raw/${file##*/}.tap")
+  done
+  part 3 storms 'Tests of this repository in their long form, one after the other: `PBKFS_STORM=long node dist/TEST.js`.' \
+    test result measured seconds file
+}
 
 [ -z "$pjdfstest" ] || run_pjdfstest
-if [ -n "$fsx" ]; then
-  segment=$(largest base -regex '.*/[0-9]+')
-  raw_file=$(largest base -name '*_fsm')
-  fsx_on 'new file' "$mount/fsx-new" no
-  fsx_on 'relation segment of the backup' "$segment" yes
-  fsx_on 'raw file of the backup' "$raw_file" yes
-fi
+[ -z "$fsx" ] || run_fsx
+[ "$storms" = no ] || run_storms
 
 {
   echo '# Conformance'
   echo
-  echo "Written by \`scripts/conformance.sh\` on $(date -u +%Y-%m-%d): commit $(git describe --always --dirty), Linux $(uname -r),"
-  echo "Node $(node --version), diff on $(stat -f -c %T "$work/diff"). Nothing on this page is typed by hand."
-  echo
-  [ -z "$pjdfstest" ] || echo "pjdfstest: commit $(git -C "$pjdfstest" rev-parse --short HEAD 2>/dev/null || echo unknown)."
-  [ -z "$fsx" ] || echo "fsx: of xfstests, sha256 $(sha256sum "$fsx" | cut -c1-16)…; a run ends at the first wrong byte."
-  echo
-  echo '| suite | on | checks | passed | seconds | command |'
-  echo '|---|---|---|---|---|---|'
-  printf '%s\n' "${rows[@]}"
+  echo 'Written by `scripts/conformance.sh` from what the suites said; nothing on this page is typed by hand.'
+  for file in "$results"/*.md; do echo; cat "$file"; done
 } >"$output"
 echo "raw results: $raw; page: $output"
 exit $failed
