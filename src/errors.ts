@@ -61,6 +61,9 @@ const catalogue = {
   mount_busy: { errno: 'EBUSY', exit: 1 },
   no_permission: { errno: 'EACCES', exit: 1 },
   not_mounted: { errno: 'EINVAL', exit: 1 },
+  wal_missing: { errno: 'ENOENT', exit: 1 },
+  wal_damaged: { errno: 'EIO', exit: 1 },
+  target_unreachable: { errno: 'EINVAL', exit: 1 },
   server_failed: { errno: 'EIO', exit: 1 },
   internal: { errno: 'EIO', exit: 1 },
 } as const satisfies Record<string, { errno: ErrnoName; exit: number }>;

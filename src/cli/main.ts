@@ -2,6 +2,7 @@
 // The pbkfs command: puts the commands together and turns failures into text and exit statuses.
 
 import { Command } from 'commander';
+import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addFsckCommand } from './fsck.js';
 import { addMountCommand } from './mount.js';
 import { EXIT_STATUSES, reportFailure } from './report.js';
@@ -33,10 +34,14 @@ addValidateCommand(program, (status) => {
 addFsckCommand(program, (status) => {
   process.exitCode = status;
 });
+addArchiveGetCommand(program, (status) => {
+  process.exitCode = status;
+});
 addVersionCommand(program);
 
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = reportFailure(error, json);
+  const status = reportFailure(error, json);
+  process.exitCode = process.argv[2] === 'archive-get' ? abortStatus(error) : status;
 }

@@ -2,7 +2,7 @@
 
 import { CommanderError } from 'commander';
 import { PbkfsError } from '../errors.js';
-import { toWire, type WireError } from '../mount/index.js';
+import { toWire, type WireError } from '../mount/wire-error.js';
 
 const EXIT_USAGE = 2;
 

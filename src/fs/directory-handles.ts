@@ -65,7 +65,7 @@ export class DirectoryHandles {
   }
 
   #names(inode: Inode): Entry[] {
-    return [['.', inode], ['..', inode.parent ?? inode], ...this.#overlay.namespace.list(inode)];
+    return [['.', inode], ['..', inode.parent ?? inode], ...this.#overlay.list(inode)];
   }
 
   #entry(
@@ -87,7 +87,8 @@ export class DirectoryHandles {
       } else {
         this.#overlay.namespace.reference(inode);
         const attributes = this.#overlay.namespace.attributes(inode);
-        this.#reply.entry(at, inode.row, inode.generation, attributes);
+        const seconds = inode.virtual === null ? undefined : 0;
+        this.#reply.entry(at, inode.row, inode.generation, attributes, seconds);
         ino = attributes.ino;
       }
       at += size.entry;

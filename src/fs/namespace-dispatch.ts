@@ -106,7 +106,11 @@ export class NamespaceDispatch {
     this.#counters.add(counter.lookup, 1);
     const inode = this.#overlay.lookup(this.#inode(request), request.name(0));
     // Row 0 is a name that is known not to exist: the kernel remembers that too.
-    if (inode === null) return this.#reply.entry(0, 0, 0, this.#none);
+    // Not in the directory of WAL, which others fill.
+    if (inode === null) {
+      if (this.#inode(request).virtual !== null) throw new SystemError('ENOENT');
+      return this.#reply.entry(0, 0, 0, this.#none);
+    }
     return this.#entry(inode);
   }
 
@@ -228,7 +232,7 @@ export class NamespaceDispatch {
   #readVirtual(request: Request): number {
     this.#counters.add(counter.read, 1);
     const { virtual, isDirectory } = this.#inode(request);
-    if (virtual === null) throw new SystemError(isDirectory ? 'EISDIR' : 'EINVAL');
+    if (virtual === null || isDirectory) throw new SystemError(isDirectory ? 'EISDIR' : 'EINVAL');
     const from = request.u64(8);
     const part = virtual.subarray(from, from + request.u32(16));
     this.#reply.bytes.set(part, OUT_HEADER);

@@ -5,6 +5,7 @@ import type { Chain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { createLogger } from '../log.js';
 import { Counters } from '../metrics/counters.js';
+import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 import { Overlay } from '../overlay/overlay.js';
 import { control, type SharedBuffers, SharedState, stop } from '../overlay/shared/shared-state.js';
 import { Channel, type ChannelBuffers } from './channel.js';
@@ -16,6 +17,7 @@ import { Reply } from './protocol/reply.js';
 export interface NamespaceThreadData {
   shared: SharedBuffers;
   chain: Chain;
+  wal: WalLocation;
   diff: string;
   mountpoint: string;
   uid: number;

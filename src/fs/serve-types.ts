@@ -2,12 +2,15 @@
 
 import type { Chain, VerifyMode } from '../backup/index.js';
 import type { Logger } from '../log.js';
+import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 
 export interface ServeOptions {
   /** Absolute path. */
   readonly catalog: string;
   readonly instance: string;
   readonly chain: Chain;
+  /** The WAL archive that the mount serves in `.pbkfs/wal`. */
+  readonly wal: WalLocation;
   /** Absolute path of the diff directory, which this process has locked. */
   readonly diff: string;
   /** Absolute path without symbolic links; an empty directory. */

@@ -64,6 +64,7 @@ class MountServer implements Server {
     const data: NamespaceThreadData = {
       shared: this.#shared.buffers,
       chain: options.chain,
+      wal: options.wal,
       diff: options.diff,
       mountpoint: options.mountpoint,
       uid: options.uid,

@@ -1,9 +1,10 @@
 // A mount from its request to its end, in the process that serves it.
 
 import { openSync } from 'node:fs';
-import type { Chain } from '../backup/index.js';
+import { type Chain, openCatalog } from '../backup/index.js';
+import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
-import type { Server } from '../fs/serve-types.js';
+import type { ServeOptions, Server } from '../fs/serve-types.js';
 import { createLogger, type Logger } from '../log.js';
 import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
@@ -97,6 +98,7 @@ function start(
     catalog: paths.catalog,
     instance: chain.instance,
     chain,
+    wal: walOf(paths.catalog, chain.instance),
     diff: paths.diff,
     mountpoint: paths.mountpoint,
     uid: request.uid ?? owner.uid,
@@ -109,6 +111,11 @@ function start(
     chainLock: keeper.description,
     log,
   });
+}
+
+function walOf(catalog: string, instance: string): ServeOptions['wal'] {
+  const { xlogSegSize } = openCatalog(catalog).config(instance);
+  return { directory: walDirectory(catalog, instance), segmentSize: xlogSegSize };
 }
 
 function allowOther(request: MountRequest): boolean {

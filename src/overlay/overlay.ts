@@ -17,12 +17,14 @@ import {
   stateSize,
 } from './diff/index.js';
 import { missingObject, Recovery } from './diff-recovery.js';
+import type { BaseNode } from './namespace/base-tree.js';
 import { BaseTree, HIDDEN_DIRECTORY } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
 import { STATUS_INO, virtualFile } from './namespace/virtual-file.js';
+import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
 import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
 import { control, decodeChange, type SharedState } from './shared/shared-state.js';
 
@@ -38,6 +40,8 @@ export interface OverlayOptions {
   afterPowerLoss: boolean;
   /** for the status file: whether pg_probackup is kept from changing the chain */
   chainLock?: string;
+  /** the WAL archive that the mount serves */
+  wal?: WalLocation;
   warn(message: string): void;
 }
 
@@ -50,11 +54,15 @@ export class Overlay {
   readonly #reader: ChainReader;
   readonly #journal: Journal;
   readonly #bootId = bootId();
+  readonly #wal: WalDirectory | null;
+  /** the directory of WAL while the kernel knows it */
+  #walInode: Inode | null = null;
 
   /** Opens backup and diff, and makes durable what a killed predecessor left behind. Throws what is wrong with them. */
   constructor(shared: SharedState, options: OverlayOptions) {
     this.#shared = shared;
     this.#options = options;
+    this.#wal = options.wal === undefined ? null : new WalDirectory(options.wal);
     this.#storage = new NodeStorage({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
     this.#reader = openChain(options.chain);
     const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
@@ -105,8 +113,16 @@ export class Overlay {
   lookup(directory: Inode, name: string): Inode | null {
     const isHidden = directory.base?.alias === HIDDEN_DIRECTORY;
     if (isHidden && name === 'stat') return virtualFile(this.#statText(), STATUS_INO);
+    if (isHidden && name === 'wal' && this.#wal !== null) return this.#walDirectory(this.#wal, directory);
+    if (directory.virtual !== null) return this.#wal?.lookup(name) ?? null;
     if (directory === this.namespace.root && name === HIDDEN_DIRECTORY) return this.#hidden;
     return this.namespace.lookup(directory, name);
+  }
+
+  /** Names of a directory as READDIR lists them, without `.` and `..`. */
+  list(directory: Inode): Iterable<[name: string, entry: Inode | BaseNode<Inode>]> {
+    if (directory.virtual !== null) return this.#wal?.list() ?? [];
+    return this.namespace.list(directory);
   }
 
   /** Mode of the inode after an unprivileged write. */
@@ -162,6 +178,12 @@ export class Overlay {
     this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
     this.#journal.close();
     this.objects.close();
+  }
+
+  /** One inode as long as the kernel refers to it: a directory with two of them would be two directories. */
+  #walDirectory(wal: WalDirectory, parent: Inode): Inode {
+    if (this.#walInode === null || this.#walInode.row === 0) this.#walInode = wal.inode(parent);
+    return this.#walInode;
   }
 
   get #hidden(): Inode {

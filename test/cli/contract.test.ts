@@ -12,10 +12,10 @@ t.setTimeout(60_000);
 t.test('every-command-has-help-with-an-example-and-the-exit-statuses', async (t) => {
   const top = await pbkfs(['--help']);
   t.equal(top.status, 0);
-  const commands = [...top.stdout.matchAll(/^ {2}([a-z]+)[ |]/gm)]
+  const commands = [...top.stdout.matchAll(/^ {2}([a-z-]+)[ |]/gm)]
     .map((match) => match[1])
     .filter((name) => name !== 'help');
-  t.strictSame(commands, ['mount', 'unmount', 'show', 'validate', 'fsck', 'version']);
+  t.strictSame(commands, ['mount', 'unmount', 'show', 'validate', 'fsck', 'archive-get', 'version']);
   for (const command of commands) {
     const { status, stdout, stderr } = await pbkfs([command, '--help']);
     t.equal(status, 0);

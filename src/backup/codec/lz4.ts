@@ -1,4 +1,4 @@
-// Decoder of a raw LZ4 block (no frame), as Enterprise editions are believed to store pages. Experimental.
+// Decoder of raw LZ4 blocks (no frame): what Enterprise editions are believed to store pages as, and the parts of a frame.
 
 import { BLCKSZ } from '../constants.js';
 
@@ -9,7 +9,25 @@ const MIN_MATCH = 4;
  * @throws Error when the block is malformed or does not make exactly one page
  */
 export function decodeLz4(source: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): void {
-  const limit = offset + BLCKSZ;
+  const to = decodeLz4Block(source, start, end, out, offset, offset + BLCKSZ, offset);
+  if (to !== offset + BLCKSZ) throw new Error(`lz4: makes ${to - offset} bytes`);
+}
+
+/**
+ * Decodes one block source[start, end) to `out`, from `offset` up to `limit` at most.
+ * @param floor how far back matches may reach: earlier blocks of a frame are their dictionary
+ * @returns where the decoded bytes end
+ * @throws Error when the block is malformed or makes more than fits
+ */
+export function decodeLz4Block(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  offset: number,
+  limit: number,
+  floor: number,
+): number {
   let from = start;
   let to = offset;
   const moreLength = () => {
@@ -26,7 +44,7 @@ export function decodeLz4(source: Uint8Array, start: number, end: number, out: U
     let literals = token >> 4;
     if (literals === 15) literals += moreLength();
     if (literals > end - from) throw new Error('lz4: cut off');
-    if (literals > limit - to) throw new Error('lz4: makes more than a page');
+    if (literals > limit - to) throw new Error('lz4: makes more than it may');
     for (const stop = from + literals; from < stop; ) out[to++] = source[from++]!;
     // The last sequence of a block has literals only.
     if (from === end) break;
@@ -36,9 +54,9 @@ export function decodeLz4(source: Uint8Array, start: number, end: number, out: U
     let length = token & 15;
     if (length === 15) length += moreLength();
     length += MIN_MATCH;
-    if (distance === 0 || distance > to - offset) throw new Error('lz4: refers to bytes before the page');
-    if (length > limit - to) throw new Error('lz4: makes more than a page');
+    if (distance === 0 || distance > to - floor) throw new Error('lz4: refers to bytes before its start');
+    if (length > limit - to) throw new Error('lz4: makes more than it may');
     for (const stop = to + length; to < stop; to++) out[to] = out[to - distance]!;
   }
-  if (to !== limit) throw new Error(`lz4: makes ${to - offset} bytes`);
+  return to;
 }

@@ -9,6 +9,11 @@ export { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG };
 /** Inodes that the diff made get numbers above every number a backup's tree can have. */
 export const DIFF_INO_BASE = 2 ** 40;
 
+/** Bytes from one position to another, as many as there are; may throw what reading them did. */
+export interface VirtualContent {
+  subarray(from: number, to: number): Uint8Array;
+}
+
 export class Inode {
   /** attributes while the inode has no row; with a row the file table is the truth */
   readonly attributes: Attributes;
@@ -39,8 +44,8 @@ export class Inode {
   parent: Inode | null = null;
   /** stored files of the backup as they were when the kernel's present reference first needed them */
   identities: readonly number[] | null = null;
-  /** content that was made when the inode was looked up (status files); never journaled */
-  virtual: Uint8Array | null = null;
+  /** content that pbkfs itself shows (status files, archived WAL); never journaled, never changed */
+  virtual: VirtualContent | null = null;
 
   constructor(attributes: Attributes, base: BaseNode<Inode> | null, target: string | null, links: number) {
     this.attributes = attributes;

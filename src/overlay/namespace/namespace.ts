@@ -306,6 +306,7 @@ export class Namespace {
     mustBeDirectory(directory);
     if (directory.links === 0) throw new SystemError('ENOENT');
     if (name.length > NAME_MAX) throw new SystemError('ENAMETOOLONG');
+    if (directory.virtual !== null) throw new SystemError('EPERM');
     if (directory === this.root && name === HIDDEN_DIRECTORY) throw new SystemError('EPERM');
     const path = directory.base?.alias;
     if (path === HIDDEN_DIRECTORY || path === `${HIDDEN_DIRECTORY}/tablespaces`) throw new SystemError('EPERM');

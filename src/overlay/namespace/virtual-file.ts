@@ -6,6 +6,9 @@ import { Inode, S_IFREG } from './inode.js';
 /** Inode number of the status file, out of reach of backup and diff numbers. */
 export const STATUS_INO = 2 ** 50;
 
+/** Of the directory with WAL; its files follow. */
+export const FIRST_WAL_INO = 2 ** 51;
+
 /** A read-only file with fixed content, owned by nobody's diff. */
 export function virtualFile(content: Uint8Array, ino: number): Inode {
   const seconds = Math.floor(Date.now() / 1000);

@@ -16,7 +16,10 @@ const FILE = 'base/5/16384';
 /** A WAL segment of the given number on timeline 1. */
 function wal(number: number): Buffer {
   const bytes = Buffer.alloc(SEGMENT);
+  bytes.writeUInt16LE(2, 2); // a long header
   bytes.writeBigUInt64LE((0xf0n << 32n) + BigInt(number) * BigInt(SEGMENT), 8);
+  bytes.writeUInt32LE(SEGMENT, 32);
+  bytes.writeUInt32LE(8192, 36);
   return bytes;
 }
 

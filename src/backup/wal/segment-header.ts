@@ -1,0 +1,36 @@
+// The long page header at the start of every WAL segment: which place of which cluster's WAL it is, and its size.
+
+/*
+ * XLogLongPageHeaderData (PostgreSQL 13-18, src/include/access/xlog_internal.h), little-endian:
+ *    0 u16 xlp_magic   2 u16 xlp_info   4 u32 xlp_tli   8 u64 xlp_pageaddr   16 u32 xlp_rem_len   20 pad
+ *   24 u64 xlp_sysid   32 u32 xlp_seg_size   36 u32 xlp_xlog_blcksz
+ */
+export const LONG_HEADER = 40;
+export const SHORT_HEADER = 24;
+export const XLOG_BLCKSZ = 8192;
+export const XLP_FIRST_IS_CONTRECORD = 1;
+export const XLP_LONG_HEADER = 2;
+
+export interface SegmentHeader {
+  readonly timeline: number;
+  /** Position of the segment's first byte. */
+  readonly address: number;
+  readonly systemIdentifier: bigint;
+  /** Bytes, a power of two from 1 MiB to 1 GiB. */
+  readonly segmentSize: number;
+}
+
+/** @returns undefined when the bytes do not begin like a WAL segment */
+export function readSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.length < LONG_HEADER || (bytes.readUInt16LE(2) & XLP_LONG_HEADER) === 0) return undefined;
+  const segmentSize = bytes.readUInt32LE(32);
+  const sane = segmentSize >= 1 << 20 && segmentSize <= 1 << 30 && (segmentSize & (segmentSize - 1)) === 0;
+  if (!sane || bytes.readUInt32LE(36) !== XLOG_BLCKSZ) return undefined;
+  const address = Number(bytes.readBigUInt64LE(8));
+  return {
+    timeline: bytes.readUInt32LE(4),
+    address,
+    systemIdentifier: bytes.readBigUInt64LE(24),
+    segmentSize,
+  };
+}

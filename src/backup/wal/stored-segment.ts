@@ -1,0 +1,73 @@
+// One archived file as it is stored: found under one of several suffixes, decompressed, checked, made whole.
+
+import fs from 'node:fs';
+import zlib from 'node:zlib';
+import { decompress as decompressZstd } from 'fzstd';
+import { PbkfsError } from '../../errors.js';
+import { displayPath, pathBytes } from '../byte-path.js';
+import { isSegmentName, parseSegmentName } from './lsn.js';
+import { decodeLz4Frames } from './lz4-frame.js';
+import { readSegmentHeader } from './segment-header.js';
+
+/** The largest segment that initdb allows. */
+const MAX_SEGMENT = 1 << 30;
+
+/**
+ * How archive-get looks for a segment (format page 12), with the suffixes of Enterprise editions after those of the
+ * open one. Names that are not segments are stored as they are.
+ */
+export const SEGMENT_SUFFIXES = ['.gz', '', '.lz4', '.zst', '.gz.partial', '.partial', '.lz4.partial', '.zst.partial'];
+
+/**
+ * The content PostgreSQL shall get for `name`, from the stored file `path` (latin1).
+ * @param suffix of {@link SEGMENT_SUFFIXES}: how it is stored
+ * @returns undefined when there is no such file
+ * @throws PbkfsError wal_damaged when it cannot be decompressed, is short, or belongs to another place of the WAL
+ */
+export function readStored(path: string, name: string, suffix: string): Buffer | undefined {
+  let stored: Buffer;
+  try {
+    stored = fs.readFileSync(pathBytes(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  if (!isSegmentName(name)) return stored;
+  const damaged = (message: string, cause?: unknown): PbkfsError =>
+    new PbkfsError('wal_damaged', `${displayPath(path)}: ${message}`, {
+      hint: 'recovery cannot go past it: restore the file from a copy, or choose an earlier recovery target',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  let bytes: Buffer;
+  try {
+    bytes = decompress(stored, suffix);
+  } catch (error) {
+    throw damaged(`it cannot be decompressed: ${(error as Error).message}`, error);
+  }
+  const header = readSegmentHeader(bytes);
+  if (header === undefined) throw damaged('it does not begin like a WAL segment');
+  const { segmentSize, address } = header;
+  if (address !== parseSegmentName(name, segmentSize).number * segmentSize) {
+    throw damaged('its first page belongs to another place of the WAL');
+  }
+  if (bytes.length === segmentSize) return bytes;
+  // Of a partial segment archive-get makes a whole one by zeros.
+  if (bytes.length < segmentSize && suffix.endsWith('.partial')) return Buffer.concat([bytes], segmentSize);
+  throw damaged(`it has ${bytes.length} bytes, ${segmentSize} are needed`);
+}
+
+function decompress(stored: Buffer, suffix: string): Buffer {
+  if (suffix.startsWith('.gz')) return zlib.gunzipSync(stored, { maxOutputLength: MAX_SEGMENT });
+  if (suffix.startsWith('.lz4')) return decodeLz4Frames(stored, MAX_SEGMENT);
+  if (suffix.startsWith('.zst')) return zstd(stored);
+  return stored;
+}
+
+type SyncDecoder = (frame: Uint8Array, options: { maxOutputLength: number }) => Buffer;
+
+/** Node's own decoder where this version has one (22.15 on): it checks the frame's checksum, fzstd does not. */
+function zstd(stored: Buffer): Buffer {
+  const native = (zlib as { zstdDecompressSync?: SyncDecoder }).zstdDecompressSync;
+  if (native !== undefined) return native(stored, { maxOutputLength: MAX_SEGMENT });
+  return Buffer.from(decompressZstd(stored));
+}

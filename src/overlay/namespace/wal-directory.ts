@@ -1,0 +1,84 @@
+// `.pbkfs/wal`: the catalog's WAL archive as PostgreSQL wants to copy it, every file decompressed under its own name.
+//
+// So `restore_command` needs neither the catalog's path nor a program. Names are looked up each time (the archive of a
+// running production grows); a segment is decompressed when it is read, and the last few stay in memory.
+
+import { DEFAULT_SEGMENT_SIZE, isSegmentName, parseSegmentName, WalArchive } from '../../backup/wal/index.js';
+import { emptyAttributes } from '../shared/file-table.js';
+import { Inode, S_IFDIR, S_IFREG, type VirtualContent } from './inode.js';
+import { FIRST_WAL_INO } from './virtual-file.js';
+
+export interface WalLocation {
+  /** Absolute path of the instance's archive, latin1. */
+  readonly directory: string;
+  /** Bytes of a segment; undefined: PostgreSQL's default. */
+  readonly segmentSize: number | undefined;
+}
+
+/** Segments kept decompressed: cp reads one in many requests. */
+const KEPT = 2;
+
+export class WalDirectory {
+  readonly #archive: WalArchive;
+  readonly #segmentSize: number;
+  readonly #kept = new Map<string, Buffer>();
+
+  constructor(location: WalLocation) {
+    this.#archive = new WalArchive(location.directory);
+    this.#segmentSize = location.segmentSize ?? DEFAULT_SEGMENT_SIZE;
+  }
+
+  /** The directory itself: read-only, and nobody's diff. */
+  inode(parent: Inode): Inode {
+    const inode = virtualInode(S_IFDIR | 0o555, 0, FIRST_WAL_INO, new Uint8Array(0));
+    inode.parent = parent;
+    return inode;
+  }
+
+  /** A damaged file is there all the same: reading it is what fails, so that recovery stops instead of ending early. */
+  lookup(name: string): Inode | null {
+    const size = this.#archive.sizeOf(name, this.#segmentSize);
+    return size === undefined ? null : this.#file(name, size);
+  }
+
+  *list(): IterableIterator<[name: string, entry: Inode]> {
+    for (const name of this.#archive.names()) {
+      const inode = this.lookup(name);
+      if (inode !== null) yield [name, inode];
+    }
+  }
+
+  #file(name: string, size: number): Inode {
+    const content: VirtualContent = { subarray: (from, to) => this.#read(name, size).subarray(from, to) };
+    return virtualInode(S_IFREG | 0o444, size, this.#ino(name), content);
+  }
+
+  #read(name: string, size: number): Buffer {
+    let bytes = this.#kept.get(name);
+    if (bytes === undefined) {
+      bytes = this.#archive.read(name);
+      if (bytes === undefined) throw new Error(`${name} has gone from ${this.#archive.directory}`);
+      if (bytes.length !== size) throw new Error(`${name}: ${bytes.length} bytes instead of ${size}`);
+      // What is not a whole segment may be replaced by more of itself, and is small.
+      if (isSegmentName(name)) {
+        for (const oldest of this.#kept.keys()) if (this.#kept.size >= KEPT) this.#kept.delete(oldest);
+        this.#kept.set(name, bytes);
+      }
+    }
+    return bytes;
+  }
+
+  #ino(name: string): number {
+    if (!isSegmentName(name)) return FIRST_WAL_INO + 1;
+    const { timeline, number } = parseSegmentName(name, this.#segmentSize);
+    return FIRST_WAL_INO + 2 + (timeline % 256) * 2 ** 32 + (number % 2 ** 32);
+  }
+}
+
+function virtualInode(mode: number, size: number, ino: number, content: VirtualContent): Inode {
+  const seconds = Math.floor(Date.now() / 1000);
+  const times = { atime: seconds, mtime: seconds, ctime: seconds };
+  const inode = new Inode(Object.assign(emptyAttributes(), { ino, size, mode, ...times }), null, null, 1);
+  inode.virtual = content;
+  return inode;
+}
