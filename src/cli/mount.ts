@@ -4,17 +4,21 @@ import type { Command } from 'commander';
 import type { VerifyMode } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { launchMount, type MountedInfo, type MountRequest, runForegroundMount, serve } from '../mount/index.js';
-import { directory, flagFromEnvironment, oneOf, wholeNumber } from './options.js';
+import { mountOptions } from './mount-options.js';
+import { completeOptions, settingsHelp, showVariables } from './settings.js';
 import { stopServers } from './stop-servers.js';
 
+/** What comes out of the table of options. */
 interface MountOptions {
   readonly backupPath?: string;
   readonly instance?: string;
   readonly backupId?: string;
-  readonly mountpoint: string;
-  readonly diff: string;
+  readonly mountpoint?: string;
+  readonly diff?: string;
+  readonly readOnly?: true;
   readonly allowOther?: true;
   readonly console?: true;
+  readonly timeout?: number;
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
@@ -23,9 +27,9 @@ interface MountOptions {
   readonly stopServer?: true;
   readonly afterPowerLoss?: true;
   readonly logFile?: string;
+  readonly pidFile?: string;
+  readonly materializeOnRead?: true;
 }
-
-const MAX_ID = 2 ** 32 - 2;
 
 const HELP = `
 The mount shows the backup as PostgreSQL's data directory. What is written goes into DIFF; the catalog is never
@@ -33,73 +37,70 @@ written. Mounting the same DIFF again brings the writes back and needs only -D a
 
 PostgreSQL insists on owning its data directory: as root, files belong to the owner of MOUNTPOINT unless --uid and
 --gid say otherwise.
-
-Environment:
-  PBKFS_MATERIALIZE_ON_READ=true  copy into DIFF what is read, block by block (for debugging)
+${settingsHelp('mount')}
 
 Examples:
   pbkfs mount -B /backup -I main -i latest -D /mnt/pg -d /var/lib/pbkfs/test
-  pbkfs mount -D /mnt/pg -d /var/lib/pbkfs/test`;
+  pbkfs mount -D /mnt/pg -d /var/lib/pbkfs/test
+  pbkfs mount -B /backup -I main -i latest -D /mnt/pg --read-only`;
 
 export function addMountCommand(program: Command, setStatus: (status: number) => void): void {
-  program
+  const command = program
     .command('mount')
     .summary('mount a backup as a writable data directory')
     .description('Mounts a backup with its whole chain as a writable data directory, in the background.')
-    .option('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
-    .option('-I, --instance <name>', 'instance in the catalog')
-    .option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted')
-    .requiredOption('-D, --mountpoint <dir>', 'an empty directory', directory)
-    .requiredOption('-d, --diff <dir>', 'where writes go: an empty or new directory, or one mounted before', directory)
-    .option('--allow-other', 'let other users in, as modes permit (default: if this user may; root always may)')
-    .option('--console', 'stay in the foreground and log to the terminal; Ctrl-C unmounts')
-    .option('--uid <number>', 'owner of all files', wholeNumber(0, MAX_ID))
-    .option('--gid <number>', 'group of all files', wholeNumber(0, MAX_ID))
-    .option('--threads <number>', 'threads that answer reads and writes', wholeNumber(1, 16))
-    .option(
-      '--verify <how>',
-      'how blocks of the backup are checked before they are served: checksum (the default), structure, off',
-      oneOf('checksum', 'structure', 'off'),
-    )
-    .option('--force', 'mount backups in state CORRUPT or ORPHAN too; damaged blocks give EIO')
-    .option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT')
-    .option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot')
-    .option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory)
-    .addHelpText('after', HELP)
-    .action(async (options: MountOptions) => {
-      const request = toRequest(options);
-      if (options.stopServer) await stopServers(request.mountpoint);
-      if (options.console) setStatus(await runForegroundMount(request, serve, (info) => announce(info, 'Ctrl-C')));
-      else announce(await launchMount(request), `pbkfs unmount -D ${request.mountpoint}`);
-    });
+    .addHelpText('after', HELP);
+  for (const option of mountOptions()) command.addOption(option);
+  showVariables(command).action(async () => {
+    completeOptions(command, 'mount');
+    const options = command.opts<MountOptions>();
+    const request = toRequest(options);
+    if (options.stopServer) await stopServers(request.mountpoint);
+    const timeout = options.timeout === undefined ? undefined : options.timeout * 1000;
+    if (options.console) {
+      setStatus(await runForegroundMount(request, serve, (info) => announce(info, 'Ctrl-C'), timeout));
+    } else {
+      announce(await launchMount(request, undefined, timeout), `pbkfs unmount -D ${request.mountpoint}`);
+    }
+  });
 }
 
+/** Options that are about a diff, and so make no sense where there is none. */
+const NEED_DIFF = ['afterPowerLoss', 'materializeOnRead'] as const;
+
 function toRequest(options: MountOptions): MountRequest {
-  const { backupPath, instance, backupId, mountpoint, diff, uid, gid, threads, logFile, verify } = options;
+  const { backupPath: catalog, mountpoint, diff } = options;
+  if (mountpoint === undefined) throw missing('-D, --mountpoint <dir>');
+  if (options.readOnly) refuseDiff(options);
+  else if (diff === undefined) throw missing('-d, --diff <dir>', 'a mount with --read-only needs none');
+  const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
   return {
     mountpoint,
-    diff,
-    ...(backupPath === undefined ? {} : { catalog: backupPath }),
-    ...(instance === undefined ? {} : { instance }),
-    ...(backupId === undefined ? {} : { backupId }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-    ...(threads === undefined ? {} : { threads }),
-    ...(logFile === undefined ? {} : { logFile }),
-    ...(verify === undefined ? {} : { verify }),
-    ...(options.allowOther === undefined ? {} : { allowOther: true }),
+    ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
-    materializeOnRead: materializeOnRead(),
+    materializeOnRead: options.materializeOnRead ?? false,
   };
 }
 
-function materializeOnRead(): boolean {
-  try {
-    return flagFromEnvironment('PBKFS_MATERIALIZE_ON_READ');
-  } catch (error) {
-    throw new PbkfsError('usage', (error as Error).message);
-  }
+function missing(flags: string, hint?: string): PbkfsError {
+  return new PbkfsError('usage', `required option '${flags}' not specified`, hint === undefined ? {} : { hint });
+}
+
+function refuseDiff(options: MountOptions): void {
+  const strange = (['diff', ...NEED_DIFF] as const).find((name) => options[name] !== undefined);
+  if (strange === undefined) return;
+  const flag = strange.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new PbkfsError('usage', `--read-only mounts the backup without a diff; --${flag} cannot be given with it`, {
+    hint: 'leave one of the two out',
+  });
+}
+
+/** The members that have a value. */
+function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }
 
 function announce(info: MountedInfo, end: string): void {

@@ -29,13 +29,17 @@ export function oneOf<T extends string>(...words: readonly T[]): (value: string)
   };
 }
 
-/**
- * Whether an environment variable switches something on: `true` or `1`; `false`, `0`, empty and unset do not.
- * @throws InvalidArgumentError for anything else
- */
-export function flagFromEnvironment(name: string): boolean {
-  const value = process.env[name] ?? '';
-  if (['true', '1'].includes(value.toLowerCase())) return true;
-  if (['false', '0', ''].includes(value.toLowerCase())) return false;
-  throw new InvalidArgumentError(`${name} must be true or false, not "${value}".`);
+/** Bytes of each unit of a size, without regard to case: powers of 1024, as in postgresql.conf. */
+const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** A parser for sizes such as `500MB`, `20GiB`, `1.5T` or a number of bytes. @param min bytes */
+export function byteSize(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([bkmgt]?)(?:(?<=[kmgt])(?:i?b)?)?$/i.exec(value) ?? [];
+    const bytes = digits === undefined ? Number.NaN : Math.floor(Number(digits) * UNITS[unit!.toLowerCase()]!);
+    if (!(bytes >= min && bytes <= max)) {
+      throw new InvalidArgumentError(`It must be a size from ${min / 2 ** 20}MB to ${max / 2 ** 40}TB, such as 20GB.`);
+    }
+    return bytes;
+  };
 }

@@ -37,7 +37,9 @@ function describe(result: Awaited<ReturnType<typeof unmount>>): string {
   const { mountpoint } = result;
   switch (result.kind) {
     case 'clean':
-      return `unmounted ${mountpoint}; its writes are in ${result.diff}`;
+      return result.diff === undefined
+        ? `unmounted ${mountpoint}`
+        : `unmounted ${mountpoint}; its writes are in ${result.diff}`;
     case 'cured': {
       const where = result.diff === undefined ? 'the diff' : result.diff;
       return `took away the dead mount on ${mountpoint}; its process had been killed, mount ${where} again to go on`;

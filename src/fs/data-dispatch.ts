@@ -21,31 +21,33 @@ import type { Request } from './protocol/request.js';
 /** The namespace thread has to answer this request. */
 export const FORWARD = -1;
 
+export interface DataDispatchSettings {
+  /** the kernel does without OPEN and RELEASE once OPEN was answered ENOSYS */
+  readonly openless: boolean;
+  readonly readOnly: boolean;
+  /** number of this thread */
+  readonly thread: number;
+}
+
 export class DataDispatch {
   readonly #table: FileTable;
   readonly #engine: DataEngine;
   readonly #reply: Reply;
   readonly #counters: Counters;
   readonly #openless: boolean;
+  readonly #readOnly: boolean;
   readonly #attributes = emptyAttributes();
   /** handles are never looked up; each open gets a number of its own that is never used again */
   #nextHandle: number;
 
-  /** @param openless the kernel does without OPEN and RELEASE once OPEN was answered ENOSYS */
-  constructor(
-    table: FileTable,
-    engine: DataEngine,
-    reply: Reply,
-    counters: Counters,
-    openless: boolean,
-    thread: number,
-  ) {
+  constructor(table: FileTable, engine: DataEngine, reply: Reply, counters: Counters, settings: DataDispatchSettings) {
     this.#table = table;
     this.#engine = engine;
     this.#reply = reply;
     this.#counters = counters;
-    this.#openless = openless;
-    this.#nextHandle = thread * 2 ** 40 + 1;
+    this.#openless = settings.openless;
+    this.#readOnly = settings.readOnly;
+    this.#nextHandle = settings.thread * 2 ** 40 + 1;
   }
 
   /**
@@ -60,6 +62,7 @@ export class DataDispatch {
         return this.#read(request, row);
       case opcode.WRITE:
         this.#counters.add(counter.write, 1);
+        this.#mustBeWritable();
         return this.#write(request, row);
       case opcode.GETATTR:
         this.#counters.add(counter.getattr, 1);
@@ -76,10 +79,12 @@ export class DataDispatch {
         this.#engine.syncNames();
         return 0;
       case opcode.SETATTR:
+        this.#mustBeWritable();
         this.#truncate(request, row);
         return FORWARD;
       case opcode.FALLOCATE:
         this.#counters.add(counter.fallocate, 1);
+        this.#mustBeWritable();
         this.#allocate(request, row);
         return 0;
       case opcode.OPEN:
@@ -173,6 +178,11 @@ export class DataDispatch {
     this.#reply.u32(8, FOPEN_KEEP_CACHE);
     this.#reply.u32(12, 0);
     return size.open;
+  }
+
+  /** The kernel refuses changes of a read-only mount itself, until root remounts it writable. */
+  #mustBeWritable(): void {
+    if (this.#readOnly) throw new SystemError('EROFS');
   }
 
   #checkLive(row: number, generation: number): void {

@@ -18,6 +18,8 @@ export interface DataThreadData {
   channel: ChannelBuffers;
   objects: string;
   fdLimit: number;
+  /** every change is refused with EROFS */
+  readOnly: boolean;
   materializeOnRead: boolean;
   verify: VerifyMode;
   openless: boolean;
@@ -60,7 +62,7 @@ post('reading');
 runReaderLoop({
   channel,
   controlWords: shared.control,
-  dispatch: new DataDispatch(shared.table, engine, reply, counters, data.openless, data.thread),
+  dispatch: new DataDispatch(shared.table, engine, reply, counters, data),
   reply,
   counters,
   starving: () => post('starving'),

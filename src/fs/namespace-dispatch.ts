@@ -15,17 +15,34 @@ import type { Request } from './protocol/request.js';
 /** The request has no reply. */
 export const NO_REPLY = -2;
 
+const STATFS_BLOCK = 4096;
+
+/** Requests that change something. */
+const CHANGES: ReadonlySet<number> = new Set([
+  opcode.SETATTR,
+  opcode.SYMLINK,
+  opcode.MKNOD,
+  opcode.MKDIR,
+  opcode.UNLINK,
+  opcode.RMDIR,
+  opcode.RENAME,
+  opcode.RENAME2,
+  opcode.LINK,
+  opcode.CREATE,
+]);
+
 export class NamespaceDispatch {
   readonly #overlay: Overlay;
   readonly #reply: Reply;
   readonly #counters: Counters;
   readonly #directories: DirectoryHandles;
-  readonly #diff: string;
+  readonly #diff: string | null;
   readonly #none = emptyAttributes();
   #nextHandle = 1;
+  #totalBlocks: number | undefined;
 
-  /** @param diff directory whose file system statfs reports */
-  constructor(overlay: Overlay, reply: Reply, counters: Counters, diff: string) {
+  /** @param diff directory whose file system statfs reports; null: read-only */
+  constructor(overlay: Overlay, reply: Reply, counters: Counters, diff: string | null) {
     this.#overlay = overlay;
     this.#reply = reply;
     this.#counters = counters;
@@ -35,6 +52,7 @@ export class NamespaceDispatch {
 
   /** Answers a request: the length of the reply's body, or NO_REPLY. Errors are thrown. */
   handle(request: Request): number {
+    if (this.#diff === null && CHANGES.has(request.opcode)) throw new SystemError('EROFS');
     switch (request.opcode) {
       case opcode.LOOKUP:
         return this.#lookup(request);
@@ -208,7 +226,7 @@ export class NamespaceDispatch {
 
   #statfs(): number {
     this.#counters.add(counter.statfs, 1);
-    const stat = statfsSync(this.#diff);
+    const stat = this.#diff === null ? this.#fullFileSystem() : statfsSync(this.#diff);
     this.#reply.clear(0, size.statfs);
     this.#reply.u64(0, stat.blocks);
     this.#reply.u64(8, stat.bfree);
@@ -219,6 +237,12 @@ export class NamespaceDispatch {
     this.#reply.u32(44, 255);
     this.#reply.u32(48, stat.bsize);
     return size.statfs;
+  }
+
+  /** A read-only mount is as large as its files, and has no room. */
+  #fullFileSystem() {
+    this.#totalBlocks ??= Math.ceil(this.#overlay.totalBytes() / STATFS_BLOCK);
+    return { blocks: this.#totalBlocks, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: STATFS_BLOCK };
   }
 
   #opendir(request: Request): number {

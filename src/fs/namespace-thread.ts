@@ -18,7 +18,8 @@ export interface NamespaceThreadData {
   shared: SharedBuffers;
   chain: Chain;
   wal: WalLocation;
-  diff: string;
+  /** null: read-only */
+  diff: string | null;
   mountpoint: string;
   uid: number;
   gid: number;

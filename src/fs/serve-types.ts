@@ -11,8 +11,8 @@ export interface ServeOptions {
   readonly chain: Chain;
   /** The WAL archive that the mount serves in `.pbkfs/wal`. */
   readonly wal: WalLocation;
-  /** Absolute path of the diff directory, which this process has locked. */
-  readonly diff: string;
+  /** Absolute path of the diff directory, which this process has locked; null for a read-only mount without one. */
+  readonly diff: string | null;
   /** Absolute path without symbolic links; an empty directory. */
   readonly mountpoint: string;
   /** Owner that all files of the backup appear to have. */

@@ -89,6 +89,7 @@ class MountServer implements Server {
         uid: 0,
         gid: 0,
         allowOther: this.#options.allowOther,
+        readOnly: this.#options.diff === null,
         // A kernel with pages larger than 4 KiB counts max_pages in its own.
         maxRead: MAX_TRANSFER,
         fsname: `pbkfs:${this.#options.instance}/${this.#options.chain.target.id}`,
@@ -96,7 +97,8 @@ class MountServer implements Server {
       this.#features = shakeHands(device);
       const { materializeOnRead, verify, log, threads } = this.#options;
       const { openless } = this.#features;
-      const settings = { objects: this.#objects, materializeOnRead, verify, openless, logFd: log.fd };
+      const readOnly = this.#options.diff === null;
+      const settings = { objects: this.#objects, readOnly, materializeOnRead, verify, openless, logFd: log.fd };
       this.#readers.start(device, settings, threads);
     } catch (error) {
       this.#ending = true;
@@ -178,6 +180,7 @@ class MountServer implements Server {
 
   /** What the mount did, for whoever looks after it has ended. */
   #saveCounters(): void {
+    if (this.#options.diff === null) return;
     try {
       const text = JSON.stringify(sumCounters(this.#shared.buffers.counters), null, 2);
       writeFileSync(`${this.#options.diff}/counters.json`, `${text}\n`);

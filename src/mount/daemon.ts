@@ -1,10 +1,12 @@
 // The launcher's side of a background mount: starts the mount process and returns once it is mounted or has failed.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PbkfsError } from '../errors.js';
 import type { ToLauncher, ToMountProcess } from './handshake.js';
 import type { MountedInfo, MountRequest } from './request.js';
+import { cureStale } from './stale.js';
 import { fromWire } from './wire-error.js';
 
 const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
@@ -12,9 +14,14 @@ const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
 /**
  * Mounts in a new background process.
  * @param program what to run instead of process.js, for tests
+ * @param timeout ms to wait for the mount; then its process is ended, and what it had mounted is taken away
  * @throws PbkfsError whatever kept the process from mounting, also its sudden death; it has ended then
  */
-export async function launchMount(request: MountRequest, program: URL = MOUNT_PROCESS): Promise<MountedInfo> {
+export async function launchMount(
+  request: MountRequest,
+  program: URL = MOUNT_PROCESS,
+  timeout?: number,
+): Promise<MountedInfo> {
   // The mount point is an argument only so that ps shows it.
   const child = spawn(process.execPath, [fileURLToPath(program), request.mountpoint], {
     detached: true,
@@ -26,7 +33,12 @@ export async function launchMount(request: MountRequest, program: URL = MOUNT_PR
     child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
     child.once('error', (error) => resolve(`at its start: ${error.message}`));
   });
-  const answer = await firstOf(child, ended, { kind: 'request', request });
+  const answer = await within(timeout, firstOf(child, ended, { kind: 'request', request }), async () => {
+    await end(child, ended, request.mountpoint);
+    throw new PbkfsError('mount_failed', `the mount was not ready within ${timeout! / 1000} s; nothing is mounted`, {
+      hint: 'a slow catalog, most likely: give it more time with --timeout, or none to wait for as long as it takes',
+    });
+  });
   if (answer.kind === 'failed') {
     // It has said everything, but may still be cleaning up.
     await ended;
@@ -44,9 +56,38 @@ export async function launchMount(request: MountRequest, program: URL = MOUNT_PR
   return answer.info;
 }
 
+/** The promise's value, or what `late` gives when that takes more than `ms`. */
+async function within<T>(ms: number | undefined, promise: Promise<T>, late: () => Promise<T>): Promise<T> {
+  if (ms === undefined) return promise;
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<'expired'>((resolve) => {
+    timer = setTimeout(() => resolve('expired'), ms);
+  });
+  try {
+    // Whoever loses the race must not become an unhandled rejection.
+    promise.catch(() => undefined);
+    const first = await Promise.race([promise, expired]);
+    return first === 'expired' ? await late() : first;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** How long a mount process that nobody waits for any more may take to clean up, in ms. */
+const CLEAN_UP_MS = 5000;
+
+async function end(child: ChildProcess, ended: Promise<string>, mountpoint: string): Promise<void> {
+  // It takes this for the death of its launcher: a mount that is up by now goes.
+  if (child.connected) child.disconnect();
+  const killer = setTimeout(() => child.kill('SIGKILL'), CLEAN_UP_MS);
+  await ended;
+  clearTimeout(killer);
+  cureStale(resolve(mountpoint));
+}
+
 function firstOf(child: ChildProcess, ended: Promise<string>, request: ToMountProcess): Promise<ToLauncher> {
-  return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(message as ToLauncher));
+  return new Promise((settle, reject) => {
+    child.once('message', (message) => settle(message as ToLauncher));
     ended.then((how) => {
       reject(
         new PbkfsError('mount_failed', `the mount process ended ${how} before the mount was ready`, {

@@ -9,6 +9,7 @@ import { Stopper, stopOnSignals } from './stop-signals.js';
 /**
  * Mounts and serves until the mount is gone; Ctrl-C, SIGTERM and the end of the terminal unmount.
  * @param onMounted called once the mount can be used
+ * @param timeout ms after which a mount that cannot be used yet is given up
  * @throws PbkfsError when the mount did not come up
  * @returns the exit status
  */
@@ -16,11 +17,21 @@ export async function runForegroundMount(
   request: MountRequest,
   serve: ServeMount,
   onMounted: (info: MountedInfo) => void,
+  timeout?: number,
 ): Promise<number> {
   process.chdir('/');
   const stopper = new Stopper();
   stopOnSignals(stopper, 'stop');
-  const caller = { foreground: true, mounted: async (info: MountedInfo) => onMounted(info), crashed: () => undefined };
+  const timer =
+    timeout === undefined ? undefined : setTimeout(() => stopper.stop('the time for mounting is over'), timeout);
+  const caller = {
+    foreground: true,
+    mounted: async (info: MountedInfo) => {
+      clearTimeout(timer);
+      onMounted(info);
+    },
+    crashed: () => undefined,
+  };
   try {
     return await runMount(request, serve, caller, stopper);
   } finally {

@@ -10,6 +10,7 @@ import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { LastResort } from './last-resort.js';
+import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
 import { register, unregister } from './registry.js';
 import type { MountedInfo, MountRequest } from './request.js';
@@ -51,6 +52,7 @@ export async function runMount(
   let server: Server;
   let keeper: ChainKeeper | undefined;
   try {
+    if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
     logFd = paths.logFile === undefined ? STDERR : openLog(paths.logFile);
     log = createLogger(logFd);
     lastResort.arm(log, (error) => {
@@ -62,6 +64,7 @@ export async function runMount(
     server = await start(request, prepared, prepared.recheck(), keeper, serve, log);
   } catch (error) {
     await keeper?.release();
+    if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
     if (!lastResort.tripped) prepared.rollback();
     throw error;
   }
@@ -99,7 +102,7 @@ function start(
     instance: chain.instance,
     chain,
     wal: walOf(paths.catalog, chain.instance),
-    diff: paths.diff,
+    diff: paths.diff ?? null,
     mountpoint: paths.mountpoint,
     uid: request.uid ?? owner.uid,
     gid: request.gid ?? owner.gid,
@@ -142,7 +145,7 @@ async function announce(
     register({
       ...selfIdentity(),
       mountpoint,
-      diff,
+      ...(diff === undefined ? {} : { diff }),
       catalog,
       instance,
       backupId: target.id,
@@ -154,9 +157,10 @@ async function announce(
   const info = { pid: process.pid, mountpoint, instance, backupId: target.id, chainLength: members.length, warnings };
   log.info('ready', { pid: info.pid, mountpoint, catalog, instance, backup: target.id, chain: members.length, diff });
   try {
+    if (paths.pidFile !== undefined) writePidFile(paths.pidFile);
     await caller.mounted(info, logFd);
   } catch (error) {
-    log.error('the caller cannot be told, the mount ends', { error: messageOf(error) });
+    log.error('the mount cannot be announced and ends', { error: messageOf(error) });
     stopper.stop('nobody waits for the mount');
   }
 }
@@ -179,6 +183,7 @@ function finish(prepared: PreparedMount, failure: Failure | undefined, lastResor
       log.error('cannot record the clean end', { error: messageOf(error) });
     }
   }
+  if (prepared.paths.pidFile !== undefined) removePidFile(prepared.paths.pidFile);
   attempt(() => unregister(mountpoint, selfIdentity()));
   log.info('unmounted', { status });
   return status;

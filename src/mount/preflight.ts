@@ -10,17 +10,20 @@ import { cureStale } from './stale.js';
 export interface CheckedPaths {
   readonly mountpoint: string;
   readonly catalog: string;
-  readonly diff: string;
+  /** Missing: a read-only mount. */
+  readonly diff?: string;
   /** Missing: log to the terminal. */
   readonly logFile?: string;
+  readonly pidFile?: string;
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
 export interface GivenPaths {
   readonly mountpoint: string;
   readonly catalog: string;
-  readonly diff: string;
+  readonly diff?: string;
   readonly logFile?: string;
+  readonly pidFile?: string;
 }
 
 /**
@@ -32,8 +35,9 @@ export function checkPaths(given: GivenPaths): CheckedPaths {
   const paths = {
     mountpoint,
     catalog: resolveFuture(given.catalog),
-    diff: resolveFuture(given.diff),
+    ...(given.diff === undefined ? {} : { diff: resolveFuture(given.diff) }),
     ...(given.logFile === undefined ? {} : { logFile: resolveFuture(given.logFile) }),
+    ...(given.pidFile === undefined ? {} : { pidFile: resolveFuture(given.pidFile) }),
   };
   // Nesting first: it explains a mount point that "is not empty" because the diff lies in it.
   checkNesting(paths);
@@ -83,23 +87,30 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
 
 /** The mount process would wait for itself if it used its own mount; and nothing may ever appear inside the catalog. */
 function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
-  const { mountpoint, catalog, diff, logFile } = paths;
+  const { mountpoint, catalog, diff, logFile, pidFile } = paths;
   const refuse = (inner: string, outer: string): never => {
     throw unusable(
       `${inner} lies within ${outer}`,
-      'mount point, diff and catalog must not contain each other, nor the log file lie in the mount point or the catalog',
+      'mount point, diff and catalog must not contain each other, nor log or pid file lie in the mount point or the catalog',
     );
   };
   const mount = `the mount point ${mountpoint}`;
   if (isWithin(mountpoint, catalog)) refuse(`the catalog ${catalog}`, mount);
-  if (isWithin(mountpoint, diff)) refuse(`the diff ${diff}`, mount);
   if (isWithin(catalog, mountpoint)) refuse(mount, `the catalog ${catalog}`);
-  if (isWithin(diff, mountpoint)) refuse(mount, `the diff ${diff}`);
-  if (isWithin(catalog, diff)) refuse(`the diff ${diff}`, `the catalog ${catalog}`);
-  if (isWithin(diff, catalog)) refuse(`the catalog ${catalog}`, `the diff ${diff}`);
-  if (logFile === undefined) return;
-  if (isWithin(mountpoint, logFile)) refuse(`the log file ${logFile}`, mount);
-  if (isWithin(catalog, logFile)) refuse(`the log file ${logFile}`, `the catalog ${catalog}`);
+  if (diff !== undefined) {
+    if (isWithin(mountpoint, diff)) refuse(`the diff ${diff}`, mount);
+    if (isWithin(diff, mountpoint)) refuse(mount, `the diff ${diff}`);
+    if (isWithin(catalog, diff)) refuse(`the diff ${diff}`, `the catalog ${catalog}`);
+    if (isWithin(diff, catalog)) refuse(`the catalog ${catalog}`, `the diff ${diff}`);
+  }
+  for (const [what, path] of [
+    ['log', logFile],
+    ['pid', pidFile],
+  ] as const) {
+    if (path === undefined) continue;
+    if (isWithin(mountpoint, path)) refuse(`the ${what} file ${path}`, mount);
+    if (isWithin(catalog, path)) refuse(`the ${what} file ${path}`, `the catalog ${catalog}`);
+  }
 }
 
 function unusable(message: string, hint?: string, cause?: unknown): PbkfsError {

@@ -9,6 +9,7 @@ import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE
 import { acquireDiffLock } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
+import { registryLogFile } from './registry.js';
 import type { MountRequest } from './request.js';
 
 /** A mount that may begin. The diff stays locked until the process ends or `rollback` is called. */
@@ -31,6 +32,7 @@ export interface PreparedMount {
  * @throws PbkfsError with the reason; directories and diff are as before then
  */
 export function prepareMount(request: MountRequest, logsToTerminal: boolean): PreparedMount {
+  if (request.diff === undefined) return prepareReadOnly(request, logsToTerminal);
   const diff = resolveFuture(request.diff);
   const before = inspectDiff(diff);
   const source = sourceOf(request, diff, before);
@@ -44,14 +46,44 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
     catalog: catalog.path,
     diff,
     ...(logFile === undefined ? {} : { logFile }),
+    ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
   });
   const recheck = (): Chain => sameChain(chain, resolveChain(catalog, chain.instance, chain.target.id, request));
-  return { ...claimDiff(paths, chain, backup, before), recheck };
+  return { ...claimDiff({ ...paths, diff }, chain, backup, before), recheck };
+}
+
+/** Without a diff there is nothing to claim and nothing to undo. */
+function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): PreparedMount {
+  const { instance, backupId } = request;
+  if (request.catalog === undefined || instance === undefined || backupId === undefined) {
+    throw new PbkfsError('usage', 'a read-only mount has no diff that knows its backup: -B, -I and -i must be given');
+  }
+  const catalog = openCatalog(request.catalog);
+  const chain = resolveChain(catalog, instance, backupId, { force: request.force });
+  const logFile = request.logFile ?? (logsToTerminal ? undefined : registryLogFile(request.mountpoint));
+  const paths = checkPaths({
+    mountpoint: request.mountpoint,
+    catalog: catalog.path,
+    ...(logFile === undefined ? {} : { logFile }),
+    ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
+  });
+  return {
+    paths,
+    chain,
+    recheck: () => sameChain(chain, resolveChain(catalog, instance, chain.target.id, request)),
+    mark: () => undefined,
+    rollback: () => undefined,
+  };
 }
 
 type Claimed = Omit<PreparedMount, 'recheck'>;
 
-function claimDiff(paths: CheckedPaths, chain: Chain, backup: BackupIdentity, before: DiffDirectory): Claimed {
+function claimDiff(
+  paths: CheckedPaths & { diff: string },
+  chain: Chain,
+  backup: BackupIdentity,
+  before: DiffDirectory,
+): Claimed {
   const { diff, mountpoint, catalog } = paths;
   const created = before.kind === 'absent';
   if (created) createDiff(diff);

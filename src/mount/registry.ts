@@ -9,7 +9,8 @@ import { replaceFile } from './durable-file.js';
 export interface RegistryEntry extends ProcessIdentity {
   /** Absolute paths without symbolic links. */
   readonly mountpoint: string;
-  readonly diff: string;
+  /** Missing for a read-only mount. */
+  readonly diff?: string;
   readonly catalog: string;
   readonly instance: string;
   readonly backupId: string;
@@ -52,6 +53,13 @@ function isPrivate(directory: string): boolean {
   return stats?.isDirectory() === true && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0;
 }
 
+/** Where a mount without a diff logs unless it is told otherwise; made so that it can be written. */
+export function registryLogFile(mountpoint: string, directory = registryDirectory()): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
+  return fileOf(directory, mountpoint).replace(/json$/, 'log');
+}
+
 /** A mount point holds any bytes and any length: its hash is the file's name. */
 function fileOf(directory: string, mountpoint: string): string {
   return join(directory, `${createHash('sha256').update(mountpoint).digest('hex').slice(0, 32)}.json`);
@@ -61,7 +69,9 @@ function readEntry(path: string): RegistryEntry | undefined {
   try {
     const entry = JSON.parse(readFileSync(path, 'utf8')) as Partial<RegistryEntry>;
     const complete =
-      typeof entry.pid === 'number' && typeof entry.mountpoint === 'string' && typeof entry.diff === 'string';
+      typeof entry.pid === 'number' &&
+      typeof entry.mountpoint === 'string' &&
+      (entry.diff === undefined || typeof entry.diff === 'string');
     return complete ? (entry as RegistryEntry) : undefined;
   } catch {
     return undefined;

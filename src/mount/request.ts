@@ -5,7 +5,8 @@ import type { VerifyMode } from '../backup/index.js';
 export interface MountRequest {
   /** Paths are absolute: the mount process lives in `/`. */
   readonly mountpoint: string;
-  readonly diff: string;
+  /** Missing for a read-only mount, which has none. */
+  readonly diff?: string;
   /** Catalog, instance and backup may be left out for a diff that has been mounted before. */
   readonly catalog?: string;
   readonly instance?: string;
@@ -14,8 +15,12 @@ export interface MountRequest {
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
+  /** No diff: every change is refused. */
+  readonly readOnly?: boolean;
   /** DIFF/pbkfs.log where it is missing; the foreground logs to the terminal. */
   readonly logFile?: string;
+  /** Holds the mount's process id for as long as it is mounted. */
+  readonly pidFile?: string;
   /** Whether other users may use the mount; where it is missing: if this user may permit that. */
   readonly allowOther?: boolean;
   readonly force: boolean;

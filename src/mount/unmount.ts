@@ -14,14 +14,14 @@ import { findServingProcess, type ServingProcess } from './serving-process.js';
 import { cureStale } from './stale.js';
 
 export type Unmounted =
-  | { readonly kind: 'clean'; readonly mountpoint: string; readonly diff: string }
+  | { readonly kind: 'clean'; readonly mountpoint: string; readonly diff: string | undefined }
   /** The mount was dead already: its process had been killed. */
   | { readonly kind: 'cured'; readonly mountpoint: string; readonly diff: string | undefined }
   /** Unmounted, but nobody knows the process behind it, so there was nothing to wait for. */
   | { readonly kind: 'unknown'; readonly mountpoint: string };
 
 /** The process behind a mount, as the registry or the lock of its diff knows it. */
-type Owner = ServingProcess & Partial<Pick<RegistryEntry, 'logFile'>>;
+type Owner = Omit<ServingProcess, 'diff'> & Partial<Pick<RegistryEntry, 'diff' | 'logFile'>>;
 
 const POLL_MS = 20;
 
@@ -100,7 +100,7 @@ function busy(mountpoint: string, mount: MountEntry | undefined): PbkfsError {
 async function ended(owner: Owner, onWait: (owner: ProcessIdentity) => void, patience: number): Promise<void> {
   const noticeAt = Date.now() + patience;
   let noticed = false;
-  while (isAlive(owner) || (isDiffLocked(owner.diff) && !hasNewOwner(owner))) {
+  while (isAlive(owner) || (owner.diff !== undefined && isDiffLocked(owner.diff) && !hasNewOwner(owner))) {
     await sleep(POLL_MS);
     if (!noticed && Date.now() > noticeAt) {
       noticed = true;
@@ -110,7 +110,7 @@ async function ended(owner: Owner, onWait: (owner: ProcessIdentity) => void, pat
 }
 
 function checkCleanEnd(owner: Owner): void {
-  if (hasNewOwner(owner)) return;
+  if (owner.diff === undefined || hasNewOwner(owner)) return;
   const last = readBinding(owner.diff)?.lastMount;
   if (last === undefined || last.state === 'clean') return;
   const where = owner.logFile === undefined ? '' : `; see ${owner.logFile}`;
@@ -125,6 +125,7 @@ function checkCleanEnd(owner: Owner): void {
 
 /** Somebody has mounted the diff again in the meantime: then that process answers for it. */
 function hasNewOwner(owner: Owner): boolean {
+  if (owner.diff === undefined) return false;
   try {
     const last = readBinding(owner.diff)?.lastMount;
     return (

@@ -22,6 +22,7 @@ import { BaseTree, HIDDEN_DIRECTORY } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
+import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
 import { STATUS_INO, virtualFile } from './namespace/virtual-file.js';
 import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
@@ -30,8 +31,8 @@ import { control, decodeChange, type SharedState } from './shared/shared-state.j
 
 export interface OverlayOptions {
   chain: Chain;
-  /** directory of the diff; it exists and is locked */
-  diff: string;
+  /** directory of the diff; it exists and is locked. null: a read-only view of the backup, nothing can be changed */
+  diff: string | null;
   mountpoint: string;
   /** owner of what comes from the backup */
   uid: number;
@@ -47,12 +48,12 @@ export interface OverlayOptions {
 
 export class Overlay {
   readonly namespace: Namespace;
-  readonly objects: ObjectKeeper;
+  readonly objects: ObjectKeeper | NoObjects;
   readonly #shared: SharedState;
   readonly #options: OverlayOptions;
   readonly #storage: DiffStorage;
   readonly #reader: ChainReader;
-  readonly #journal: Journal;
+  readonly #journal: Journal | NoJournal;
   readonly #bootId = bootId();
   readonly #wal: WalDirectory | null;
   /** the directory of WAL while the kernel knows it */
@@ -66,10 +67,8 @@ export class Overlay {
     this.#storage = new NodeStorage({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
     this.#reader = openChain(options.chain);
     const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
-    const directory = `${options.diff}/objects`;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.objects = new ObjectKeeper(this.#storage, directory, shared, this.#bootId);
-    const { journal, records } = Journal.open(this.#storage, `${options.diff}/journal`);
+    const { objects, journal, records } = this.#openDiff(options.diff);
+    this.objects = objects;
     this.#journal = journal;
     const target = options.chain.target;
     const time = target.endTime ?? target.startTime ?? 0;
@@ -84,6 +83,7 @@ export class Overlay {
       mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
       warn: options.warn,
     });
+    if (options.diff === null) return;
     const decoded = records.map((record) => decodeRecord(record.payload));
     const clean = decoded.length === 0 || decoded.at(-1)!.changes.some((change) => change[0] === 'clean');
     this.namespace.replay(decoded);
@@ -171,6 +171,7 @@ export class Overlay {
 
   /** The clean end: everything durable, the journal compact. No data thread runs any more. */
   close(): void {
+    if (this.#options.diff === null) return;
     this.#syncAll();
     this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
@@ -184,6 +185,21 @@ export class Overlay {
   #walDirectory(wal: WalDirectory, parent: Inode): Inode {
     if (this.#walInode === null || this.#walInode.row === 0) this.#walInode = wal.inode(parent);
     return this.#walInode;
+  }
+
+  /** Bytes of all files, for statfs of a read-only mount. */
+  totalBytes(): number {
+    let bytes = 0;
+    for (const entry of this.#reader.entries()) bytes += entry.size;
+    return bytes;
+  }
+
+  #openDiff(diff: string | null) {
+    if (diff === null) return { objects: new NoObjects(), journal: new NoJournal(), records: [] };
+    const directory = `${diff}/objects`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId);
+    return { objects, ...Journal.open(this.#storage, `${diff}/journal`) };
   }
 
   get #hidden(): Inode {

@@ -1,7 +1,7 @@
 // /dev/fuse as root: opening it, mounting with it, and cloning it for further reader threads.
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { ioctl, MS_NODEV, MS_NOSUID, mount } from './libc.js';
+import { ioctl, MS_NODEV, MS_NOSUID, MS_RDONLY, mount } from './libc.js';
 
 /** FUSE_DEV_IOC_CLONE, linux/fuse.h: _IOR(229, 0, uint32_t); the argument is the fd of a mounted device. */
 const FUSE_DEV_IOC_CLONE = 0x8004e500;
@@ -21,6 +21,8 @@ export interface FuseMountOptions {
   readonly fsname: string;
   /** Largest READ the kernel may send, in bytes; the kernel's own limit where it is missing. */
   readonly maxRead?: number;
+  /** Mount read-only: the kernel refuses every change with EROFS. */
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -48,7 +50,8 @@ export function mountFuse(fd: number, mountpoint: string | Buffer, options: Fuse
   ];
   if (options.allowOther) data.push('allow_other');
   if (options.maxRead !== undefined) data.push(`max_read=${options.maxRead}`);
-  mount(options.fsname, mountpoint, FUSE_TYPE, MS_NOSUID | MS_NODEV, data.join(','));
+  const flags = MS_NOSUID | MS_NODEV | (options.readOnly === true ? MS_RDONLY : 0);
+  mount(options.fsname, mountpoint, FUSE_TYPE, flags, data.join(','));
 }
 
 /**

@@ -19,6 +19,7 @@ export function mountWithHelper(mountpoint: string, options: FuseMountOptions): 
   try {
     const list = ['nosuid', 'nodev', 'default_permissions', 'subtype=pbkfs', `fsname=${escapeOption(options.fsname)}`];
     if (options.allowOther) list.push('allow_other');
+    if (options.readOnly === true) list.push('ro');
     const result = spawnSync(HELPER, ['-o', list.join(','), '--', mountpoint], {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
       env: { ...process.env, _FUSE_COMMFD: '3' },

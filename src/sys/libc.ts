@@ -22,6 +22,7 @@ interface Libc {
 }
 
 /** mount(2) flags, from linux/mount.h. */
+export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 

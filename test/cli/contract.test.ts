@@ -43,7 +43,10 @@ t.test('usage-errors-give-exit-2', async (t) => {
     t.match(stderr, message);
   }
   const environment = await pbkfs(['mount', '-D', '/x', '-d', '/y'], { PBKFS_MATERIALIZE_ON_READ: 'maybe' });
-  t.match(environment, { status: 2, stderr: /PBKFS_MATERIALIZE_ON_READ must be true or false/ });
+  t.match(environment, {
+    status: 2,
+    stderr: /PBKFS_MATERIALIZE_ON_READ = 'maybe' is invalid. It must be true or false/,
+  });
 });
 
 t.test('version-is-that-of-the-package', async (t) => {

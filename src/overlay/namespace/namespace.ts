@@ -10,6 +10,7 @@ import { type BaseNode, HIDDEN_DIRECTORY } from './base-tree.js';
 import { compactRecords, nodeFields } from './compaction.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
 import type { ObjectKeeper } from './object-keeper.js';
+import type { NoObjects } from './read-only.js';
 import { type AttributeFields, type Change, encodeRecord, type JournalRecord, type NodeFields } from './records.js';
 import { Rows } from './rows.js';
 import { pointsOutside } from './tablespace-guard.js';
@@ -37,7 +38,7 @@ export interface NamespaceOptions {
   defaults: BaseDefaults;
   table: FileTable;
   journal: RecordSink;
-  objects: ObjectKeeper;
+  objects: ObjectKeeper | NoObjects;
   /** frees what data threads hung on a row, before the row is recycled */
   releaseRow(inode: Inode): void;
   /** frees the block map state of a file that loses its object */

@@ -30,7 +30,7 @@ export class FakeMount {
 
   constructor(request: MountRequest) {
     this.mountpoint = request.mountpoint;
-    this.diff = request.diff;
+    this.diff = request.diff!;
     this.request = request;
   }
 

@@ -1,0 +1,47 @@
+// The options of pbkfs mount: one table, from which the command line, the environment, the configuration file, the help
+// and the tests are made.
+
+import { Option } from 'commander';
+import { directory, oneOf, wholeNumber } from './options.js';
+
+const MAX_ID = 2 ** 32 - 2;
+const MAX_TIMEOUT = 24 * 60 * 60;
+
+const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
+  const made = new Option(flags, description);
+  return parse === undefined ? made : made.argParser(parse);
+};
+
+export function mountOptions(): Option[] {
+  return [
+    option('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory),
+    option('-I, --instance <name>', 'instance in the catalog'),
+    option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted'),
+    option('-D, --mountpoint <dir>', 'an empty directory', directory),
+    option('-d, --diff <dir>', 'where writes go: an empty or new directory, or one mounted before', directory),
+    option('--read-only', 'mount without a diff: nothing can be changed, every attempt is EROFS'),
+    option('--allow-other', 'let other users in, as modes permit (default: if this user may; root always may)'),
+    option('--console', 'stay in the foreground and log to the terminal; Ctrl-C unmounts'),
+    option('--wait', 'return when the mount can be used: what mount does anyway, for scripts that ask for it'),
+    option(
+      '--timeout <seconds>',
+      'give up when the mount cannot be used after so many seconds (default: wait for as long as it takes)',
+      wholeNumber(1, MAX_TIMEOUT),
+    ),
+    option('--uid <number>', 'owner of all files', wholeNumber(0, MAX_ID)),
+    option('--gid <number>', 'group of all files', wholeNumber(0, MAX_ID)),
+    option('--threads <number>', 'threads that answer reads and writes', wholeNumber(1, 16)),
+    option(
+      '--verify <how>',
+      'how blocks of the backup are checked before they are served: checksum (the default), structure, off',
+      oneOf('checksum', 'structure', 'off'),
+    ),
+    option('--force', 'mount backups in state CORRUPT or ORPHAN too; damaged blocks give EIO'),
+    option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
+    option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),
+    option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory),
+    option('--pid-file <file>', 'write the process id of the mount here; removed when it ends', directory),
+    option('--materialize-on-read', 'copy into DIFF what is read, block by block (for debugging)'),
+    option('--config <file>', 'read options from this TOML file', directory),
+  ];
+}

@@ -1,0 +1,31 @@
+// The pid file of a mount: for service managers that want one. Who serves a mount is decided by the lock, never by it.
+
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { PbkfsError } from '../errors.js';
+
+/** Makes sure that a pid file can be written, before anything is mounted. @throws PbkfsError mount_failed */
+export function checkPidFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o644));
+  } catch (error) {
+    throw new PbkfsError('mount_failed', `cannot write the pid file: ${(error as Error).message}`, {
+      hint: 'give another one with --pid-file',
+      cause: error,
+    });
+  }
+}
+
+/** Writes this process's id and a newline. */
+export function writePidFile(path: string): void {
+  writeFileSync(path, `${process.pid}\n`, { mode: 0o644 });
+}
+
+/** Removes the file unless it belongs to another process by now. Never throws. */
+export function removePidFile(path: string): void {
+  try {
+    const text = readFileSync(path, 'utf8').trim();
+    if (text === '' || text === String(process.pid)) rmSync(path, { force: true });
+  } catch {
+    // It is gone already.
+  }
+}

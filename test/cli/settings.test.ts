@@ -1,0 +1,104 @@
+// Where the options of `pbkfs mount` come from: every one of the table, by flag, environment and file.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, type Option } from 'commander';
+import t, { type Test } from 'tap';
+import { mountOptions } from '../../src/cli/mount-options.js';
+import { completeOptions, nameOf, variableOf } from '../../src/cli/settings.js';
+import { pbkfs } from '../support/mount.js';
+
+/** Two different good values and a bad one for what stands between < and >. */
+const samples: Readonly<Record<string, readonly [string, string, string | null]>> = {
+  catalog: ['/one', '/two', null],
+  dir: ['/one', '/two', null],
+  file: ['/one', '/two', null],
+  name: ['main', 'other', null],
+  id: ['TOU5PO', 'latest', null],
+  seconds: ['10', '20', '0'],
+  number: ['1', '2', '-1'],
+  size: ['20GB', '1.5TiB', '20 apples'],
+  how: ['checksum', 'off', 'maybe'],
+  level: ['debug', 'warn', 'loud'],
+  format: ['text', 'json', 'xml'],
+  sink: ['file', 'journald', 'nowhere'],
+};
+
+function samplesOf(option: Option): readonly [string, string, string | null] {
+  if (!option.required) return ['true', 'false', 'maybe'];
+  const placeholder = /<(.+)>/.exec(option.flags)![1]!;
+  const found = samples[placeholder];
+  if (found === undefined) throw new Error(`no samples for ${option.flags}`);
+  return found;
+}
+
+/** The option's value as the mount command would see it. */
+function resolved(option: Option, flag: string | null, env: string | null, file: string | null, path: string): unknown {
+  const command = new Command('mount').exitOverride();
+  for (const each of mountOptions()) command.addOption(each);
+  const args = flag === null ? [] : option.required ? [option.long!, flag] : [option.long!];
+  const environment: Record<string, string> = env === null ? {} : { [variableOf(option)]: env };
+  if (file !== null) {
+    writeFileSync(path, `[mount]\n${nameOf(option)} = ${option.required ? JSON.stringify(file) : file}\n`);
+    environment.PBKFS_CONFIG = path;
+  }
+  command.parse(args, { from: 'user' });
+  completeOptions(command, 'mount', environment);
+  return command.opts()[option.attributeName()];
+}
+
+for (const option of mountOptions()) {
+  if (option.long === '--config') continue;
+  t.test(`${option.long}: flag before ${variableOf(option)} before file`, async (t: Test) => {
+    const path = join(t.testdir(), 'pbkfs.toml');
+    const [one, two, bad] = samplesOf(option);
+    const byFlag = resolved(option, one, null, null, path);
+    t.not(byFlag, undefined);
+    t.strictSame(resolved(option, null, one, null, path), byFlag, 'environment');
+    t.strictSame(resolved(option, null, null, one, path), byFlag, 'file');
+    t.strictSame(resolved(option, one, two, two, path), byFlag, 'flag first');
+    t.strictSame(resolved(option, null, one, two, path), byFlag, 'environment second');
+    t.strictNotSame(resolved(option, null, two, one, path), byFlag, 'environment second, also to switch off');
+    if (bad === null) return;
+    t.throws(() => resolved(option, null, bad, null, path), {
+      code: 'usage',
+      message: new RegExp(`${variableOf(option)} = '${bad}' is invalid`),
+    });
+    if (option.required) {
+      t.throws(() => resolved(option, null, null, bad, path), {
+        code: 'usage',
+        message: new RegExp(`${path}: ${nameOf(option)} = '${bad}' is invalid`),
+      });
+    }
+  });
+}
+
+t.test('help shows every variable, the file and the order', async (t) => {
+  const { stdout } = await pbkfs(['mount', '--help']);
+  const text = stdout.replaceAll(/\s+/g, ' ');
+  for (const option of mountOptions()) {
+    t.match(text, option.long!);
+    t.match(text, `[${variableOf(option)}]`);
+  }
+  t.match(text, /command line counts before the environment, and the environment before the file/);
+});
+
+t.test('a configuration file that is wrong is one clear error and exit status 2', async (t) => {
+  const path = join(t.testdir(), 'pbkfs.toml');
+  for (const [content, message] of [
+    ['[mount]\nthreads = \n', /^pbkfs: .*pbkfs\.toml, line 2: /],
+    ['[mount]\nthread = 4\n', /^pbkfs: .*pbkfs\.toml: thread in \[mount\] is no option of pbkfs mount\nhint: /],
+    ['threads = 4\n', /^pbkfs: .*: threads stands outside of every table\nhint: .*\[mount\]/],
+    ['[mount]\nthreads = [4]\n', /^pbkfs: .*: threads must be a string, a number, true or false/],
+    ['[mount]\nthreads = 99\n', /^pbkfs: .*: threads = '99' is invalid\. It must be a whole number from 1 to 16/],
+    ['[mount]\nforce = "perhaps"\n', /^pbkfs: .*: force = 'perhaps' is invalid\. It must be true or false/],
+  ] as const) {
+    writeFileSync(path, content);
+    const result = await pbkfs(['mount', '-D', '/x', '-d', '/y', '--config', path]);
+    t.match(result, { status: 2, stdout: '', stderr: message }, content);
+  }
+  t.match(await pbkfs(['mount', '-D', '/x', '-d', '/y', '--config', '/nonexistent.toml']), {
+    status: 2,
+    stderr: /^pbkfs: cannot read the configuration file: ENOENT/,
+  });
+});

@@ -1,0 +1,30 @@
+// `pbkfs mount --timeout`: a mount that hangs is given up, and leaves nothing behind.
+
+import { execFileSync } from 'node:child_process';
+import { readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
+import { unmounted } from './small-mount.js';
+
+t.setTimeout(120_000);
+
+t.test('a mount that is not ready in time is ended, and works later', { skip: mountMissing }, async (t) => {
+  const mount = unmounted(t);
+  // Opening a named pipe waits for a writer: a catalog that hangs, as a dead network server makes it.
+  const instance = join(mount.catalog, 'backups/main');
+  const backup = readdirSync(instance).filter((name) => /^[0-9A-Z]+$/.test(name))[0]!;
+  const list = join(instance, backup, 'backup_content.control');
+  renameSync(list, `${list}.kept`);
+  execFileSync('mkfifo', [list]);
+  const args = ['mount', '-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];
+  t.match(await pbkfs([...args, '--wait', '--timeout', '1']), {
+    status: 1,
+    stdout: '',
+    stderr: /^pbkfs: the mount was not ready within 1 s; nothing is mounted\nhint: /,
+  });
+  t.notOk(isMounted(mount.mountpoint));
+  renameSync(`${list}.kept`, list);
+  t.match(await pbkfs([...args, '--wait', '--timeout', '60']), { status: 0, stderr: '' });
+  t.ok(isMounted(mount.mountpoint));
+});
