@@ -40,6 +40,7 @@ export function runNamespaceLoop(options: NamespaceLoopOptions): void {
   for (;;) {
     const bell = Atomics.load(controlWords, control.bell);
     const worked = serveAll(options);
+    if (worked) overlay.compactJournal();
     const tidied = overlay.pendingRemovals > 0 && tidy();
     if (worked || tidied) continue;
     if (Atomics.exchange(controlWords, control.mail, 0) !== 0) {

@@ -17,13 +17,14 @@ import {
   stateSize,
 } from './diff/index.js';
 import { missingObject, Recovery } from './diff-recovery.js';
+import { JournalCompactor } from './journal-compactor.js';
 import type { BaseNode } from './namespace/base-tree.js';
 import { BaseTree, HIDDEN_DIRECTORY } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
-import { decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
+import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
 import { STATUS_INO, virtualFile } from './namespace/virtual-file.js';
 import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
 import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
@@ -43,6 +44,8 @@ export interface OverlayOptions {
   chainLock?: string;
   /** the WAL archive that the mount serves */
   wal?: WalLocation;
+  /** size of the journal below which it is left alone, in bytes; for tests */
+  compactJournalFrom?: number;
   warn(message: string): void;
 }
 
@@ -54,6 +57,7 @@ export class Overlay {
   readonly #storage: DiffStorage;
   readonly #reader: ChainReader;
   readonly #journal: Journal | NoJournal;
+  #compactor: JournalCompactor | null = null;
   readonly #bootId = bootId();
   readonly #wal: WalDirectory | null;
   /** the directory of WAL while the kernel knows it */
@@ -90,11 +94,21 @@ export class Overlay {
     if (!clean) this.#recover(this.#cacheWasLost(decoded));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
-    this.#append(encodeRecord({ time: Date.now(), changes: [['opened', this.#bootId]] }));
+    const opened: Change = ['opened', this.#bootId];
+    this.#append(encodeRecord({ time: Date.now(), changes: [opened] }));
     journal.sync();
     Atomics.store(shared.control, control.journalFd, journal.fd);
     Atomics.store(shared.control, control.journalAppended, journal.appended | 0);
     Atomics.store(shared.control, control.journalSynced, journal.appended | 0);
+    const { compactJournalFrom } = options;
+    this.#compactor = new JournalCompactor({
+      journal,
+      words: shared.control,
+      syncObjects: () => this.objects.sync(),
+      snapshot: () => this.namespace.snapshot(opened),
+      warn: options.warn,
+      ...(compactJournalFrom === undefined ? {} : { compactFrom: compactJournalFrom }),
+    });
   }
 
   /** The inode behind a nodeid. Throws ESTALE. */
@@ -162,11 +176,16 @@ export class Overlay {
   /** Removes up to `limit` objects that nobody needs any more, as far as the journal has been synced; returns how many. */
   tidy(limit = Number.POSITIVE_INFINITY): number {
     if (this.objects.waiting === 0) return 0;
-    const { appended, fd } = this.#journal;
+    const { appended } = this.#journal;
     // Others sync the journal; their word counts the same records, and wraps.
     const synced = appended - ((appended - Atomics.load(this.#shared.control, control.journalSynced)) | 0);
-    this.#journal.noteSynced(fd, synced);
+    this.#journal.noteSynced(synced);
     return this.objects.removeUpTo(synced, limit);
+  }
+
+  /** Shortens the journal when it has grown far beyond what it says. */
+  compactJournal(): void {
+    this.#compactor?.runIfDue();
   }
 
   /** The clean end: everything durable, the journal compact. No data thread runs any more. */

@@ -16,6 +16,7 @@ interface Libc {
   readonly syncfs: Call;
   readonly fallocate: Call;
   readonly dup2: Call;
+  readonly dup3: Call;
   readonly socketpair: Call;
   readonly recvmsg: Call;
   readonly ffi: Koffi;
@@ -29,6 +30,8 @@ export const MS_NODEV = 4;
 /** umount2(2) flags, from linux/fs.h. MNT_FORCE aborts a FUSE connection even when the call itself fails with EBUSY. */
 export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
+
+const O_CLOEXEC = 0o2000000;
 
 /** flock(2) operations. */
 export const LOCK_EX = 2;
@@ -64,6 +67,7 @@ function load(): Libc {
     syncfs: bind('int syncfs(int fd)'),
     fallocate: bind('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     dup2: bind('int dup2(int from, int to)'),
+    dup3: bind('int dup3(int from, int to, int flags)'),
     socketpair: bind('int socketpair(int domain, int type, int protocol, void *pair)'),
     recvmsg: bind('long recvmsg(int fd, void *message, int flags)'),
     ffi,
@@ -170,6 +174,14 @@ export function dup2(from: number, to: number): void {
   const result = c.dup2(from, to);
   const number = result >= 0 ? 0 : c.errno();
   if (number !== 0) throw systemError('dup2', number);
+}
+
+/** dup3(2) with O_CLOEXEC: from now on, atomically, descriptor `to` means what `from` means. Both stay open. */
+export function replaceDescriptor(to: number, from: number): void {
+  const c = libc();
+  const result = c.dup3(from, to, O_CLOEXEC);
+  const number = result >= 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('dup3', number);
 }
 
 /** socketpair(2) of two connected stream sockets, both close-on-exec. */

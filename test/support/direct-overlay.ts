@@ -27,6 +27,8 @@ export interface DirectOptions {
   readonly verify?: VerifyMode;
   /** descriptors the data engine may keep open */
   readonly fdLimit?: number;
+  /** size from which the journal may be shortened, in bytes */
+  readonly compactJournalFrom?: number;
 }
 
 export const RENAME_NOREPLACE = 1;
@@ -60,6 +62,7 @@ export class DirectOverlay {
       uid: CALLER.uid,
       gid: CALLER.gid,
       afterPowerLoss: options.afterPowerLoss ?? false,
+      ...(options.compactJournalFrom === undefined ? {} : { compactJournalFrom: options.compactJournalFrom }),
       warn,
     });
     this.engine = new DataEngine({

@@ -67,7 +67,8 @@ export function syncInBackground(
   if (isDone(words, at, covered) || Atomics.load(words, at.failed) !== 0) return false;
   sync((error) => {
     if (error !== null) Atomics.store(words, at.failed, 1);
-    else advance(words, at.synced, covered);
+    // A rewrite of the journal may have failed meanwhile, and with it the proof that this was the right file.
+    else if (Atomics.load(words, at.failed) === 0) advance(words, at.synced, covered);
   });
   return true;
 }

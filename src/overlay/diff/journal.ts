@@ -12,7 +12,8 @@ const temporaryOf = (path: string): string => `${path}.new`;
 export class Journal {
   readonly #storage: DiffStorage;
   readonly #path: string;
-  #fd: number;
+  /** the same number for as long as the journal is open: other threads sync it */
+  readonly #fd: number;
   #end: number;
   #appended: number;
   /** Last record whose bytes are durable; `#synced` follows when the name of the file is, too. */
@@ -137,9 +138,11 @@ export class Journal {
   }
 
   /**
-   * Replaces all records by these (compaction), atomically and durably; sequences go on from the last one appended.
-   * @throws the storage's error; the journal is then as before, or (only the rename's durability is unknown) replaced,
-   *   with {@link sync} still owing the rest.
+   * Replaces all records by these (compaction), atomically and durably; sequences go on from the last one appended. The
+   * open file keeps its number and means the new file only when everything in it is durable, so that another thread's
+   * fdatasync of that number is right before and after.
+   * @throws the storage's error; the journal is then as before, or (only the rename's durability is unknown, see
+   *   {@link isNameDurable}) replaced, with {@link sync} still owing the rest.
    */
   rewrite(payloads: Iterable<Uint8Array>): void {
     const temporary = temporaryOf(this.#path);
@@ -152,36 +155,45 @@ export class Journal {
       unlinkQuietly(this.#storage, temporary);
       throw error;
     }
-    const old = this.#fd;
-    this.#fd = next.fd;
-    this.#end = next.end;
-    this.#appended = next.last;
-    this.#written = next.last;
-    this.#dirtyTail = false;
-    this.#syncFailed = false;
     this.#nameUnsynced = true;
-    this.#storage.close(old);
+    try {
+      this.#storage.fsyncDir(directoryOf(this.#path));
+      this.#nameUnsynced = false;
+    } finally {
+      // The name leads to the new file now, durably or not: records belong there.
+      this.#storage.replace(this.#fd, next.fd);
+      this.#end = next.end;
+      this.#appended = next.last;
+      this.#written = next.last;
+      this.#dirtyTail = false;
+      this.#syncFailed = false;
+    }
     this.sync();
   }
 
-  /** The open file, for a thread that syncs in this one's place; it changes with every rewrite. */
+  /** False after a {@link rewrite} whose last step failed: no fdatasync of the file makes records durable until {@link sync}. */
+  get isNameDurable(): boolean {
+    return !this.#nameUnsynced;
+  }
+
+  /** The open file, for a thread that syncs in this one's place. */
   get fd(): number {
     return this.#fd;
   }
 
   /**
-   * Tells that an fdatasync of `fd`, begun after `sequence` was appended, has returned elsewhere. Nothing is concluded
-   * from a file that a rewrite has replaced meanwhile, nor while a rewrite still owes the sync of its name.
+   * Tells that an fdatasync of the file, begun after `sequence` was appended, has returned elsewhere. Nothing is concluded
+   * while a rewrite still owes the sync of its name.
    */
-  noteSynced(fd: number, sequence: number): void {
-    if (fd !== this.#fd || this.#nameUnsynced || this.#syncFailed) return;
+  noteSynced(sequence: number): void {
+    if (this.#nameUnsynced || this.#syncFailed) return;
     this.#written = Math.max(this.#written, Math.min(sequence, this.#appended));
     this.#synced = Math.max(this.#synced, this.#written);
   }
 
-  /** Tells that an fdatasync of `fd` failed elsewhere; from now on it is as if {@link sync} had failed. */
-  noteSyncFailed(fd: number): void {
-    if (fd === this.#fd) this.#syncFailed = true;
+  /** Tells that an fdatasync of the file failed elsewhere; from now on it is as if {@link sync} had failed. */
+  noteSyncFailed(): void {
+    this.#syncFailed = true;
   }
 
   /** Closes the file without syncing. */

@@ -1,6 +1,7 @@
 // DiffStorage on a real file system.
 
 import fs from 'node:fs';
+import { replaceDescriptor } from '../../sys/libc.js';
 import type { DiffStorage, OpenMode } from './storage.js';
 
 const flags: Record<OpenMode, number> = {
@@ -76,6 +77,14 @@ export class NodeStorage implements DiffStorage {
 
   size(fd: number): number {
     return fs.fstatSync(fd).size;
+  }
+
+  replace(fd: number, next: number): void {
+    try {
+      replaceDescriptor(fd, next);
+    } finally {
+      fs.closeSync(next);
+    }
   }
 
   close(fd: number): void {

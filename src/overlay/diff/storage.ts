@@ -24,6 +24,8 @@ export interface DiffStorage {
   unlink(path: string): void;
   readdir(path: string): string[];
   size(fd: number): number;
+  /** From now on, atomically, `fd` means the file of `next`, also for a thread that is using it; closes `next`. */
+  replace(fd: number, next: number): void;
   close(fd: number): void;
 }
 

@@ -5,10 +5,14 @@ import type { Inode } from './inode.js';
 import type { Change, JournalRecord, NodeFields } from './records.js';
 import type { Tree } from './tree.js';
 
-/** Records that lead from the bare backup to the tree's present state. */
+/**
+ * Records that lead from the bare backup to the tree's present state.
+ * @param ending the last change: `clean` at the end of a mount, `opened` while it goes on
+ */
 export function* compactRecords(
   tree: Tree,
   attributesOf: (inode: Inode) => Readonly<Attributes>,
+  ending: Change,
 ): IterableIterator<JournalRecord> {
   const time = Date.now();
   for (const inode of tree.known()) {
@@ -35,7 +39,7 @@ export function* compactRecords(
     const counts: Change = ['counts', inode.journalId, inode.links, inode.subdirectories];
     yield { time, changes: [['attributes', inode.journalId, { atime, mtime, ctime }], counts] };
   }
-  yield { time, changes: [['clean']] };
+  yield { time, changes: [ending] };
 }
 
 /** What the journal says of an inode when it first mentions it. */

@@ -229,8 +229,8 @@ export class Namespace {
   }
 
   /** Records that lead from the bare backup to the present state: what a compacted journal holds. */
-  snapshot(): IterableIterator<JournalRecord> {
-    return compactRecords(this.tree, (inode) => this.attributes(inode));
+  snapshot(ending: Change = ['clean']): IterableIterator<JournalRecord> {
+    return compactRecords(this.tree, (inode) => this.attributes(inode), ending);
   }
 
   #add(

@@ -7,6 +7,8 @@ import type { MappedObject } from './object-keeper.js';
 export class NoJournal {
   readonly appended = 0;
   readonly fd = -1;
+  readonly size = 0;
+  readonly isNameDurable = true;
 
   /** @throws EROFS */
   append(): number {

@@ -218,6 +218,12 @@ export class SimulatedDisk implements DiffStorage {
     return this.#inode(fd).now.size;
   }
 
+  replace(fd: number, next: number): void {
+    this.#alive();
+    this.#open.set(fd, this.#number(next));
+    this.#open.delete(next);
+  }
+
   close(fd: number): void {
     this.#open.delete(fd);
   }
