@@ -55,6 +55,7 @@ const catalogue = {
   diff_damaged: { errno: 'EIO', exit: 1 },
   diff_sync_failed: { errno: 'EIO', exit: 1 },
   diff_foreign: { errno: 'EIO', exit: 1 },
+  diff_not_empty: { errno: 'ENOTEMPTY', exit: 1 },
   diff_busy: { errno: 'EBUSY', exit: 1 },
   mountpoint_unusable: { errno: 'EINVAL', exit: 1 },
   mount_failed: { errno: 'EIO', exit: 1 },

@@ -3,10 +3,14 @@
 
 import { Command } from 'commander';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
+import { addCleanupCommand } from './cleanup.js';
 import { addFsckCommand } from './fsck.js';
+import { addListCommand } from './list.js';
 import { addMountCommand } from './mount.js';
 import { EXIT_STATUSES, reportFailure } from './report.js';
 import { addShowCommand } from './show.js';
+import { addStatCommand } from './stat.js';
+import { addSyncCommand } from './sync.js';
 import { addUnmountCommand } from './unmount.js';
 import { addValidateCommand } from './validate.js';
 import { addVersionCommand, packageVersion } from './version.js';
@@ -27,6 +31,10 @@ addMountCommand(program, (status) => {
   process.exitCode = status;
 });
 addUnmountCommand(program);
+addListCommand(program);
+addStatCommand(program);
+addSyncCommand(program);
+addCleanupCommand(program);
 addShowCommand(program);
 addValidateCommand(program, (status) => {
   process.exitCode = status;

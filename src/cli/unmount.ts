@@ -1,17 +1,31 @@
 // pbkfs unmount
 
 import type { Command } from 'commander';
-import { unmount } from '../mount/index.js';
-import { directory } from './options.js';
-import { stopServers } from './stop-servers.js';
+import { PbkfsError } from '../errors.js';
+import { mountpointOfDiff, stopServersOn, type Unmounted, unmount, type Wait } from '../mount/index.js';
+import { directory, wholeNumber } from './options.js';
+
+interface UnmountCommandOptions {
+  readonly mountpoint?: string;
+  readonly diff?: string;
+  readonly force?: true;
+  readonly lazy?: true;
+  readonly stopServer?: true;
+  readonly stopTimeout: number;
+  readonly json?: true;
+}
 
 const HELP = `
-Returns once the mount process has ended and everything written is durable in the diff. A mount that somebody uses
-stays as it is, and the users are named. A dead mount ("Transport endpoint is not connected") is taken away, but not
-from under a PostgreSQL server that still runs in it.
+Returns once the mount process has ended, everything written is durable in the diff and the diff is free. A mount that
+somebody uses is left as it is when they have not gone after --stop-timeout; they are named. With --force they get
+errors instead: what they had written is kept. A dead mount ("Transport endpoint is not connected") is taken away, but
+not from under a PostgreSQL server that still runs in it.
 
-Example:
-  pbkfs unmount -D /mnt/pg`;
+Examples:
+  pbkfs unmount -D /mnt/pg
+  pbkfs unmount -d /var/lib/pbkfs/test --stop-server --stop-timeout 120`;
+
+const MAX_SECONDS = 86_400;
 
 export function addUnmountCommand(program: Command): void {
   program
@@ -19,21 +33,53 @@ export function addUnmountCommand(program: Command): void {
     .alias('umount')
     .summary('unmount, and make everything durable')
     .description('Unmounts a backup and makes everything that was written to it durable.')
-    .requiredOption('-D, --mountpoint <dir>', 'where it is mounted', directory)
-    .option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount')
+    .option('-D, --mountpoint <dir>', 'where it is mounted', directory)
+    .option('-d, --diff <dir>', 'the diff of the mount, in place of -D', directory)
+    .option('--force', 'unmount although somebody uses it; they get errors')
+    .option('--lazy', 'take it out of sight and return at once; it ends with its last user')
+    .option('--stop-server', 'first stop a PostgreSQL server that runs on it, or has outlived it')
+    .option(
+      '--stop-timeout <seconds>',
+      'how long to wait for users, for the server, and for the mount process to end',
+      wholeNumber(0, MAX_SECONDS),
+      30,
+    )
+    .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
-    .action(async (options: { readonly mountpoint: string; readonly stopServer?: true }) => {
-      // Called from inside the mount, this very process would keep it busy.
-      process.chdir('/');
-      if (options.stopServer) await stopServers(options.mountpoint);
-      const result = await unmount(options.mountpoint, ({ pid }) => {
-        process.stderr.write(`waiting for process ${pid} to make the diff durable\n`);
-      });
-      process.stdout.write(`${describe(result)}\n`);
-    });
+    .action(run);
 }
 
-function describe(result: Awaited<ReturnType<typeof unmount>>): string {
+async function run(options: UnmountCommandOptions): Promise<void> {
+  const { force = false, lazy = false, stopServer, json } = options;
+  if ((options.mountpoint === undefined) === (options.diff === undefined)) {
+    throw new PbkfsError('usage', 'say what to unmount: either a mount point (-D) or a diff (-d)');
+  }
+  if (force && lazy) throw new PbkfsError('usage', '--force and --lazy exclude each other');
+  const mountpoint = options.mountpoint ?? mountpointOfDiff(options.diff!);
+  // Called from inside the mount, this very process would keep it busy.
+  process.chdir('/');
+  const stopTimeout = options.stopTimeout * 1000;
+  const servers = stopServer ? await stopServersOn(mountpoint, stopTimeout, force) : [];
+  const stopped = servers.map(({ pid, dataDirectory }) => ({ pid, dataDirectory }));
+  if (!json) {
+    for (const { pid, dataDirectory } of stopped)
+      process.stdout.write(`stopped the PostgreSQL server in ${dataDirectory} (process ${pid})\n`);
+  }
+  const how = force ? 'force' : lazy ? 'lazy' : 'polite';
+  const result = await unmount(mountpoint, { how, stopTimeout, onWait: announce });
+  const shown = { ...result, diff: 'diff' in result ? (result.diff ?? null) : null, stoppedServers: stopped };
+  process.stdout.write(json ? `${JSON.stringify(shown, undefined, 2)}\n` : `${describe(result)}\n`);
+}
+
+function announce(wait: Wait): void {
+  process.stderr.write(
+    wait.for === 'process'
+      ? `waiting for process ${wait.pid} to make the diff durable\n`
+      : `${wait.mountpoint} is in use by ${wait.holders}; waiting for up to ${Math.round(wait.ms / 1000)} s\n`,
+  );
+}
+
+function describe(result: Unmounted): string {
   const { mountpoint } = result;
   switch (result.kind) {
     case 'clean':
@@ -43,6 +89,10 @@ function describe(result: Awaited<ReturnType<typeof unmount>>): string {
     case 'cured': {
       const where = result.diff === undefined ? 'the diff' : result.diff;
       return `took away the dead mount on ${mountpoint}; its process had been killed, mount ${where} again to go on`;
+    }
+    case 'detached': {
+      const which = result.diff === undefined ? '' : `; "pbkfs unmount -d ${result.diff}" waits for that`;
+      return `detached ${mountpoint}; it ends with its last user${which}`;
     }
     case 'unknown':
       return `unmounted ${mountpoint}; its process is not registered, so it may still be writing to its diff`;

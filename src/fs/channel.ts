@@ -39,6 +39,10 @@ export const question = {
   loadDiff: 2,
   /** give a file of the backup an object */
   ensureObject: 3,
+  /** files with data that was not synced yet, kept from being forgotten: JSON of HeldFiles; the row is where to go on */
+  holdUnsynced: 4,
+  /** one of those may be forgotten again */
+  release: 5,
 } as const;
 
 export interface ChannelBuffers {

@@ -76,7 +76,9 @@ export class DataDispatch {
         return 0;
       case opcode.FSYNCDIR:
         this.#counters.add(counter.fsyncdir, 1);
-        this.#engine.syncNames();
+        this.#checkLive(row, request.generation);
+        if (this.#engine.isHiddenDirectory(row)) this.#engine.syncAll();
+        else this.#engine.syncNames();
         return 0;
       case opcode.SETATTR:
         this.#mustBeWritable();

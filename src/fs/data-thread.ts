@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { FileSource, VerifyMode } from '../backup/index.js';
 import { createLogger } from '../log.js';
 import { Counters } from '../metrics/counters.js';
-import { DataEngine } from '../overlay/data/data-engine.js';
+import { DataEngine, type HeldFiles } from '../overlay/data/data-engine.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
 import { Channel, type ChannelBuffers, question } from './channel.js';
 import { DataDispatch } from './data-dispatch.js';
@@ -53,6 +53,8 @@ const engine = new DataEngine({
     describe: (row, generation) => JSON.parse(channel.ask(question.describe, row, generation)) as FileSource,
     loadDiff: (row, generation) => void channel.ask(question.loadDiff, row, generation),
     ensureObject: (row, generation) => void channel.ask(question.ensureObject, row, generation),
+    holdUnsynced: (after) => JSON.parse(channel.ask(question.holdUnsynced, after, 0)) as HeldFiles,
+    release: (row, generation) => void channel.ask(question.release, row, generation),
   },
   warn: (message) => log.warn(message),
   suspect: () => post('suspect'),

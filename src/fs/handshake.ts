@@ -18,8 +18,9 @@ export interface KernelFeatures {
 }
 
 const MAJOR = 7;
-const MINIMUM_MINOR = 31;
-const OUR_MINOR = 38;
+/** Minor versions of the protocol that the server can do with, and that it knows. */
+export const MINIMUM_MINOR = 31;
+export const OUR_MINOR = 38;
 const PAGE = 4096;
 
 /** Flags we want where the kernel has them; none of them obliges us to an opcode we do not answer. */

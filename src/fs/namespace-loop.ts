@@ -102,6 +102,11 @@ function answer(overlay: Overlay, kind: number, row: number, generation: number)
       return overlay.loadDiff(row, generation);
     case question.ensureObject:
       return overlay.ensureObject(row, generation);
+    case question.holdUnsynced:
+      return JSON.stringify(overlay.holdUnsynced(row));
+    case question.release:
+      overlay.forget(row, generation, 1);
+      return '';
     default:
       throw new SystemError('ENOSYS');
   }

@@ -33,8 +33,20 @@ export interface ServeOptions {
   readonly log: Logger;
 }
 
+/** What serves a mount, and what it agreed on with the kernel. */
+export interface BackendInfo {
+  /** `kernel`: this process speaks the protocol itself. */
+  readonly backend: string;
+  /** Version of the FUSE protocol in use, such as `7.38`. */
+  readonly protocol: string;
+  /** Names of the INIT flags in force. */
+  readonly features: readonly string[];
+}
+
 /** A running mount. */
 export interface Server {
+  /** Missing where nobody was asked. */
+  readonly backend?: BackendInfo;
   /**
    * Resolves once the mount is gone (whoever unmounted it), everything is durable and all threads have ended;
    * rejects with what went wrong: the mount is gone then, or answers every access with an error.

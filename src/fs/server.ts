@@ -9,11 +9,11 @@ import { control, encodeChange, SharedState, stop } from '../overlay/shared/shar
 import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
-import { type KernelFeatures, shakeHands } from './handshake.js';
+import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
 import type { NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import { ReaderPool } from './reader-pool.js';
-import type { ServeOptions, Server } from './serve-types.js';
+import type { BackendInfo, ServeOptions, Server } from './serve-types.js';
 
 /** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
 const STOP_AFTER = 300;
@@ -78,6 +78,11 @@ class MountServer implements Server {
       workerData: data,
       transferList: [this.#mail.port2],
     });
+  }
+
+  get backend(): BackendInfo {
+    const { minor = 0, flags = [] } = this.#features ?? {};
+    return { backend: 'kernel', protocol: `7.${Math.min(minor, OUR_MINOR)}`, features: flags };
   }
 
   /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */

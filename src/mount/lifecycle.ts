@@ -81,7 +81,7 @@ export async function runMount(
     finish(prepared, await ended, lastResort, log);
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
-  await announce(prepared, keeper, caller, stopper, log, logFd);
+  await announce(prepared, keeper, server, caller, stopper, log, logFd);
   await ended;
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);
@@ -133,6 +133,7 @@ function allowOther(request: MountRequest): boolean {
 async function announce(
   prepared: PreparedMount,
   { warnings }: ChainKeeper,
+  { backend }: Server,
   caller: Caller,
   stopper: Stopper,
   log: Logger,
@@ -149,6 +150,9 @@ async function announce(
       catalog,
       instance,
       backupId: target.id,
+      chain: members.map((member) => member.id),
+      mountedAt: Date.now(),
+      ...(backend === undefined ? {} : { server: backend }),
       ...(logFile === undefined ? {} : { logFile }),
     });
   } catch (error) {

@@ -71,6 +71,11 @@ export function isDiffLocked(diff: string): boolean {
   }
 }
 
+/** Who says to hold the lock of the diff; only isDiffLocked knows whether that is still so. */
+export function lockOwner(diff: string): LockOwner | undefined {
+  return readOwner(join(diff, LOCK_FILE));
+}
+
 /** Opens and locks the file that bears the name: a failed first mount may have removed it between the two steps. */
 function openLocked(path: string, diff: string): number {
   for (;;) {

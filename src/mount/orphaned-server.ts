@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
-import { type MountEntry, mountAt, readMounts } from './mountinfo.js';
+import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf, resolveMountpoint, textOf } from './paths.js';
 import { isStale } from './stale-endpoint.js';
 
@@ -26,7 +26,7 @@ const POLL_MS = 20;
  * The postmasters whose working directory lies on the mount. Found in /proc alone; without root only those of this user.
  * @param mount of readMounts()
  */
-export function findOrphanedServers(mount: MountEntry): OrphanedServer[] {
+export function findServers(mount: MountEntry): OrphanedServer[] {
   const servers = new Map<number, OrphanedServer & { readonly parent: number }>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
@@ -40,7 +40,7 @@ export function findOrphanedServers(mount: MountEntry): OrphanedServer[] {
 
 /** @throws PbkfsError mount_busy naming the servers in a dead mount */
 export function refuseOrphanedServers(mount: MountEntry): void {
-  const servers = findOrphanedServers(mount);
+  const servers = findServers(mount);
   if (servers.length > 0) throw stillRunning(textOf(mount.mountPoint), servers);
 }
 
@@ -51,22 +51,52 @@ export function refuseOrphanedServers(mount: MountEntry): void {
  * @throws PbkfsError mount_busy when one does not end; a system error when this user may not stop it
  */
 export async function stopOrphanedServers(path: string): Promise<OrphanedServer[]> {
-  let mountpoint: string;
-  try {
-    mountpoint = resolveMountpoint(path);
-  } catch {
-    return []; // there is no such directory
-  }
+  const mountpoint = mountpointOf(path);
+  if (mountpoint === undefined || !isStale(mountpoint)) return [];
+  return stop(mountpoint, STOP_SIGNALS);
+}
+
+/**
+ * Stops the servers on a mount, whether it is dead or serves. On one that serves they get `patience` ms for a fast
+ * shutdown (which rolls back transactions and writes a checkpoint), and more only when they are to be stopped by force.
+ * @returns those that were stopped
+ * @throws PbkfsError mount_busy when one does not end; a system error when this user may not stop it
+ */
+export async function stopServersOn(path: string, patience: number, force: boolean): Promise<OrphanedServer[]> {
+  const mountpoint = mountpointOf(path);
+  if (mountpoint === undefined) return [];
+  if (isStale(mountpoint)) return stop(mountpoint, STOP_SIGNALS);
+  return stop(mountpoint, [['SIGINT', patience], ...(force ? [STOP_SIGNALS[1]] : [])]);
+}
+
+async function stop(
+  mountpoint: string,
+  signals: readonly (readonly [signal: NodeJS.Signals, patience: number])[],
+): Promise<OrphanedServer[]> {
   const mount = mountAt(readMounts(), bytesOf(mountpoint));
-  if (mount === undefined || !isStale(mountpoint)) return [];
-  const servers = findOrphanedServers(mount);
-  for (const [signal, patience] of STOP_SIGNALS) {
+  const servers = mount === undefined || !isOurs(mount) ? [] : findServers(mount);
+  for (const [signal, patience] of signals) {
     for (const server of servers) if (isAlive(server)) process.kill(server.pid, signal);
     for (const deadline = Date.now() + patience; servers.some(isAlive) && Date.now() < deadline; ) await sleep(POLL_MS);
   }
   const left = servers.filter(isAlive);
-  if (left.length > 0) throw stillRunning(mountpoint, left);
-  return servers;
+  if (left.length === 0) return servers;
+  throw isStale(mountpoint) ? stillRunning(mountpoint, left) : notStopped(mountpoint, left);
+}
+
+function mountpointOf(path: string): string | undefined {
+  try {
+    return resolveMountpoint(path);
+  } catch {
+    return undefined; // there is no such directory
+  }
+}
+
+function notStopped(mountpoint: string, servers: readonly OrphanedServer[]): PbkfsError {
+  const list = servers.map(({ pid }) => `process ${pid}`).join(', ');
+  return new PbkfsError('mount_busy', `the PostgreSQL server on ${mountpoint} did not stop in time: ${list}`, {
+    hint: 'it has been told to and may still do so: try again, with a larger --stop-timeout or with --force',
+  });
 }
 
 /** The working directory of a process of PostgreSQL that sits on the mount. */

@@ -1,10 +1,14 @@
-// The mounts of this host, one small file each: how `unmount` finds the process and the diff behind a mount point.
+// The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import type { ProcessIdentity } from '../sys/process-identity.js';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import type { BackendInfo } from '../fs/serve-types.js';
+import { isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { replaceFile } from './durable-file.js';
+import { isOurs, mountAt, readMounts } from './mountinfo.js';
+import { bytesOf } from './paths.js';
 
 export interface RegistryEntry extends ProcessIdentity {
   /** Absolute paths without symbolic links. */
@@ -16,35 +20,96 @@ export interface RegistryEntry extends ProcessIdentity {
   readonly backupId: string;
   /** Missing when the mount logs to a terminal. */
   readonly logFile?: string;
+  /** Ids of the chain, FULL first. */
+  readonly chain?: readonly string[];
+  /** When it became usable, in ms since 1970. */
+  readonly mountedAt?: number;
+  readonly server?: BackendInfo;
 }
 
 /**
- * Where this user's entries lie: gone after a reboot, and so are the mounts. Users without a session (postgres has none
- * as a rule) have a private directory in /tmp.
+ * Where this user's entries may lie, the preferred place first. Not the environment of the moment decides (a mount made
+ * in a session must be found by cron): so a reader looks everywhere. `/run` is gone after a reboot, and so are the
+ * mounts; entries elsewhere name the boot they belong to.
  */
-export function registryDirectory(): string {
+export function registryDirectories(): readonly string[] {
   const uid = process.getuid?.() ?? 0;
-  if (uid === 0) return '/run/pbkfs';
-  const runtime = process.env.XDG_RUNTIME_DIR;
-  return runtime ? join(runtime, 'pbkfs') : `/tmp/pbkfs-${uid}`;
+  const { XDG_STATE_HOME: state, XDG_RUNTIME_DIR: runtime } = process.env;
+  const places: string[] = [];
+  if (state !== undefined && isAbsolute(state)) places.push(join(state, 'pbkfs'));
+  if (uid === 0) places.push('/run/pbkfs');
+  else {
+    const home = homeDirectory();
+    if (home !== undefined) places.push(join(home, '.local/state/pbkfs'));
+    if (runtime !== undefined && isAbsolute(runtime)) places.push(join(runtime, 'pbkfs'));
+    places.push(`/tmp/pbkfs-${uid}`);
+  }
+  return places;
 }
 
-/** Writes the entry of a mount (mode 0600). @throws a system error where the directory cannot be written */
-export function register(entry: RegistryEntry, directory = registryDirectory()): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
-  replaceFile(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
+/** By the user database: HOME may be somebody else's under sudo. */
+function homeDirectory(): string | undefined {
+  try {
+    const { homedir, uid } = userInfo();
+    return lstatSync(homedir, { throwIfNoEntry: false })?.uid === uid ? homedir : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the entry of a mount (mode 0600) where it can. @throws a system error where no directory can be written */
+export function register(entry: RegistryEntry, directories = registryDirectories()): void {
+  let failure: unknown;
+  for (const directory of directories) {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
+      replaceFile(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
+      return;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
 }
 
 /** Removes the entry of a mount point, unless another process has registered a newer mount there. */
-export function unregister(mountpoint: string, owner: ProcessIdentity, directory = registryDirectory()): void {
-  const entry = readEntry(fileOf(directory, mountpoint));
-  if (entry === undefined || sameProcess(entry, owner)) rmSync(fileOf(directory, mountpoint), { force: true });
+export function unregister(mountpoint: string, owner: ProcessIdentity, directories = registryDirectories()): void {
+  for (const directory of directories.filter(isPrivate)) {
+    const file = fileOf(directory, mountpoint);
+    const entry = readEntry(file);
+    if (entry === undefined || sameProcess(entry, owner)) remove(file);
+  }
 }
 
-/** The entry of a mount point, whether its process still lives or not. */
-export function findRegistered(mountpoint: string, directory = registryDirectory()): RegistryEntry | undefined {
-  return isPrivate(directory) ? readEntry(fileOf(directory, mountpoint)) : undefined;
+/** The entry of a mount point, whether its process still lives or not; one whose process lives comes first. */
+export function findRegistered(mountpoint: string, directories = registryDirectories()): RegistryEntry | undefined {
+  const found = directories
+    .filter(isPrivate)
+    .map((directory) => readEntry(fileOf(directory, mountpoint)))
+    .filter((entry) => entry !== undefined);
+  return found.find(isAlive) ?? found[0];
+}
+
+/**
+ * All entries of this user. Those that nothing stands behind any more are removed on the way: the process has gone, and
+ * no dead endpoint of it is left that `unmount` would have to take away.
+ */
+export function listRegistered(directories = registryDirectories()): RegistryEntry[] {
+  const entries = new Map<string, RegistryEntry>();
+  const mounts = readMounts();
+  for (const directory of directories.filter(isPrivate)) {
+    for (const name of readdirSync(directory).filter((file) => file.endsWith('.json'))) {
+      const file = join(directory, name);
+      const entry = readEntry(file);
+      // A name of another form is not an entry; a mount that registers just now replaces its file in one step.
+      if (entry === undefined || file !== fileOf(directory, entry.mountpoint)) continue;
+      const mounted = mountAt(mounts, bytesOf(entry.mountpoint));
+      if (!isAlive(entry) && (mounted === undefined || !isOurs(mounted))) remove(file);
+      else if (!entries.has(entry.mountpoint) || isAlive(entry)) entries.set(entry.mountpoint, entry);
+    }
+  }
+  return [...entries.values()];
 }
 
 /** In /tmp anybody may have made a directory of that name before us. */
@@ -53,11 +118,33 @@ function isPrivate(directory: string): boolean {
   return stats?.isDirectory() === true && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0;
 }
 
+/** Suffix of the file that remembers where the counters of a mount stood when they were reset. */
+export const BASELINE = 'baseline';
+
+/** An entry with what was remembered about its mount. */
+function remove(file: string): void {
+  rmSync(file, { force: true });
+  rmSync(file.replace(/json$/, BASELINE), { force: true });
+}
+
+/** A file next to a mount's entry, for what another command remembers about it; undefined where nothing can be kept. */
+export function companionFile(mountpoint: string, suffix: string): string | undefined {
+  for (const directory of registryDirectories()) {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (isPrivate(directory)) return fileOf(directory, mountpoint).replace(/json$/, suffix);
+    } catch {
+      // The next place, then.
+    }
+  }
+  return undefined;
+}
+
 /** Where a mount without a diff logs unless it is told otherwise; made so that it can be written. */
-export function registryLogFile(mountpoint: string, directory = registryDirectory()): string {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
-  return fileOf(directory, mountpoint).replace(/json$/, 'log');
+export function registryLogFile(mountpoint: string): string {
+  const file = companionFile(mountpoint, 'log');
+  if (file === undefined) throw new Error('there is no directory for the log: name one with --log-file');
+  return file;
 }
 
 /** A mount point holds any bytes and any length: its hash is the file's name. */

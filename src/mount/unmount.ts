@@ -2,88 +2,152 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
-import { unmountDevice } from '../sys/fuse-mount.js';
-import { isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
+import { isAlive } from '../sys/process-identity.js';
 import { readBinding } from './binding.js';
+import { inspectDiff } from './diff-directory.js';
 import { describeHolders } from './holders.js';
-import { isDiffLocked } from './lock.js';
-import { isOurs, type MountEntry, mountAt, mountContaining, readMounts } from './mountinfo.js';
-import { bytesOf, resolveMountpoint, textOf } from './paths.js';
-import { findRegistered, type RegistryEntry, unregister } from './registry.js';
-import { findServingProcess, type ServingProcess } from './serving-process.js';
+import { isDiffLocked, lockOwner } from './lock.js';
+import { findMounted, type Owner, ownerOf } from './mounted.js';
+import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
+import { findServers } from './orphaned-server.js';
+import { bytesOf, resolveFuture, resolveMountpoint } from './paths.js';
+import { unregister } from './registry.js';
 import { cureStale } from './stale.js';
 
 export type Unmounted =
   | { readonly kind: 'clean'; readonly mountpoint: string; readonly diff: string | undefined }
   /** The mount was dead already: its process had been killed. */
   | { readonly kind: 'cured'; readonly mountpoint: string; readonly diff: string | undefined }
+  /** Out of sight; it goes on for those who use it, and ends with the last of them. */
+  | { readonly kind: 'detached'; readonly mountpoint: string; readonly diff: string | undefined }
   /** Unmounted, but nobody knows the process behind it, so there was nothing to wait for. */
   | { readonly kind: 'unknown'; readonly mountpoint: string };
 
-/** The process behind a mount, as the registry or the lock of its diff knows it. */
-type Owner = Omit<ServingProcess, 'diff'> & Partial<Pick<RegistryEntry, 'diff' | 'logFile'>>;
+/** What an unmount waits for. */
+export type Wait =
+  | { readonly for: 'users'; readonly mountpoint: string; readonly holders: string; readonly ms: number }
+  | { readonly for: 'process'; readonly pid: number };
+
+export interface UnmountOptions {
+  /**
+   * `polite`: wait for the users. `force`: end the connection under them, they get errors; everything accepted is kept.
+   * `lazy`: detach it and return at once.
+   */
+  readonly how?: 'polite' | 'force' | 'lazy';
+  /** How long to wait for users to leave, and then for the process to end, in ms. */
+  readonly stopTimeout?: number;
+  /** Called once for each thing that has to be waited for. */
+  readonly onWait?: (wait: Wait) => void;
+  /** Silent time before the wait for the process is announced, in ms. */
+  readonly patience?: number;
+}
 
 const POLL_MS = 20;
+const STOP_TIMEOUT_MS = 30_000;
 
 /**
  * Unmounts and returns once the mount process has ended and its diff is durable and unlocked.
- * @param onWait called once when the wait lasts longer than `patience` ms (a large diff is being synced)
- * @throws PbkfsError not_mounted; mount_busy naming the holders (nothing has changed then); mount_failed when the
- * last sync failed
+ * @throws PbkfsError not_mounted; mount_busy naming the holders (nothing has changed then), or the process that does not
+ * come to its end (it is unmounted then); mount_failed when the last sync failed
  */
-export async function unmount(
-  path: string,
-  onWait: (owner: ProcessIdentity) => void = () => undefined,
-  patience = 3000,
-): Promise<Unmounted> {
-  const mountpoint = locate(path);
-  const owner = findRegistered(mountpoint) ?? findServingProcess(mountpoint);
+export async function unmount(path: string, options: UnmountOptions = {}): Promise<Unmounted> {
+  const { how = 'polite' } = options;
+  const ending = endingOn(path);
+  if (ending !== undefined) return finish(ending, options);
+  const { mountpoint, entry, owner } = findMounted(path);
   if (cureStale(mountpoint) > 0) {
     if (owner !== undefined) unregister(mountpoint, owner);
     return { kind: 'cured', mountpoint, diff: owner?.diff };
   }
-  detach(mountpoint);
-  if (owner === undefined) return { kind: 'unknown', mountpoint };
-  await ended(owner, onWait, patience);
+  if (how === 'lazy') {
+    takeOff(mountpoint, 'detach');
+    return { kind: 'detached', mountpoint, diff: owner?.diff };
+  }
+  if (how === 'force') endConnection(mountpoint, entry);
+  else await takeOffWhenFree(mountpoint, options);
+  return owner === undefined ? { kind: 'unknown', mountpoint } : finish(owner, options);
+}
+
+/**
+ * The mount point of a diff, for unmount.
+ * @throws PbkfsError not_mounted; diff_foreign for what is no diff
+ */
+export function mountpointOfDiff(path: string): string {
+  const diff = resolveFuture(path);
+  const found = inspectDiff(diff);
+  const last = found.kind === 'bound' ? found.binding.lastMount : undefined;
+  // The lock is that of the moment; a dead mount has only left what the binding says.
+  const mountpoint = isDiffLocked(diff)
+    ? (lockOwner(diff)?.mountpoint ?? last?.mountpoint)
+    : staleMount(last?.mountpoint);
+  if (mountpoint !== undefined) return mountpoint;
+  throw new PbkfsError('not_mounted', `the diff ${diff} is not mounted`, {
+    hint: last === undefined ? 'it never was' : `it was last mounted on ${last.mountpoint}`,
+  });
+}
+
+/** The mount point if something of ours is left on it that nobody serves. */
+function staleMount(mountpoint: string | undefined): string | undefined {
+  if (mountpoint === undefined) return undefined;
+  const mount = mountAt(readMounts(), bytesOf(mountpoint));
+  const owner = ownerOf(mountpoint);
+  return mount !== undefined && isOurs(mount) && (owner === undefined || !isAlive(owner)) ? mountpoint : undefined;
+}
+
+/** A mount that is off its directory already, while its process still makes the diff durable. */
+function endingOn(path: string): Owner | undefined {
+  try {
+    const mountpoint = resolveMountpoint(path);
+    if (mountAt(readMounts(), bytesOf(mountpoint)) !== undefined) return undefined;
+    const owner = ownerOf(mountpoint);
+    return owner !== undefined && isAlive(owner) ? owner : undefined;
+  } catch {
+    return undefined; // there is no such directory
+  }
+}
+
+async function finish(owner: Owner, options: UnmountOptions): Promise<Unmounted> {
+  await ended(owner, options);
   checkCleanEnd(owner);
-  return { kind: 'clean', mountpoint, diff: owner.diff };
+  return { kind: 'clean', mountpoint: owner.mountpoint, diff: owner.diff };
 }
 
-/** Finds our mount on the path without touching it. */
-function locate(path: string): string {
-  let mountpoint: string;
-  try {
-    mountpoint = resolveMountpoint(path);
-  } catch (error) {
-    throw new PbkfsError('not_mounted', `${path} does not exist`, { cause: error });
+async function takeOffWhenFree(mountpoint: string, options: UnmountOptions): Promise<void> {
+  const { stopTimeout = STOP_TIMEOUT_MS, onWait } = options;
+  const deadline = Date.now() + stopTimeout;
+  for (let announced = false; !takeOff(mountpoint, 'polite'); await sleep(POLL_MS * 5)) {
+    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    if (Date.now() >= deadline) throw busy(mountpoint, mount);
+    if (announced || mount === undefined) continue;
+    announced = true;
+    onWait?.({ for: 'users', mountpoint, holders: describeHolders(mount), ms: stopTimeout });
   }
-  const mounts = readMounts();
-  const mounted = mountAt(mounts, bytesOf(mountpoint));
-  if (mounted === undefined) {
-    const around = mountContaining(mounts, bytesOf(mountpoint));
-    throw new PbkfsError('not_mounted', `nothing is mounted on ${mountpoint}`, {
-      ...(around !== undefined && isOurs(around)
-        ? { hint: `it lies in the mount on ${textOf(around.mountPoint)}` }
-        : {}),
-    });
-  }
-  if (!isOurs(mounted)) {
-    throw new PbkfsError('not_mounted', `what is mounted on ${mountpoint} is not pbkfs but ${mounted.type}`, {
-      hint: 'use umount for other file systems',
-    });
-  }
-  return mountpoint;
 }
 
-function detach(mountpoint: string): void {
+/** Whoever still uses the mount gets errors; a server must not lose its directory that way, and what lies below it get its writes. */
+function endConnection(mountpoint: string, mount: MountEntry): void {
+  const servers = findServers(mount);
+  if (servers.length > 0) {
+    const list = servers.map(({ pid }) => `process ${pid}`).join(', ');
+    throw new PbkfsError('mount_busy', `a PostgreSQL server runs on ${mountpoint}, it stays mounted: ${list}`, {
+      hint: 'add --stop-server, or stop it with "pg_ctl stop"',
+    });
+  }
+  if (!takeOff(mountpoint, 'abort')) takeOff(mountpoint, 'detach');
+}
+
+/** @returns false when somebody uses the mount */
+function takeOff(mountpoint: string, how: UnmountHow): boolean {
   try {
-    unmountDevice(mountpoint, 'polite');
+    unmountDevice(mountpoint, how);
+    return true;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     // Somebody else has just unmounted it; what is left is to wait.
-    if (mountAt(readMounts(), bytesOf(mountpoint)) === undefined) return;
+    if (mountAt(readMounts(), bytesOf(mountpoint)) === undefined) return true;
     if (error instanceof PbkfsError) throw error;
-    if (code === 'EBUSY') throw busy(mountpoint, mountAt(readMounts(), bytesOf(mountpoint)));
+    if (code === 'EBUSY') return false;
     const hint = code === 'EPERM' ? { hint: 'only root or whoever mounted it may unmount it' } : {};
     throw new PbkfsError('mount_failed', `cannot unmount ${mountpoint}: ${code}`, { ...hint, cause: error });
   }
@@ -92,21 +156,35 @@ function detach(mountpoint: string): void {
 function busy(mountpoint: string, mount: MountEntry | undefined): PbkfsError {
   const holders = mount === undefined ? 'somebody' : describeHolders(mount);
   return new PbkfsError('mount_busy', `${mountpoint} is in use, it stays mounted; held by ${holders}`, {
-    hint: 'stop these processes (a server with "pg_ctl stop"), leave the directory, and try again',
+    hint: 'stop these processes (a server by --stop-server or "pg_ctl stop"), leave the directory, and try again',
   });
 }
 
 /** The lock may outlive the process by moments: its last thread closes the files. */
-async function ended(owner: Owner, onWait: (owner: ProcessIdentity) => void, patience: number): Promise<void> {
-  const noticeAt = Date.now() + patience;
+async function ended(owner: Owner, options: UnmountOptions): Promise<void> {
+  const { onWait, patience = 3000, stopTimeout = STOP_TIMEOUT_MS } = options;
+  const begun = Date.now();
   let noticed = false;
   while (isAlive(owner) || (owner.diff !== undefined && isDiffLocked(owner.diff) && !hasNewOwner(owner))) {
     await sleep(POLL_MS);
-    if (!noticed && Date.now() > noticeAt) {
+    const waited = Date.now() - begun;
+    if (waited > stopTimeout) throw notEnded(owner, stopTimeout);
+    if (!noticed && waited > patience) {
       noticed = true;
-      onWait(owner);
+      onWait?.({ for: 'process', pid: owner.pid });
     }
   }
+}
+
+function notEnded(owner: Owner, stopTimeout: number): PbkfsError {
+  const seconds = Math.round(stopTimeout / 1000);
+  return new PbkfsError(
+    'mount_busy',
+    `${owner.mountpoint} is unmounted, but process ${owner.pid} has not come to its end within ${seconds} s`,
+    {
+      hint: `it makes the diff durable; "pbkfs unmount -d ${owner.diff ?? 'DIFF'}" waits for it. Should it hang, kill -9 ${owner.pid} is safe: the next mount recovers the diff`,
+    },
+  );
 }
 
 function checkCleanEnd(owner: Owner): void {

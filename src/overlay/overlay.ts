@@ -6,6 +6,7 @@ import { type Chain, type ChainReader, chainChanges, openChain, storedIdentities
 import { SystemError } from '../errors.js';
 import { sumCounters } from '../metrics/counters.js';
 import { fallocate } from '../sys/libc.js';
+import type { HeldFiles } from './data/data-engine.js';
 import {
   bootId,
   closeObject,
@@ -48,6 +49,9 @@ export interface OverlayOptions {
   compactJournalFrom?: number;
   warn(message: string): void;
 }
+
+/** Files that one call of holdUnsynced hands out. */
+const HELD_AT_ONCE = 256;
 
 export class Overlay {
   readonly namespace: Namespace;
@@ -97,6 +101,7 @@ export class Overlay {
     const opened: Change = ['opened', this.#bootId];
     this.#append(encodeRecord({ time: Date.now(), changes: [opened] }));
     journal.sync();
+    Atomics.store(shared.control, control.hiddenIno, this.#hidden.attributes.ino);
     Atomics.store(shared.control, control.journalFd, journal.fd);
     Atomics.store(shared.control, control.journalAppended, journal.appended | 0);
     Atomics.store(shared.control, control.journalSynced, journal.appended | 0);
@@ -168,6 +173,22 @@ export class Overlay {
     return '';
   }
 
+  /**
+   * The next files that a sync of everything has to sync, in the order the journal got to know them. Each gets a
+   * reference, as the kernel's, so that its row stays until it is given back by `forget`.
+   */
+  holdUnsynced(after: number): HeldFiles {
+    const files = this.#known()
+      .filter((inode) => inode.journalId > after && this.#isUnsynced(inode))
+      .sort((a, b) => a.journalId - b.journalId)
+      .slice(0, HELD_AT_ONCE);
+    for (const inode of files) this.namespace.reference(inode);
+    return {
+      after: files.at(-1)?.journalId ?? after,
+      rows: files.map(({ row, generation }) => [row, generation] as const),
+    };
+  }
+
   /** Objects that can go only after the journal was synced. */
   get pendingRemovals(): number {
     return this.objects.waiting;
@@ -234,6 +255,17 @@ export class Overlay {
     const sequence = this.#journal.append(payload);
     Atomics.store(this.#shared.control, control.journalAppended, sequence | 0);
     return sequence;
+  }
+
+  #isUnsynced(inode: Inode): boolean {
+    if (inode.row === 0) return (inode.flags & rowFlag.dirtyData) !== 0;
+    const { table } = this.#shared;
+    // A sync under way takes the flag away first, and puts it back, before it lets go of the lock, if it fails.
+    return (
+      table.hasFlag(inode.row, rowFlag.dirtyData) ||
+      table.get(inode.row, word.syncLock) !== 0 ||
+      table.hasFlag(inode.row, rowFlag.dirtyData)
+    );
   }
 
   #recovery(): Recovery {

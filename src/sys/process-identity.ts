@@ -34,6 +34,13 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return found !== undefined && found.startTime === identity.startTime && !'ZXx'.includes(found.state);
 }
 
+/** When a living process was started, in ms since 1970; good to a second or so. */
+export function startedAt({ startTime }: ProcessIdentity): number {
+  // USER_HZ has been 100 on every architecture Node runs on; the uptime counts from the same boot as field 22.
+  const uptime = Number.parseFloat(readFileSync('/proc/uptime', 'latin1'));
+  return Date.now() - (uptime - startTime / 100) * 1000;
+}
+
 interface ProcessStat {
   readonly state: string;
   readonly parent: number;

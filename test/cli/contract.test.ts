@@ -6,8 +6,14 @@ import t from 'tap';
 import { copyCatalog, extractCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
+import { definitions, faults } from '../support/schema.js';
 
 t.setTimeout(60_000);
+
+/** The table of docs/cli.md. */
+const documented = [
+  ...readFileSync(join(repoRoot, 'docs/cli.md'), 'utf8').matchAll(/^\| `([a-z-]+)` \| .* \| (?:`([a-z-]+)` )?\|$/gm),
+].map(([, command, schema]) => ({ command, schema }));
 
 t.test('every-command-has-help-with-an-example-and-the-exit-statuses', async (t) => {
   const top = await pbkfs(['--help']);
@@ -15,13 +21,20 @@ t.test('every-command-has-help-with-an-example-and-the-exit-statuses', async (t)
   const commands = [...top.stdout.matchAll(/^ {2}([a-z-]+)[ |]/gm)]
     .map((match) => match[1])
     .filter((name) => name !== 'help');
-  t.strictSame(commands, ['mount', 'unmount', 'show', 'validate', 'fsck', 'archive-get', 'version']);
+  t.strictSame(
+    documented.map(({ command }) => command),
+    commands,
+    'docs/cli.md has them all, in the same order',
+  );
   for (const command of commands) {
     const { status, stdout, stderr } = await pbkfs([command, '--help']);
     t.equal(status, 0);
     t.equal(stderr, '');
     t.match(stdout, /Examples?:\n {2}pbkfs /);
     t.match(stdout, /Exit status:\n {2}0 {2}done/);
+    const schema = documented.find((row) => row.command === command)?.schema;
+    t.equal(schema !== undefined, /^ {2}--json /m.test(stdout), `docs/cli.md on the JSON of ${command}`);
+    if (schema !== undefined) t.ok(definitions.includes(schema), `cli.schema.json has ${schema}`);
   }
 });
 
@@ -30,7 +43,16 @@ t.test('usage-errors-give-exit-2', async (t) => {
     [[], /^Usage: pbkfs/],
     [['bogus'], /^pbkfs: unknown command 'bogus'/],
     [['unmount', '-D', '/x', '--bogus'], /^pbkfs: unknown option '--bogus'/],
-    [['unmount'], /^pbkfs: required option '-D, --mountpoint <dir>' not specified/],
+    [['unmount'], /^pbkfs: say what to unmount: either a mount point \(-D\) or a diff \(-d\)\n/],
+    [['unmount', '-D', '/x', '-d', '/y'], /^pbkfs: say what to unmount/],
+    [['unmount', '-D', '/x', '--lazy', '--force'], /^pbkfs: --force and --lazy exclude each other/],
+    [['unmount', '-D', '/x', '--stop-timeout', '-1'], /^pbkfs: option '--stop-timeout <seconds>' .*from 0 to 86400/],
+    [['stat'], /^pbkfs: the mount point is missing\nhint: pbkfs list shows all/],
+    [['stat', '/x', '-D', '/x'], /^pbkfs: the mount point is given twice/],
+    [['stat', '/x', '--format', 'xml'], /^pbkfs: option '--format <format>' .*one of text, json/],
+    [['stat', '/x', '--watch', '0'], /^pbkfs: option '--watch \[seconds\]' .*from 0.1 to 86400/],
+    [['sync'], /^pbkfs: the mount point is missing/],
+    [['cleanup'], /^pbkfs: required option '-d, --diff <dir>' not specified/],
     [['show'], /^pbkfs: required option '-B/],
     [['show', '-B'], /^pbkfs: option '-B, --backup-path <catalog>' argument missing/],
     [['version', 'extra'], /^pbkfs: too many arguments/],
@@ -68,7 +90,9 @@ t.test('show-draws-chains-as-trees-and-says-why-not', async (t) => {
 
 t.test('show-json-has-every-instance-and-chain', async (t) => {
   const catalog = join(await extractCatalog('mini'), 'catalog');
-  const all = JSON.parse((await pbkfs(['show', '-B', catalog, '--json'])).stdout) as {
+  const text = (await pbkfs(['show', '-B', catalog, '--json'])).stdout;
+  t.strictSame(faults('show', text), []);
+  const all = JSON.parse(text) as {
     instances: { instance: string }[];
   };
   t.strictSame(
@@ -127,6 +151,7 @@ t.test('errors-of-json-output-are-json', async (t) => {
   const missing = await pbkfs(['show', '-B', '/nonexistent', '--json']);
   t.equal(missing.status, 1);
   t.equal(missing.stdout, '');
+  t.strictSame(faults('error', missing.stderr), []);
   t.match(JSON.parse(missing.stderr), { error: { code: 'catalog_not_found', message: /\/nonexistent/, hint: String } });
   const usage = await pbkfs(['show', '--json']);
   t.equal(usage.status, 2);

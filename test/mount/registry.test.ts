@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
-import { findRegistered, register, unregister } from '../../src/mount/registry.js';
+import t, { type Test } from 'tap';
+import { findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
+import { selfIdentity } from '../../src/sys/process-identity.js';
 
 const entry = {
   pid: 1,
@@ -15,20 +16,49 @@ const entry = {
   backupId: 'TOU5PO',
 };
 
-t.test('entries-are-private-found-by-mount-point-and-removed-by-their-owner', async (t) => {
+function places(t: Test): string[] {
   const base = mkdtempSync(join(tmpdir(), 'pbkfs-registry-'));
   t.teardown(() => rmSync(base, { recursive: true }));
-  const directory = join(base, 'pbkfs');
-  t.equal(findRegistered(entry.mountpoint, directory), undefined);
-  register(entry, directory);
+  return [join(base, 'state', 'pbkfs'), join(base, 'pbkfs')];
+}
+
+t.test('entries-are-private-found-by-mount-point-and-removed-by-their-owner', async (t) => {
+  const directories = places(t);
+  const [directory] = directories;
+  t.equal(findRegistered(entry.mountpoint, directories), undefined);
+  register(entry, directories);
   const [name] = readdirSync(directory);
   t.equal(statSync(join(directory, name)).mode & 0o777, 0o600);
   t.equal(statSync(directory).mode & 0o777, 0o700);
-  t.strictSame(findRegistered(entry.mountpoint, directory), entry);
-  unregister(entry.mountpoint, { ...entry, pid: 9 }, directory);
-  t.strictSame(findRegistered(entry.mountpoint, directory), entry, 'a newer mount is not removed by an older one');
-  unregister(entry.mountpoint, entry, directory);
+  t.strictSame(findRegistered(entry.mountpoint, directories), entry);
+  unregister(entry.mountpoint, { ...entry, pid: 9 }, directories);
+  t.strictSame(findRegistered(entry.mountpoint, directories), entry, 'a newer mount is not removed by an older one');
+  unregister(entry.mountpoint, entry, directories);
   t.strictSame(readdirSync(directory), []);
   writeFileSync(join(directory, name), '{"pid":');
-  t.equal(findRegistered(entry.mountpoint, directory), undefined, 'a torn entry is none');
+  t.equal(findRegistered(entry.mountpoint, directories), undefined, 'a torn entry is none');
+});
+
+t.test('the next place serves where the first cannot be written, and both are looked at', async (t) => {
+  const [first, second] = places(t);
+  mkdirSync(join(first, '..'));
+  writeFileSync(first, 'in the way');
+  register(entry, [first, second]);
+  t.strictSame(findRegistered(entry.mountpoint, [first, second]), entry);
+  t.throws(() => register(entry, [first]));
+  rmSync(first);
+  const living = { ...entry, ...selfIdentity() };
+  register(living, [first, second]);
+  t.strictSame(findRegistered(entry.mountpoint, [second, first]), living, 'an entry whose process lives comes first');
+});
+
+t.test('listing drops what nothing stands behind any more', async (t) => {
+  const directories = places(t);
+  register(entry, directories);
+  const living = { ...entry, ...selfIdentity(), mountpoint: '/mnt/with blank' };
+  register(living, directories);
+  writeFileSync(join(directories[0], 'other.json'), JSON.stringify(entry));
+  t.strictSame(listRegistered(directories), [living]);
+  t.strictSame(readdirSync(directories[0]).length, 2, 'a file that is no entry is left alone');
+  t.equal(findRegistered(entry.mountpoint, directories), undefined);
 });

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
-import { unmount } from '../../src/mount/index.js';
+import { unmount, type Wait } from '../../src/mount/index.js';
 import { isDiffLocked } from '../../src/mount/lock.js';
 import { findRegistered } from '../../src/mount/registry.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
@@ -16,9 +16,10 @@ t.test('returns only when the process has ended and the diff is free', { skip: m
   const mount = await fakeMount(t);
   await mount.launch('slow');
   const owner = mount.owner();
-  const waited: number[] = [];
-  t.match(await unmount(mount.mountpoint, ({ pid }) => waited.push(pid), 200), { kind: 'clean', diff: mount.diff });
-  t.strictSame(waited, [owner.pid], 'a long wait is announced once');
+  const waited: Wait[] = [];
+  const onWait = (wait: Wait) => void waited.push(wait);
+  t.match(await unmount(mount.mountpoint, { onWait, patience: 200 }), { kind: 'clean', diff: mount.diff });
+  t.strictSame(waited, [{ for: 'process', pid: owner.pid }], 'a long wait is announced once');
   t.notOk(isAlive(owner));
   t.notOk(isDiffLocked(mount.diff));
   t.equal(findRegistered(mount.mountpoint), undefined);
@@ -29,11 +30,11 @@ t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing 
   await mount.launch();
   const sleeper = spawn('sleep', ['60'], { cwd: mount.mountpoint, stdio: 'ignore' });
   const fd = openSync(mount.mountpoint, 'r');
-  await t.rejects(unmount(mount.mountpoint), {
+  await t.rejects(unmount(mount.mountpoint, { stopTimeout: 0 }), {
     code: 'mount_busy',
     message: new RegExp(`process ${sleeper.pid} \\(sleep 60\\): cwd ${mount.mountpoint}`),
   });
-  await t.rejects(unmount(mount.mountpoint), {
+  await t.rejects(unmount(mount.mountpoint, { stopTimeout: 0 }), {
     message: new RegExp(`process ${process.pid} \\(.*\\): open ${mount.mountpoint}`),
   });
   t.ok(mount.isMounted());

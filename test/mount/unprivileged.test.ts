@@ -82,7 +82,10 @@ t.test('mounts, serves, unmounts and mounts again', { skip }, async (t) => {
   t.match(await shell(mount, 'echo kept > base/1/new && mv base/1/raw base/1/moved'), { status: 0 });
   const busy = run('sh', ['-c', `cd ${mount.mountpoint} && exec sleep 3`], { user });
   await until(() => readdirSync('/proc').some((pid) => cwdOf(pid) === mount.mountpoint));
-  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 1, stderr: /in use.*sleep 3/ });
+  t.match(await asUser(['unmount', '-D', mount.mountpoint, '--stop-timeout', '0']), {
+    status: 1,
+    stderr: /in use.*sleep 3/,
+  });
   await busy;
   const owner = mount.process();
   t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 0, stdout: /^unmounted .*; its writes are in/ });

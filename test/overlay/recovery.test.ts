@@ -156,3 +156,35 @@ t.test('a diff that was made on another backup is refused', async (t) => {
     { code: 'diff_foreign' },
   );
 });
+
+t.test('after a sync of everything nothing is lost by a power cut, whoever knows the files', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const { table } = direct.shared;
+  for (let file = 0; file < 300; file++) direct.create(`base/1/new${file}`).close();
+  for (let file = 0; file < 300; file++) direct.write(`base/1/new${file}`, 0, Buffer.from(`content ${file}`));
+  const open = direct.open('base/1/100');
+  open.write(8192, block);
+  direct.write('base/1/raw', 3, Buffer.from('changed'));
+  direct.truncate('base/1/101', 5000);
+  direct.create('base/1/unlinked').close();
+  direct.write('base/1/unlinked', 0, block);
+  const unlinked = direct.open('base/1/unlinked');
+  direct.unlink('base/1/unlinked');
+  direct.syncAll();
+  t.notOk(table.hasFlag(open.inode.row, rowFlag.dirtyData), 'a file that is open');
+  const held = direct.overlay.holdUnsynced(0);
+  t.strictSame(held.rows, [], 'and all that are not');
+  unlinked.close();
+  open.close();
+  t.equal(direct.overlay.namespace.rows.live, 1, 'no reference is left but that of the root');
+  direct.kill();
+  const after = mount(diff, true);
+  t.strictSame(after.warnings, []);
+  t.equal(after.readAll('base/1/new299').toString(), 'content 299');
+  t.ok(after.read('base/1/100', 8192, 8192).equals(block));
+  t.equal(after.read('base/1/raw', 3, 7).toString(), 'changed');
+  t.equal(after.stat('base/1/101').size, 5000);
+  t.notOk(after.exists('base/1/unlinked'));
+  after.close();
+});

@@ -71,6 +71,8 @@ export class DirectOverlay {
         describe: (row, generation) => JSON.parse(this.overlay.describe(row, generation)),
         loadDiff: (row, generation) => void this.overlay.loadDiff(row, generation),
         ensureObject: (row, generation) => void this.overlay.ensureObject(row, generation),
+        holdUnsynced: (after) => this.overlay.holdUnsynced(after),
+        release: (row, generation) => this.overlay.forget(row, generation, 1),
       },
       objects: this.overlay.objects.directory,
       counters: new Counters(counters, 1),
@@ -181,6 +183,11 @@ export class DirectOverlay {
 
   fsync(path: string): void {
     this.#with(path, (file) => file.fsync());
+  }
+
+  /** sync of everything, as an fsync of the hidden directory asks for it */
+  syncAll(): void {
+    this.engine.syncAll();
   }
 
   fsyncdir(path: string): void {

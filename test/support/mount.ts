@@ -75,7 +75,7 @@ export class TestMount {
   /** Leaves no mount and no process behind. */
   async discard(): Promise<void> {
     if (!isMounted(this.mountpoint)) return;
-    await pbkfs(['unmount', '-D', this.mountpoint]);
+    await pbkfs(['unmount', '-D', this.mountpoint, '--stop-timeout', '10']);
     const owner = this.#owner();
     if (owner !== undefined && isMounted(this.mountpoint)) process.kill(owner.pid, 'SIGKILL');
     if (isMounted(this.mountpoint)) await run('umount', ['-l', this.mountpoint]);

@@ -25,6 +25,17 @@ export interface NamespaceCalls {
   describe(row: number, generation: number): FileSource;
   loadDiff(row: number, generation: number): void;
   ensureObject(row: number, generation: number): void;
+  /** The next files with data that was not synced; each stays known to the namespace until it is released. */
+  holdUnsynced(after: number): HeldFiles;
+  release(row: number, generation: number): void;
+}
+
+/** Some of the files that a sync of everything has to sync. */
+export interface HeldFiles {
+  /** where the next call goes on */
+  readonly after: number;
+  /** none: that was all */
+  readonly rows: readonly (readonly [row: number, generation: number])[];
 }
 
 export interface DataEngineOptions {
@@ -149,6 +160,41 @@ export class DataEngine {
 
   /** Makes the file durable: data, block map, its name and everything else the journal has. */
   sync(row: number, generation: number): void {
+    this.#syncData(row, generation);
+    this.syncNames();
+  }
+
+  /**
+   * Makes durable everything that was written before the call.
+   * @throws what the first file that could not be synced says; the others were synced all the same
+   */
+  syncAll(): void {
+    const { namespace } = this.#options;
+    let failure: unknown;
+    for (let after = 0; ; ) {
+      const held = namespace.holdUnsynced(after);
+      if (held.rows.length === 0) break;
+      for (const [row, generation] of held.rows) {
+        try {
+          this.#syncData(row, generation);
+        } catch (error) {
+          failure ??= error;
+        }
+        namespace.release(row, generation);
+      }
+      after = held.after;
+    }
+    this.syncNames();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Whether the row is that of the hidden directory. */
+  isHiddenDirectory(row: number): boolean {
+    const { table, control: words } = this.#shared;
+    return table.getDouble(row, double.ino) === Atomics.load(words, control.hiddenIno);
+  }
+
+  #syncData(row: number, generation: number): void {
     const { table } = this.#shared;
     const words = table.words;
     waitForEarlierMutations(words, table.barrier(row));
@@ -166,7 +212,6 @@ export class DataEngine {
         }
       });
     }
-    this.syncNames();
   }
 
   /** Makes every name and every object's existence durable. */

@@ -17,7 +17,7 @@ import {
 import { scanJournal } from '../diff/journal-file.js';
 import { BaseTree } from '../namespace/base-tree.js';
 import type { Inode } from '../namespace/inode.js';
-import { decodeRecord, type JournalRecord } from '../namespace/records.js';
+import { type Change, decodeRecord, type JournalRecord, ROOT_JOURNAL_ID } from '../namespace/records.js';
 import { Tree } from '../namespace/tree.js';
 import { namesOf } from './names.js';
 import { ReadOnlyStorage } from './read-only-storage.js';
@@ -88,6 +88,22 @@ function readJournal(path: string): { report: JournalReport; records: JournalRec
     },
     records,
   };
+}
+
+/**
+ * What a journal alone tells of a diff, without the backup.
+ * @returns how many changes of names, attributes or data it records
+ * @throws PbkfsError diff_damaged
+ */
+export function inspectJournal(path: string): { readonly report: JournalReport; readonly changes: number } {
+  const { report, records } = readJournal(path);
+  return { report, changes: records.flatMap((record) => record.changes).filter(tellsSomething).length };
+}
+
+/** A compacted journal always describes the root directory, whether anything changed it or not. */
+function tellsSomething(change: Change): boolean {
+  if (change[0] === 'opened' || change[0] === 'clean') return false;
+  return change[0] === 'link' || change[0] === 'unlink' || change[1] !== ROOT_JOURNAL_ID;
 }
 
 type Verdict = Pick<ObjectReport, 'state' | 'length' | 'blocks' | 'message'>;

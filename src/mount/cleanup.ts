@@ -1,0 +1,117 @@
+// Wiping a diff: only what pbkfs made, only when nobody uses it, and in an order that survives being cut off.
+
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { inspectJournal } from '../overlay/fsck/inspect.js';
+import { BINDING_FILE, type Binding } from './binding.js';
+import { inspectDiff, LOG_FILE } from './diff-directory.js';
+import { bytesOnDisk } from './disk-usage.js';
+import { syncDirectory } from './durable-file.js';
+import { acquireDiffLock, LOCK_FILE } from './lock.js';
+import { resolveFuture } from './paths.js';
+
+/** Everything pbkfs makes in a diff, in the order it is removed: without its journal, a diff is one never written to. */
+const OURS = [
+  'journal',
+  'journal.new',
+  'objects',
+  'counters.json',
+  LOG_FILE,
+  `${BINDING_FILE}.tmp`,
+  BINDING_FILE,
+  LOCK_FILE,
+];
+
+export interface Cleaned {
+  /** Absolute path of the diff. */
+  readonly diff: string;
+  /** Missing for a diff whose binding is damaged. */
+  readonly binding: Binding | undefined;
+  /** Files with data that were in it. */
+  readonly objects: number;
+  /** Disk space that it took. */
+  readonly bytes: number;
+  /** Names that pbkfs did not make: they stay, and so does the directory. */
+  readonly left: readonly string[];
+}
+
+/**
+ * Removes a diff and everything in it.
+ * @param force also when writes, or what may be some, are lost
+ * @throws PbkfsError diff_busy for one in use; diff_foreign for what is no diff; diff_not_empty without `force`
+ */
+export function cleanup(path: string, force: boolean): Cleaned {
+  const diff = resolveFuture(path);
+  const { binding, damage } = bindingIn(diff, force);
+  const lock = acquireDiffLock(diff, WHO);
+  let released = false;
+  try {
+    const objects = countObjects(diff);
+    const bytes = bytesOnDisk(diff) ?? 0;
+    const why = damage ?? (holdsChanges(diff) ? `it holds what was written to backup ${binding!.backup.backupId}` : '');
+    if (why !== '' && !force) {
+      throw new PbkfsError('diff_not_empty', `the diff ${diff} is not wiped: ${why} (${objects} files)`, {
+        hint: '--force wipes it all the same; nothing brings its content back',
+      });
+    }
+    for (const name of OURS) {
+      if (name === LOCK_FILE) {
+        lock.release();
+        released = true;
+      }
+      rmSync(join(diff, name), { recursive: true, force: true });
+      if (name === 'journal.new') syncDirectory(diff);
+    }
+    const left = readdirSync(diff).filter((name) => name !== 'lost+found');
+    if (readdirSync(diff).length === 0) removeDirectory(diff);
+    else syncDirectory(diff);
+    return { diff, binding, objects, bytes, left };
+  } finally {
+    if (!released) lock.release();
+  }
+}
+
+const WHO = '(pbkfs cleanup)';
+
+function bindingIn(diff: string, force: boolean): { binding: Binding | undefined; damage: string | undefined } {
+  try {
+    const found = inspectDiff(diff);
+    if (found.kind === 'bound') return { binding: found.binding, damage: undefined };
+    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
+  } catch (error) {
+    if (!(error instanceof PbkfsError) || error.code !== 'diff_damaged') throw error;
+    // A damaged binding may be anybody's file of that name: what lies beside it tells.
+    const looksLikeOurs = existsSync(join(diff, 'objects')) && existsSync(join(diff, LOCK_FILE));
+    if (!looksLikeOurs) throw new PbkfsError('diff_foreign', `${diff} is not a pbkfs diff: ${error.message}`);
+    if (!force) throw new PbkfsError(error.code, error.message, { hint: '--force wipes the diff all the same' });
+    return { binding: undefined, damage: error.message };
+  }
+}
+
+/** Whether anything was written: a name, an attribute or data. What cannot be read may hold something. */
+function holdsChanges(diff: string): boolean {
+  if (!existsSync(join(diff, 'journal'))) return countObjects(diff) > 0;
+  try {
+    return inspectJournal(join(diff, 'journal')).changes > 0;
+  } catch {
+    return true;
+  }
+}
+
+function countObjects(diff: string): number {
+  try {
+    return readdirSync(join(diff, 'objects')).filter((name) => !name.endsWith('.map')).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** The diff may be a file system of its own, or its parent not ours to change: then an empty directory stays. */
+function removeDirectory(diff: string): void {
+  try {
+    rmdirSync(diff);
+  } catch {
+    syncDirectory(diff);
+  }
+}

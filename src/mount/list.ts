@@ -1,0 +1,74 @@
+// All mounts of this host, as far as this user can see them: from the registry, /proc and the diffs; no mount is touched.
+
+import { isAlive, startedAt } from '../sys/process-identity.js';
+import { bytesOnDisk } from './disk-usage.js';
+import { bindingOf, ownerOf } from './mounted.js';
+import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
+import { findServers, type OrphanedServer } from './orphaned-server.js';
+import { bytesOf, textOf } from './paths.js';
+import { listRegistered } from './registry.js';
+import { isStale } from './stale-endpoint.js';
+
+/** `ending`: unmounted, its process still makes the diff durable. `dead`: the process has gone, the endpoint is left. */
+export type MountHealth = 'serving' | 'ending' | 'dead';
+
+export interface MountSummary {
+  readonly mountpoint: string;
+  readonly state: MountHealth;
+  readonly instance: string | null;
+  readonly backupId: string | null;
+  /** Ids, FULL first. */
+  readonly chain: readonly string[] | null;
+  readonly catalog: string | null;
+  readonly diff: string | null;
+  readonly diffBytes: number | null;
+  readonly pid: number | null;
+  /** ISO 8601, UTC. */
+  readonly mountedAt: string | null;
+  readonly uptimeSeconds: number | null;
+  readonly logFile: string | null;
+  /** PostgreSQL servers that run on it. */
+  readonly servers: readonly { readonly pid: number; readonly dataDirectory: string }[];
+}
+
+/** Sorted by mount point. Of mounts that others made without root only the backup is known. */
+export function listMounts(): MountSummary[] {
+  const mounts = readMounts();
+  const points = new Set(mounts.filter(isOurs).map((mount) => textOf(mount.mountPoint)));
+  for (const entry of listRegistered()) points.add(entry.mountpoint);
+  return [...points]
+    .sort()
+    .map((mountpoint) => summarize(mountpoint, mountAt(mounts, bytesOf(mountpoint))))
+    .filter((summary) => summary !== undefined);
+}
+
+/** What is known of one mount. @param mount what lies on the mount point; undefined once it is unmounted */
+export function summarize(mountpoint: string, mount: MountEntry | undefined): MountSummary | undefined {
+  const mounted = mount !== undefined && isOurs(mount) ? mount : undefined;
+  const owner = ownerOf(mountpoint);
+  const living = owner !== undefined && isAlive(owner);
+  if (mounted === undefined && !living) return undefined;
+  const state = mounted === undefined ? 'ending' : !living && isStale(mountpoint) ? 'dead' : 'serving';
+  const binding = bindingOf(owner?.diff);
+  const [, instance, backupId] = /^pbkfs:(.*)\/([^/]*)$/.exec(textOf(mounted?.source ?? '')) ?? [];
+  const since = living ? (owner.mountedAt ?? startedAt(owner)) : undefined;
+  return {
+    mountpoint,
+    state,
+    instance: owner?.instance ?? binding?.backup.instance ?? instance ?? null,
+    backupId: owner?.backupId ?? binding?.backup.backupId ?? backupId ?? null,
+    chain: owner?.chain ?? null,
+    catalog: owner?.catalog ?? binding?.catalog ?? null,
+    diff: owner?.diff ?? null,
+    diffBytes: owner?.diff === undefined ? null : (bytesOnDisk(owner.diff) ?? null),
+    pid: living ? owner.pid : null,
+    mountedAt: since === undefined ? null : new Date(since).toISOString(),
+    uptimeSeconds: since === undefined ? null : Math.max(0, Math.round((Date.now() - since) / 1000)),
+    logFile: owner?.logFile ?? null,
+    servers: mounted === undefined ? [] : findServers(mounted).map(shown),
+  };
+}
+
+function shown({ pid, dataDirectory }: OrphanedServer): { pid: number; dataDirectory: string } {
+  return { pid, dataDirectory };
+}

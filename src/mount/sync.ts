@@ -1,0 +1,49 @@
+// Making everything durable that was written to a mount, whoever wrote it.
+
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { HIDDEN_DIRECTORY } from '../overlay/namespace/base-tree.js';
+import { syncfs } from '../sys/libc.js';
+import { findServing, type Mounted } from './mounted.js';
+
+/**
+ * Returns when all data and names written to the mount before the call are durable in its diff. Asked for through the
+ * mount itself: an fsync of its hidden directory means everything.
+ * @throws PbkfsError not_mounted, no_permission; diff_sync_failed with what the log knows more about
+ */
+export function syncMount(path: string): Mounted {
+  const mounted = findServing(path);
+  const { mountpoint } = mounted;
+  try {
+    // Pages of mapped files that the kernel has not written yet; it never asks the server of a mount for more.
+    synced(mountpoint, syncfs);
+    synced(join(mountpoint, HIDDEN_DIRECTORY), fsyncSync);
+  } catch (error) {
+    throw notSynced(error as NodeJS.ErrnoException, mounted);
+  }
+  return mounted;
+}
+
+function synced(path: string, sync: (fd: number) => void): void {
+  const fd = openSync(path, 'r');
+  try {
+    sync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function notSynced(error: NodeJS.ErrnoException, { mountpoint, owner }: Mounted): PbkfsError {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new PbkfsError('no_permission', `no permission to sync ${mountpoint}`, {
+      hint: 'only root and the owner of the mounted files may',
+      cause: error,
+    });
+  }
+  const log = owner?.logFile === undefined ? '' : `; see ${owner.logFile}`;
+  return new PbkfsError('diff_sync_failed', `${mountpoint} could not be made durable: ${error.code}${log}`, {
+    hint: 'what was written since the last sync that worked may be lost in a power cut: check the storage of the diff',
+    cause: error,
+  });
+}
