@@ -185,7 +185,11 @@ t.test('cleanup wipes what nobody needs, and nothing else', { skip: mountMissing
   writeFileSync(join(diff, 'mine'), 'x');
   t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 0, stdout: /left in it.*: mine\n$/ });
   t.strictSame(readdirSync(diff), ['mine']);
-  t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 1, stderr: /not a pbkfs diff: it holds "mine"/ }, 'not ours');
+  t.match(
+    await pbkfs(['cleanup', '-d', diff, '--force']),
+    { status: 1, stderr: /not a pbkfs diff: it holds "mine"/ },
+    'not ours',
+  );
   rmSync(diff, { recursive: true });
   t.match(await pbkfs(['cleanup', '-d', diff]), { status: 1, stderr: /does not exist: no diff/ });
   for (const directory of [mount.base, mount.catalog]) {
