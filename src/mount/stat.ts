@@ -16,7 +16,8 @@ export interface MountStatus {
   readonly chainLock?: string;
   /** `intact`, or which backup was changed under the mount. */
   readonly chainState: string;
-  readonly diff: string;
+  /** null: a read-only mount */
+  readonly diff: string | null;
   readonly inodes: number;
   readonly indexBytes: number;
   readonly counters: Readonly<Record<string, number>>;
