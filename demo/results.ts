@@ -2,12 +2,13 @@
 
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CounterName, counterDefinitions, counterNames } from '../src/metrics/definitions.js';
+import type { CounterSnapshot } from '../src/metrics/counters.js';
+import { countedThings } from '../src/metrics/definitions.js';
 import type { BundledChain } from './chain.js';
 import type { SessionTimes } from './session.js';
 import { count, duration, formatTable, type Row, size } from './table.js';
 
-export type Counters = Readonly<Record<CounterName, number>>;
+export type Counters = Readonly<CounterSnapshot>;
 
 /** The counters of the last mount of a diff, written when it was unmounted. */
 export function readCounters(diff: string): Counters {
@@ -54,10 +55,9 @@ export function printTable({ chain, first, second, counters, diffBytes }: Result
 /** One line a metric, those of its labels behind one another; what is 0 is left out. */
 function countersByMetric(counters: Counters): string {
   const lines = new Map<string, string[]>();
-  for (const name of counterNames) {
+  for (const { name, metric, label } of countedThings) {
     if (counters[name] === 0) continue;
-    const { metric, label }: { metric: string; label?: readonly [string, string] } = counterDefinitions[name];
-    const value = label === undefined ? count(counters[name]) : `${label[1]} ${count(counters[name])}`;
+    const value = label === undefined ? count(counters[name]) : `${label} ${count(counters[name])}`;
     lines.set(metric, [...(lines.get(metric) ?? []), value]);
   }
   return [...lines].map(([metric, values]) => `  ${metric}: ${values.join(', ')}`).join('\n');

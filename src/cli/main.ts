@@ -2,6 +2,7 @@
 // The pbkfs command: puts the commands together and turns failures into text and exit statuses.
 
 import { Command } from 'commander';
+import { packageVersion } from '../version.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addFsckCommand } from './fsck.js';
@@ -13,7 +14,7 @@ import { addStatCommand } from './stat.js';
 import { addSyncCommand } from './sync.js';
 import { addUnmountCommand } from './unmount.js';
 import { addValidateCommand } from './validate.js';
-import { addVersionCommand, packageVersion } from './version.js';
+import { addVersionCommand } from './version.js';
 
 const json = process.argv.includes('--json');
 

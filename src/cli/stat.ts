@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type CounterName, counterDefinitions } from '../metrics/definitions.js';
+import { countedThings } from '../metrics/definitions.js';
 import { type MountStat, readStat, resetStat } from '../mount/index.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
 import { oneOf } from './options.js';
@@ -105,12 +105,9 @@ interface Group {
 /** Counters of one metric belong together. */
 function groups(counters: Readonly<Record<string, number>>): Map<string, Group> {
   const found = new Map<string, Group>();
-  for (const [name, definition] of Object.entries(counterDefinitions)) {
-    const { metric, help } = definition;
-    const value = counters[name as CounterName] ?? 0;
-    const label = 'label' in definition ? `${definition.label[1]} ` : '';
+  for (const { name, metric, label, help } of countedThings) {
     const group = found.get(metric) ?? { help, values: [] };
-    group.values.push({ label, value });
+    group.values.push({ label: label === undefined ? '' : `${label} `, value: counters[name] ?? 0 });
     found.set(metric, group);
   }
   return found;
@@ -123,11 +120,11 @@ function amount(metric: string, value: number): string {
 /** What was added between two looks, on one line. */
 function changes(before: MountStat, now: MountStat): string {
   const added: string[] = [];
-  for (const [name, definition] of Object.entries(counterDefinitions)) {
+  for (const { name, metric } of countedThings) {
     // After a reset, or on another mount, everything is new.
     const [from, to] = [before.status.counters[name] ?? 0, now.status.counters[name] ?? 0];
     const value = to >= from ? to - from : to;
-    if (value > 0) added.push(`${name} ${amount(definition.metric, value)}`);
+    if (value > 0) added.push(`${name} ${amount(metric, value)}`);
   }
   return `${new Date().toISOString()}  ${added.length === 0 ? 'nothing' : added.join('  ')}`;
 }

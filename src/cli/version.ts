@@ -1,23 +1,7 @@
 // pbkfs version
 
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-
-/** The version in package.json; found from here as well from dist/src/cli. */
-export function packageVersion(): string {
-  for (let url = new URL('.', import.meta.url); ; url = new URL('..', url)) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL('package.json', url), 'utf8')) as Record<
-        string,
-        string
-      >;
-      if (name === 'pbkfs') return version;
-    } catch {
-      // Not in this directory.
-    }
-    if (url.pathname === '/') return 'unknown';
-  }
-}
+import { packageVersion } from '../version.js';
 
 export function addVersionCommand(program: Command): void {
   program

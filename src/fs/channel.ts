@@ -10,6 +10,7 @@
 //
 // The namespace thread never waits for a data thread.
 
+import { clockOffset } from '../metrics/clock.js';
 import { control } from '../overlay/shared/shared-state.js';
 import { REQUEST_BUFFER } from './protocol/constants.js';
 import { Request } from './protocol/request.js';
@@ -29,6 +30,8 @@ const word = {
   device: 8,
 } as const;
 const slotState = { free: 0, posted: 1 } as const;
+/** Bytes of the words; behind them the times at which the requests in the slots arrived. */
+const WORD_BYTES = 64;
 const questionState = { none: 0, asked: 1, answered: 2 } as const;
 
 /** What a data thread may ask. */
@@ -55,20 +58,26 @@ export class Channel {
   readonly buffers: ChannelBuffers;
   readonly requests: readonly Request[];
   readonly #words: Int32Array;
+  readonly #arrived: Float64Array;
   readonly #answer: Buffer;
   readonly #control: Int32Array;
 
   constructor(buffers: ChannelBuffers, controlWords: Int32Array) {
     this.buffers = buffers;
     this.requests = buffers.slots.map((slot) => new Request(slot));
-    this.#words = new Int32Array(buffers.words);
+    this.#words = new Int32Array(buffers.words, 0, WORD_BYTES / 4);
+    this.#arrived = new Float64Array(buffers.words, WORD_BYTES, SLOTS);
     this.#answer = Buffer.from(buffers.answer as unknown as ArrayBuffer);
     this.#control = controlWords;
   }
 
   static create(controlWords: Int32Array, device: number): Channel {
     const slots = Array.from({ length: SLOTS }, () => new SharedArrayBuffer(REQUEST_BUFFER));
-    const buffers = { words: new SharedArrayBuffer(64), slots, answer: new SharedArrayBuffer(ANSWER_BYTES) };
+    const buffers = {
+      words: new SharedArrayBuffer(WORD_BYTES + SLOTS * 8),
+      slots,
+      answer: new SharedArrayBuffer(ANSWER_BYTES),
+    };
     const channel = new Channel(buffers, controlWords);
     channel.#words[word.device] = device;
     return channel;
@@ -84,8 +93,9 @@ export class Channel {
     while (Atomics.load(this.#words, slot) === slotState.posted) Atomics.wait(this.#words, slot, slotState.posted);
   }
 
-  /** Data thread: hands the request in a slot over. */
-  post(slot: number): void {
+  /** Data thread: hands the request in a slot over. @param arrived by this thread's performance.now() */
+  post(slot: number, arrived: number): void {
+    this.#arrived[slot] = arrived + clockOffset;
     Atomics.store(this.#words, slot, slotState.posted);
     ringBell(this.#control);
   }
@@ -108,6 +118,11 @@ export class Channel {
   /** Namespace thread: the slots with a request. */
   isPosted(slot: number): boolean {
     return Atomics.load(this.#words, slot) === slotState.posted;
+  }
+
+  /** Namespace thread: when the request in a slot arrived, by this thread's performance.now(). */
+  arrived(slot: number): number {
+    return this.#arrived[slot]! - clockOffset;
   }
 
   /** Namespace thread: gives a slot back. */

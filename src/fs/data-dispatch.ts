@@ -58,24 +58,19 @@ export class DataDispatch {
     const { row } = request;
     switch (request.opcode) {
       case opcode.READ:
-        this.#counters.add(counter.read, 1);
         return this.#read(request, row);
       case opcode.WRITE:
-        this.#counters.add(counter.write, 1);
         this.#mustBeWritable();
         return this.#write(request, row);
       case opcode.GETATTR:
-        this.#counters.add(counter.getattr, 1);
         this.#checkLive(row, request.generation);
         this.#table.readAttributes(row, this.#attributes);
         return this.#reply.attrOut(this.#attributes);
       case opcode.FSYNC:
-        this.#counters.add(counter.fsync, 1);
         this.#checkLive(row, request.generation);
         this.#engine.sync(row, request.generation);
         return 0;
       case opcode.FSYNCDIR:
-        this.#counters.add(counter.fsyncdir, 1);
         this.#checkLive(row, request.generation);
         if (this.#engine.isHiddenDirectory(row)) this.#engine.syncAll();
         else this.#engine.syncNames();
@@ -85,22 +80,17 @@ export class DataDispatch {
         this.#truncate(request, row);
         return FORWARD;
       case opcode.FALLOCATE:
-        this.#counters.add(counter.fallocate, 1);
         this.#mustBeWritable();
         this.#allocate(request, row);
         return 0;
       case opcode.OPEN:
-        this.#counters.add(counter.open, 1);
         return this.#open();
       case opcode.RELEASE:
-        this.#counters.add(counter.release, 1);
         return 0;
       case opcode.FLUSH:
-        this.#counters.add(counter.flush, 1);
         throw notImplemented;
       case opcode.LSEEK:
         // The kernel then treats the whole file as data, which is always true.
-        this.#counters.add(counter.lseek, 1);
         throw notImplemented;
       case opcode.ACCESS:
       case opcode.GETXATTR:
@@ -108,7 +98,6 @@ export class DataDispatch {
       case opcode.LISTXATTR:
       case opcode.REMOVEXATTR:
       case opcode.COPY_FILE_RANGE:
-        this.#counters.add(counter.otherRequest, 1);
         throw notImplemented;
       default:
         return FORWARD;

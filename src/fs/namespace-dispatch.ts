@@ -2,9 +2,9 @@
 
 import { statfsSync } from 'node:fs';
 import { SystemError } from '../errors.js';
-import { type Counters, counter } from '../metrics/counters.js';
 import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
 import type { AttributeFields } from '../overlay/namespace/records.js';
+import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { emptyAttributes } from '../overlay/shared/file-table.js';
 import { DirectoryHandles } from './directory-handles.js';
@@ -34,7 +34,6 @@ const CHANGES: ReadonlySet<number> = new Set([
 export class NamespaceDispatch {
   readonly #overlay: Overlay;
   readonly #reply: Reply;
-  readonly #counters: Counters;
   readonly #directories: DirectoryHandles;
   readonly #diff: string | null;
   readonly #none = emptyAttributes();
@@ -42,10 +41,9 @@ export class NamespaceDispatch {
   #totalBlocks: number | undefined;
 
   /** @param diff directory whose file system statfs reports; null: read-only */
-  constructor(overlay: Overlay, reply: Reply, counters: Counters, diff: string | null) {
+  constructor(overlay: Overlay, reply: Reply, diff: string | null) {
     this.#overlay = overlay;
     this.#reply = reply;
-    this.#counters = counters;
     this.#diff = diff;
     this.#directories = new DirectoryHandles(overlay, reply);
   }
@@ -57,7 +55,6 @@ export class NamespaceDispatch {
       case opcode.LOOKUP:
         return this.#lookup(request);
       case opcode.FORGET:
-        this.#counters.add(counter.forget, 1);
         this.#overlay.forget(request.row, request.generation, request.u64(0));
         return NO_REPLY;
       case opcode.BATCH_FORGET:
@@ -77,11 +74,9 @@ export class NamespaceDispatch {
       case opcode.LINK:
         return this.#link(request);
       case opcode.UNLINK:
-        this.#counters.add(counter.unlink, 1);
         this.#overlay.namespace.unlink(this.#inode(request), request.name(0));
         return 0;
       case opcode.RMDIR:
-        this.#counters.add(counter.rmdir, 1);
         this.#overlay.namespace.rmdir(this.#inode(request), request.name(0));
         return 0;
       case opcode.RENAME:
@@ -94,7 +89,6 @@ export class NamespaceDispatch {
         return this.#opendir(request);
       case opcode.READDIR:
       case opcode.READDIRPLUS:
-        this.#counters.add(counter.readdir, 1);
         return this.#directories.read(
           this.#inode(request),
           request.u64(0),
@@ -103,7 +97,6 @@ export class NamespaceDispatch {
           request.opcode === opcode.READDIRPLUS,
         );
       case opcode.RELEASEDIR:
-        this.#counters.add(counter.releasedir, 1);
         this.#directories.close(request.u64(0));
         return 0;
       case opcode.READ:
@@ -111,7 +104,6 @@ export class NamespaceDispatch {
       case opcode.DESTROY:
         return 0;
       default:
-        this.#counters.add(counter.otherRequest, 1);
         throw new SystemError('ENOSYS');
     }
   }
@@ -120,8 +112,17 @@ export class NamespaceDispatch {
     return this.#overlay.inode(request.row, request.generation);
   }
 
+  /** The virtual file that a LOOKUP asks for; null for every other name. */
+  virtualName(request: Request): VirtualName | null {
+    return this.#overlay.virtualName(this.#inode(request), request.name(0));
+  }
+
+  /** The reply to a LOOKUP of a virtual file, once its content is there. */
+  virtualEntry(name: VirtualName, content: Uint8Array): number {
+    return this.#entry(this.#overlay.virtualFile(name, content));
+  }
+
   #lookup(request: Request): number {
-    this.#counters.add(counter.lookup, 1);
     const inode = this.#overlay.lookup(this.#inode(request), request.name(0));
     // Row 0 is a name that is known not to exist: the kernel remembers that too.
     // Not in the directory of WAL, which others fill.
@@ -142,7 +143,6 @@ export class NamespaceDispatch {
 
   #batchForget(request: Request): number {
     const count = request.u32(0);
-    this.#counters.add(counter.forget, count);
     for (let at = 8, end = 8 + count * 16; at < end; at += 16) {
       this.#overlay.forget(request.u32(at), request.u32(at + 4) | 0, request.u64(at + 8));
     }
@@ -150,7 +150,6 @@ export class NamespaceDispatch {
   }
 
   #setattr(request: Request): number {
-    this.#counters.add(counter.setattr, 1);
     const inode = this.#inode(request);
     const valid = request.u32(0);
     const change: AttributeFields = {};
@@ -173,32 +172,27 @@ export class NamespaceDispatch {
   }
 
   #readlink(request: Request): number {
-    this.#counters.add(counter.readlink, 1);
     const { target } = this.#inode(request);
     if (target === null) throw new SystemError('EINVAL');
     return this.#reply.bytes.write(target, OUT_HEADER, 'latin1');
   }
 
   #symlink(request: Request): number {
-    this.#counters.add(counter.symlink, 1);
     const name = request.name(0);
     const target = request.name(name.length + 1);
     return this.#entry(this.#overlay.namespace.symlink(this.#inode(request), name, target, request));
   }
 
   #mknod(request: Request): number {
-    this.#counters.add(counter.mknod, 1);
     const [mode, rdev] = [request.u32(0), request.u32(4)];
     return this.#entry(this.#overlay.namespace.create(this.#inode(request), request.name(16), mode, rdev, request));
   }
 
   #mkdir(request: Request): number {
-    this.#counters.add(counter.mkdir, 1);
     return this.#entry(this.#overlay.namespace.mkdir(this.#inode(request), request.name(8), request.u32(0), request));
   }
 
   #create(request: Request): number {
-    this.#counters.add(counter.create, 1);
     const mode = S_IFREG | (request.u32(4) & 0o7777);
     const inode = this.#overlay.namespace.create(this.#inode(request), request.name(16), mode, 0, request);
     const length = this.#entry(inode);
@@ -209,14 +203,12 @@ export class NamespaceDispatch {
   }
 
   #link(request: Request): number {
-    this.#counters.add(counter.link, 1);
     const inode = this.#overlay.inode(request.u32(0), request.u32(4) | 0);
     this.#overlay.namespace.link(inode, this.#inode(request), request.name(8));
     return this.#entry(inode);
   }
 
   #rename(request: Request, names: number, flags: number): number {
-    this.#counters.add(counter.rename, 1);
     const to = this.#overlay.inode(request.u32(0), request.u32(4) | 0);
     const oldName = request.name(names);
     const newName = request.name(names + oldName.length + 1);
@@ -225,7 +217,6 @@ export class NamespaceDispatch {
   }
 
   #statfs(): number {
-    this.#counters.add(counter.statfs, 1);
     const stat = this.#diff === null ? this.#fullFileSystem() : statfsSync(this.#diff);
     this.#reply.clear(0, size.statfs);
     this.#reply.u64(0, stat.blocks);
@@ -246,7 +237,6 @@ export class NamespaceDispatch {
   }
 
   #opendir(request: Request): number {
-    this.#counters.add(counter.opendir, 1);
     this.#reply.u64(0, this.#directories.open(this.#inode(request)));
     this.#reply.u32(8, 0);
     this.#reply.u32(12, 0);
@@ -254,7 +244,6 @@ export class NamespaceDispatch {
   }
 
   #readVirtual(request: Request): number {
-    this.#counters.add(counter.read, 1);
     const { virtual, isDirectory } = this.#inode(request);
     if (virtual === null || isDirectory) throw new SystemError(isDirectory ? 'EISDIR' : 'EINVAL');
     const from = request.u64(8);

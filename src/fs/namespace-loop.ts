@@ -1,14 +1,19 @@
 // The loop of the namespace thread: sleeps on the bell, answers questions and requests, tidies up when idle.
 
+import { performance } from 'node:perf_hooks';
 import { errno, errnoOf, SystemError } from '../errors.js';
-import { type Counters, counter } from '../metrics/counters.js';
+import { type Counters, counter, operation } from '../metrics/counters.js';
+import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { control } from '../overlay/shared/shared-state.js';
 import { type Channel, question } from './channel.js';
 import { type NamespaceDispatch, NO_REPLY } from './namespace-dispatch.js';
+import { opcode } from './protocol/constants.js';
+import { operationOf } from './protocol/operations.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 import { isMountGone } from './reader-loop.js';
+import { type MadeContent, VirtualLookups, type WaitingLookup } from './virtual-lookups.js';
 
 export interface NamespaceLoopOptions {
   controlWords: Int32Array;
@@ -17,9 +22,13 @@ export interface NamespaceLoopOptions {
   dispatch: NamespaceDispatch;
   reply: Reply;
   counters: Counters;
-  /** reads what the control thread has posted */
-  receiveMail(): void;
+  /** reads what the control thread has posted; content of virtual files is passed on */
+  receiveMail(content: (content: MadeContent) => void): void;
+  /** asks the control thread for the content of a virtual file */
+  askContent(lookup: number, name: VirtualName): void;
   failed(request: Request, error: unknown): void;
+  /** a reply did not reach the kernel */
+  replyFailed(error: unknown): void;
   /** asks the control thread to sync the journal, so that removals may go on */
   syncJournal(): void;
   /** tidying up failed: the mount goes on */
@@ -32,23 +41,35 @@ const TIDY_ABOVE = 4096;
 const TIDY_SOON = 50;
 /** Objects removed between two looks at the requests. */
 const TIDY_BATCH = 16;
+/** How often lookups that wait for the control thread are looked at, in ms. */
+const EXPIRE_EVERY = 1000;
 
 /** Returns when the control thread says stop; every request posted before has been answered. */
 export function runNamespaceLoop(options: NamespaceLoopOptions): void {
   const { controlWords, overlay } = options;
+  const virtual = new VirtualLookups({
+    ask: (lookup, name) => options.askContent(lookup, name),
+    answer: (waiting, content) => answerVirtual(options, waiting, content),
+  });
   const tidy = tidier(options);
   for (;;) {
     const bell = Atomics.load(controlWords, control.bell);
-    const worked = serveAll(options);
-    if (worked) overlay.compactJournal();
-    const tidied = overlay.pendingRemovals > 0 && tidy();
-    if (worked || tidied) continue;
-    if (Atomics.exchange(controlWords, control.mail, 0) !== 0) {
-      options.receiveMail();
-      continue;
+    const worked = serveAll(options, virtual);
+    if (worked) {
+      Atomics.store(controlWords, control.inodes, overlay.namespace.rows.live);
+      overlay.compactJournal();
     }
+    const tidied = overlay.pendingRemovals > 0 && tidy();
+    const mail = Atomics.load(controlWords, control.mail) !== 0;
+    if (mail) {
+      Atomics.store(controlWords, control.mail, 0);
+      options.receiveMail((content) => virtual.end(content));
+    }
+    if (worked || tidied || mail) continue;
     if (Atomics.load(controlWords, control.stop) !== 0) return;
-    const timeout = overlay.pendingRemovals > 0 ? TIDY_AFTER : Number.POSITIVE_INFINITY;
+    if (virtual.waiting > 0) virtual.expire();
+    let timeout = overlay.pendingRemovals > 0 ? TIDY_AFTER : Number.POSITIVE_INFINITY;
+    if (virtual.waiting > 0) timeout = Math.min(timeout, EXPIRE_EVERY);
     Atomics.wait(controlWords, control.bell, bell, timeout);
   }
 }
@@ -79,14 +100,14 @@ function tidier({ overlay, syncJournal, tidyFailed }: NamespaceLoopOptions): () 
   };
 }
 
-function serveAll(options: NamespaceLoopOptions): boolean {
+function serveAll(options: NamespaceLoopOptions, virtual: VirtualLookups): boolean {
   const { channels, overlay } = options;
   let worked = false;
   for (const channel of channels) {
     if (channel.answerQuestion((kind, row, generation) => answer(overlay, kind, row, generation))) worked = true;
     for (let slot = 0; slot < channel.requests.length; slot++) {
       if (!channel.isPosted(slot)) continue;
-      serve(options, channel, channel.requests[slot]!);
+      serve(options, virtual, channel, slot);
       channel.release(slot);
       worked = true;
     }
@@ -112,13 +133,20 @@ function answer(overlay: Overlay, kind: number, row: number, generation: number)
   }
 }
 
-function serve(options: NamespaceLoopOptions, channel: Channel, request: Request): void {
-  const { dispatch, reply, counters } = options;
-  const low = request.uniqueLow;
-  const high = request.uniqueHigh;
+function serve(options: NamespaceLoopOptions, virtual: VirtualLookups, channel: Channel, slot: number): void {
+  const { dispatch, counters } = options;
+  const request = channel.requests[slot]!;
+  const { uniqueLow, uniqueHigh } = request;
+  const { device } = channel;
+  const arrived = channel.arrived(slot);
   let length = 0;
   let error = 0;
   try {
+    const name = request.opcode === opcode.LOOKUP ? dispatch.virtualName(request) : null;
+    if (name !== null) {
+      virtual.begin({ name, uniqueLow, uniqueHigh, device, arrived });
+      return;
+    }
     length = dispatch.handle(request);
   } catch (thrown) {
     error = errnoOf(thrown);
@@ -127,13 +155,39 @@ function serve(options: NamespaceLoopOptions, channel: Channel, request: Request
       options.failed(request, thrown);
     }
   }
-  if (length === NO_REPLY) return;
+  if (length !== NO_REPLY) send(options, { uniqueLow, uniqueHigh, device }, length, error);
+  counters.answered(operationOf(request.opcode), performance.now() - arrived);
+}
+
+function answerVirtual(options: NamespaceLoopOptions, waiting: WaitingLookup, content: Uint8Array | null): void {
+  const { dispatch, counters } = options;
+  let length = 0;
+  let error: number = errno.EIO;
+  if (content !== null) {
+    length = dispatch.virtualEntry(waiting.name, content);
+    error = 0;
+  } else {
+    counters.add(counter.errors, 1);
+  }
+  send(options, waiting, length, error);
+  counters.answered(operation.lookup, performance.now() - waiting.arrived);
+}
+
+/** Which request of the kernel is answered, and where. */
+type Recipient = Pick<WaitingLookup, 'uniqueLow' | 'uniqueHigh' | 'device'>;
+
+function send(
+  { reply, counters, replyFailed }: NamespaceLoopOptions,
+  to: Recipient,
+  length: number,
+  error: number,
+): void {
   try {
-    if (error !== 0) reply.sendError(channel.device, low, high, error);
-    else reply.send(channel.device, low, high, length);
+    if (error !== 0) reply.sendError(to.device, to.uniqueLow, to.uniqueHigh, error);
+    else reply.send(to.device, to.uniqueLow, to.uniqueHigh, length);
   } catch (thrown) {
     if (isMountGone(thrown)) return;
     counters.add(counter.replyGone, 1);
-    options.failed(request, thrown);
+    replyFailed(thrown);
   }
 }

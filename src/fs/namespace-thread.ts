@@ -5,6 +5,7 @@ import type { Chain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { createLogger } from '../log.js';
 import { Counters } from '../metrics/counters.js';
+import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 import { Overlay } from '../overlay/overlay.js';
 import { control, type SharedBuffers, SharedState, stop } from '../overlay/shared/shared-state.js';
@@ -13,6 +14,7 @@ import { NamespaceDispatch } from './namespace-dispatch.js';
 import { runNamespaceLoop } from './namespace-loop.js';
 import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
+import type { MadeContent } from './virtual-lookups.js';
 
 export interface NamespaceThreadData {
   shared: SharedBuffers;
@@ -24,9 +26,8 @@ export interface NamespaceThreadData {
   uid: number;
   gid: number;
   afterPowerLoss: boolean;
-  chainLock: string;
   logFd: number;
-  /** new channels arrive here */
+  /** what the control thread sends, see NamespaceMail */
   mail: MessagePort;
 }
 
@@ -34,8 +35,12 @@ export interface NamespaceThreadData {
 export type NamespaceMessage =
   | { type: 'ready'; objects: string }
   | { type: 'sync-journal' }
+  | { type: 'content'; lookup: number; name: VirtualName }
   | { type: 'closed' }
   | { type: 'failed'; code: string; message: string; hint: string | undefined };
+
+/** What arrives in its mail: the channel of a new data thread, or the content of a virtual file. */
+export type NamespaceMail = ChannelBuffers | MadeContent;
 
 const data = workerData as NamespaceThreadData;
 const post = (message: NamespaceMessage): void => parentPort!.postMessage(message);
@@ -52,19 +57,23 @@ try {
     controlWords: shared.control,
     channels,
     overlay,
-    dispatch: new NamespaceDispatch(overlay, reply, counters, data.diff),
+    dispatch: new NamespaceDispatch(overlay, reply, data.diff),
     reply,
     counters,
-    receiveMail: () => {
+    receiveMail: (content) => {
       for (;;) {
-        const mail = receiveMessageOnPort(data.mail);
-        if (mail === undefined) return;
-        channels.push(new Channel(mail.message as ChannelBuffers, shared.control));
+        const received = receiveMessageOnPort(data.mail);
+        if (received === undefined) return;
+        const mail = received.message as NamespaceMail;
+        if ('lookup' in mail) content(mail);
+        else channels.push(new Channel(mail, shared.control));
       }
     },
+    askContent: (lookup, name) => post({ type: 'content', lookup, name }),
     failed: (request, error) => {
       log.error(`${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`);
     },
+    replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),
     syncJournal: () => post({ type: 'sync-journal' }),
     tidyFailed: (error) => log.error(`removing what nobody needs any more: ${(error as Error).message}`),
   });

@@ -1,11 +1,13 @@
 // The loop of a data thread: read(2) a request, answer it or hand it over, until the kernel says the mount is gone.
 
 import { readSync } from 'node:fs';
-import { type Counters, counter } from '../metrics/counters.js';
+import { performance } from 'node:perf_hooks';
+import { type Counters, counter, operation } from '../metrics/counters.js';
 import { control } from '../overlay/shared/shared-state.js';
 import type { Channel } from './channel.js';
 import { type DataDispatch, FORWARD } from './data-dispatch.js';
 import { opcode } from './protocol/constants.js';
+import { operationOf } from './protocol/operations.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 
@@ -35,6 +37,8 @@ export function runReaderLoop(options: ReaderLoopOptions): void {
     const others = Atomics.sub(controlWords, control.idleReaders, 1) - 1;
     if (length === 0) return;
     if (length < 0) continue;
+    const begun = performance.now();
+    counters.received();
     if (others === 0 && Atomics.exchange(controlWords, control.starving, 1) === 0) options.starving();
     const low = request.uniqueLow;
     const high = request.uniqueHigh;
@@ -49,10 +53,10 @@ export function runReaderLoop(options: ReaderLoopOptions): void {
     if (error === 0 && body === FORWARD) {
       if (request.opcode === opcode.INTERRUPT) {
         // Advisory: the interrupted operation finishes and answers by itself.
-        counters.add(counter.interrupt, 1);
+        counters.answered(operation.interrupt, performance.now() - begun);
         continue;
       }
-      channel.post(slot);
+      channel.post(slot, begun);
       slot = 1 - slot;
       continue;
     }
@@ -64,6 +68,7 @@ export function runReaderLoop(options: ReaderLoopOptions): void {
       counters.add(counter.replyGone, 1);
       options.failed(request, thrown);
     }
+    counters.answered(operationOf(request.opcode), performance.now() - begun);
   }
 }
 

@@ -28,9 +28,30 @@ export interface ServeOptions {
   readonly afterPowerLoss: boolean;
   /** How stored bytes are checked before they are served. */
   readonly verify: VerifyMode;
-  /** For the status file: whether pg_probackup is kept from changing the chain. */
-  readonly chainLock: string;
+  readonly chainLock: ChainLockState;
   readonly log: Logger;
+  /** Where the log goes, if it goes to a file. */
+  readonly logFile?: string;
+  /** Where the mount's metrics can be fetched, if they can: a URL, or `unix:PATH`. */
+  readonly metricsAddress?: string;
+}
+
+/** Whether pg_probackup is kept from changing the chain. */
+export interface ChainLockState {
+  /** Every backup of the chain is locked now. */
+  readonly held: boolean;
+  /** One line for people. */
+  readonly description: string;
+}
+
+/** What a running mount tells of itself. */
+export interface MountReport {
+  /** The text of a Prometheus scrape. */
+  metrics(): Promise<string>;
+  /** What is wrong with the mount, in words; empty as long as it serves as it should. */
+  problems(): string[];
+  /** The content of the virtual file `status.json`. */
+  status(): Promise<object>;
 }
 
 /** What serves a mount, and what it agreed on with the kernel. */
@@ -52,4 +73,5 @@ export interface Server {
    * rejects with what went wrong: the mount is gone then, or answers every access with an error.
    */
   readonly done: Promise<void>;
+  readonly report: MountReport;
 }

@@ -5,14 +5,16 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { type ErrorCode, PbkfsError } from '../errors.js';
 import { createCounters, sumCounters } from '../metrics/counters.js';
 import { journalWords, syncInBackground } from '../overlay/data/group-sync.js';
+import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import { control, encodeChange, SharedState, stop } from '../overlay/shared/shared-state.js';
 import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
 import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
-import type { NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
+import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import { ReaderPool } from './reader-pool.js';
+import { LiveReport } from './report/mount-report.js';
 import type { BackendInfo, ServeOptions, Server } from './serve-types.js';
 
 /** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
@@ -22,6 +24,7 @@ const GIVE_UP_AFTER = 1200;
 /** Serves one mount. Made by serveMount. */
 class MountServer implements Server {
   readonly done: Promise<void>;
+  readonly report: LiveReport;
   readonly #options: ServeOptions;
   readonly #shared = SharedState.create(createCounters());
   readonly #readers: ReaderPool;
@@ -52,14 +55,20 @@ class MountServer implements Server {
       Atomics.store(this.#shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));
     });
     this.#readers = new ReaderPool(this.#shared, options.log, {
-      channel: (buffers) => {
-        this.#mail.port1.postMessage(buffers);
-        Atomics.store(this.#shared.control, control.mail, 1);
-        ringBell(this.#shared.control);
-      },
+      channel: (buffers) => this.#post(buffers),
       suspect: () => this.#sentry.look(),
       ended: (gone) => this.#readerEnded(gone),
       failed: (error) => this.#fail(error),
+    });
+    const backend = (): BackendInfo | undefined => this.backend;
+    const threads = (): number => this.#readers.started;
+    this.report = new LiveReport(options, this.#shared, {
+      get backend() {
+        return backend();
+      },
+      get threads() {
+        return threads();
+      },
     });
     const data: NamespaceThreadData = {
       shared: this.#shared.buffers,
@@ -70,7 +79,6 @@ class MountServer implements Server {
       uid: options.uid,
       gid: options.gid,
       afterPowerLoss: options.afterPowerLoss,
-      chainLock: options.chainLock,
       logFd: options.log.fd,
       mail: this.#mail.port2,
     };
@@ -130,6 +138,8 @@ class MountServer implements Server {
           resolve();
         } else if (message.type === 'sync-journal') {
           this.#syncJournal();
+        } else if (message.type === 'content') {
+          void this.#makeContent(message.lookup, message.name);
         } else if (message.type === 'failed') {
           const error = new PbkfsError(message.code as ErrorCode, message.message, {
             ...(message.hint === undefined ? {} : { hint: message.hint }),
@@ -154,6 +164,23 @@ class MountServer implements Server {
         if (this.#readers.size === 0) this.#settle();
       });
     });
+  }
+
+  /** Never rejects: whoever waits for the file gets an error instead. */
+  async #makeContent(lookup: number, name: VirtualName): Promise<void> {
+    let content: Uint8Array | null = null;
+    try {
+      content = await this.report.content(name);
+    } catch (error) {
+      this.#options.log.error(`making the virtual file ${name}: ${(error as Error).message}`);
+    }
+    this.#post({ lookup, content });
+  }
+
+  #post(mail: NamespaceMail): void {
+    this.#mail.port1.postMessage(mail);
+    Atomics.store(this.#shared.control, control.mail, 1);
+    ringBell(this.#shared.control);
   }
 
   /** Off the namespace thread, which has names to answer while a disk takes its time. */

@@ -111,8 +111,9 @@ function start(
     materializeOnRead: request.materializeOnRead,
     afterPowerLoss: request.afterPowerLoss,
     verify: request.verify ?? 'checksum',
-    chainLock: keeper.description,
+    chainLock: keeper,
     log,
+    ...(paths.logFile === undefined ? {} : { logFile: paths.logFile }),
   });
 }
 

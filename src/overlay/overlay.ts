@@ -2,9 +2,8 @@
 // threads' questions, and the clean end.
 
 import { mkdirSync } from 'node:fs';
-import { type Chain, type ChainReader, chainChanges, openChain, storedIdentities } from '../backup/index.js';
+import { type Chain, type ChainReader, openChain, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
-import { sumCounters } from '../metrics/counters.js';
 import { fallocate } from '../sys/libc.js';
 import type { HeldFiles } from './data/data-engine.js';
 import {
@@ -26,10 +25,10 @@ import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
-import { STATUS_INO, virtualFile } from './namespace/virtual-file.js';
+import { isVirtualName, type VirtualName, virtualFile } from './namespace/virtual-file.js';
 import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
 import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
-import { control, decodeChange, type SharedState } from './shared/shared-state.js';
+import { control, type SharedState } from './shared/shared-state.js';
 
 export interface OverlayOptions {
   chain: Chain;
@@ -41,8 +40,6 @@ export interface OverlayOptions {
   gid: number;
   /** the diff's file system may have lost un-synced data although the host has not been restarted */
   afterPowerLoss: boolean;
-  /** for the status file: whether pg_probackup is kept from changing the chain */
-  chainLock?: string;
   /** the WAL archive that the mount serves */
   wal?: WalLocation;
   /** size of the journal below which it is left alone, in bytes; for tests */
@@ -128,10 +125,20 @@ export class Overlay {
     if (inode !== undefined) this.namespace.forget(inode, count);
   }
 
-  /** What a name leads to. Status files are made at this moment, so that a reader sees one state throughout. */
+  /** The virtual file that a name leads to, if it does: whoever serves this overlay makes its content. */
+  virtualName(directory: Inode, name: string): VirtualName | null {
+    return directory.base?.alias === HIDDEN_DIRECTORY && isVirtualName(name) ? name : null;
+  }
+
+  /** A virtual file with the content that it has now; one reader sees one state throughout. */
+  virtualFile(name: VirtualName, content: Uint8Array): Inode {
+    const { uid, gid } = this.#options;
+    return virtualFile(name, content, uid, gid);
+  }
+
+  /** What a name leads to; not for the names of virtual files. */
   lookup(directory: Inode, name: string): Inode | null {
     const isHidden = directory.base?.alias === HIDDEN_DIRECTORY;
-    if (isHidden && name === 'stat') return virtualFile(this.#statText(), STATUS_INO);
     if (isHidden && name === 'wal' && this.#wal !== null) return this.#walDirectory(this.#wal, directory);
     if (directory.virtual !== null) return this.#wal?.lookup(name) ?? null;
     if (directory === this.namespace.root && name === HIDDEN_DIRECTORY) return this.#hidden;
@@ -355,30 +362,5 @@ export class Overlay {
     arena.free(table.getDouble(inode.row, double.indexOffset), blocks * 8);
     arena.free(table.getDouble(inode.row, double.checksumOffset), blocks * 2);
     table.set(inode.row, word.indexState, indexState.none);
-  }
-
-  /** In words: whether the backups are still what they were when they were mounted. */
-  #chainState(): string {
-    const changed = Atomics.load(this.#shared.control, control.chainChanged);
-    if (changed === 0) return 'intact';
-    const { layer, kind } = decodeChange(changed);
-    return `backup ${this.#options.chain.members[layer]!.id} was changed: ${chainChanges[kind]}`;
-  }
-
-  #statText(): Uint8Array {
-    const counters = sumCounters(this.#shared.buffers.counters);
-    const { chain, diff } = this.#options;
-    const status = {
-      instance: chain.instance,
-      backup: chain.target.id,
-      chain: chain.members.map((member) => member.id),
-      chainLock: this.#options.chainLock,
-      chainState: this.#chainState(),
-      diff,
-      inodes: this.namespace.rows.live,
-      indexBytes: this.#shared.arena.bytesInUse(),
-      counters,
-    };
-    return Buffer.from(`${JSON.stringify(status, null, 2)}\n`);
   }
 }

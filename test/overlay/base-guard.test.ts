@@ -3,7 +3,8 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { backupIdOf } from '../../src/backup/index.js';
+import { backupIdOf, openCatalog, resolveChain } from '../../src/backup/index.js';
+import { chainState } from '../../src/fs/report/mount-report.js';
 import { control, encodeChange } from '../../src/overlay/shared/shared-state.js';
 import { type BackupSpec, startTime, writeCatalog } from '../support/catalog-writer.js';
 import { type DirectOptions, DirectOverlay } from '../support/direct-overlay.js';
@@ -120,8 +121,11 @@ t.test('a chain known to be changed serves nothing of the backup, and the diff a
   t.ok(direct.read('base/1/101', 8192, 8192).equals(makePage(77, 1)));
   t.throws(() => direct.read('base/1/101', 0, 8192), { code: 'chain_changed', message: /merged or deleted/ });
   t.throws(() => direct.read('PG_VERSION', 0, 3), { code: 'chain_changed' });
-  const status = JSON.parse(direct.readAll('.pbkfs/stat').toString()) as { chainState: string };
-  t.match(status.chainState, `backup ${backupIdOf(startTime(3))} was changed`);
+  const state = chainState(
+    direct.shared.control,
+    resolveChain(openCatalog(catalog), 'main', 'latest', { force: false }),
+  );
+  t.match(state, `backup ${backupIdOf(startTime(3))} was changed`);
   Atomics.store(direct.shared.control, control.chainChanged, 0);
   t.equal(direct.readAll('PG_VERSION').toString(), '15\n');
   t.end();

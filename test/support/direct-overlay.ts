@@ -302,6 +302,14 @@ export class DirectOverlay {
     this.overlay.forget(inode.row, inode.generation, 1);
   }
 
+  /** Whoever serves an overlay makes the content of its virtual files. */
+  #lookup(directory: Inode, name: string): Inode | null {
+    const virtual = this.overlay.virtualName(directory, name);
+    return virtual === null
+      ? this.overlay.lookup(directory, name)
+      : this.overlay.virtualFile(virtual, Buffer.from(`made for ${virtual}\n`));
+  }
+
   #parent(path: string): [Inode, string] {
     const slash = path.lastIndexOf('/');
     const directory = this.#resolve(slash < 0 ? '' : path.slice(0, slash), true);
@@ -312,7 +320,7 @@ export class DirectOverlay {
   /** Like the kernel, looks the name itself up before it asks for a change to it. */
   #parentOfKnown(path: string): [Inode, string] {
     const [directory, name] = this.#parent(path);
-    const inode = this.overlay.lookup(directory, name);
+    const inode = this.#lookup(directory, name);
     if (inode !== null) this.#hold(inode);
     return [directory, name];
   }
@@ -327,7 +335,7 @@ export class DirectOverlay {
         if (walked.length > 1) walked.pop();
         continue;
       }
-      const inode = this.overlay.lookup(walked.at(-1)!, step);
+      const inode = this.#lookup(walked.at(-1)!, step);
       if (inode === null) throw new SystemError('ENOENT');
       this.#hold(inode);
       if (inode.target !== null && (follow || at < steps.length - 1)) {

@@ -10,6 +10,7 @@ export class ChainKeeper {
   readonly #chain: Chain;
   readonly #log: Logger;
   #lock: ChainLock;
+  #lost = false;
   #released = false;
 
   private constructor(chain: Chain, log: Logger, lock: ChainLock) {
@@ -31,6 +32,12 @@ export class ChainKeeper {
     return this.#lock.warnings;
   }
 
+  /** Whether every backup of the chain is locked now. */
+  get held(): boolean {
+    const { holder, warnings } = this.#lock;
+    return holder !== undefined && warnings.length === 0 && !this.#lost && !this.#released;
+  }
+
   /** One line for the status file. */
   get description(): string {
     const { holder, warnings } = this.#lock;
@@ -47,6 +54,7 @@ export class ChainKeeper {
   #follow(): void {
     this.#lock.lost.then(() => {
       if (this.#released) return;
+      this.#lost = true;
       this.#log.error('the process that locks the backups has ended; locking them again');
       void this.#lockAgain();
     });
@@ -60,6 +68,7 @@ export class ChainKeeper {
         return;
       }
       this.#lock = lock;
+      this.#lost = false;
       this.#log.info('the backups are locked again', { holder: lock.holder });
       this.#follow();
     } catch (error) {

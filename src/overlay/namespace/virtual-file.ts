@@ -3,19 +3,29 @@
 import { emptyAttributes } from '../shared/file-table.js';
 import { Inode, S_IFREG } from './inode.js';
 
-/** Inode number of the status file, out of reach of backup and diff numbers. */
-export const STATUS_INO = 2 ** 50;
+/** Inode number of the first virtual file, out of reach of backup and diff numbers. */
+const FIRST_INO = 2 ** 50;
 
 /** Of the directory with WAL; its files follow. */
 export const FIRST_WAL_INO = 2 ** 51;
 
-/** A read-only file with fixed content, owned by nobody's diff. */
-export function virtualFile(content: Uint8Array, ino: number): Inode {
+export const virtualNames = ['stat', 'status.json', 'chain.json', 'metrics', 'log'] as const;
+
+export type VirtualName = (typeof virtualNames)[number];
+
+export function isVirtualName(name: string): name is VirtualName {
+  return (virtualNames as readonly string[]).includes(name);
+}
+
+/** A read-only file with fixed content, for its owner alone: it tells of paths and of what is done in the database. */
+export function virtualFile(name: VirtualName, content: Uint8Array, uid: number, gid: number): Inode {
   const seconds = Math.floor(Date.now() / 1000);
   const attributes = Object.assign(emptyAttributes(), {
-    ino,
+    ino: FIRST_INO + virtualNames.indexOf(name),
     size: content.length,
-    mode: S_IFREG | 0o444,
+    mode: S_IFREG | 0o400,
+    uid,
+    gid,
     atime: seconds,
     mtime: seconds,
     ctime: seconds,

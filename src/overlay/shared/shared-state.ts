@@ -34,6 +34,8 @@ export const control = {
   objectsFailed: 13,
   /** not 0: a backup of the chain was changed underneath, its bytes must not be served; see encodeChange */
   chainChanged: 20,
+  /** inodes the kernel knows, as the namespace thread last said */
+  inodes: 24,
   /** inode number of the hidden directory: an fsync of it means everything */
   hiddenIno: 40,
 } as const;

@@ -51,7 +51,8 @@ export const serveFake: ServeMount = async (options) => {
       throw new Error('thrown while mounted');
     });
   }
-  return { done: connection.ended.then(() => lastSync(fault)) };
+  const report = { metrics: async () => '', problems: () => [], status: async () => ({}) };
+  return { done: connection.ended.then(() => lastSync(fault)), report };
 };
 
 async function lastSync(fault: Fault): Promise<void> {
