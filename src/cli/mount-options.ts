@@ -3,6 +3,7 @@
 
 import { Option } from 'commander';
 import { directory, oneOf, wholeNumber } from './options.js';
+import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
 const MAX_TIMEOUT = 24 * 60 * 60;
@@ -42,6 +43,8 @@ export function mountOptions(): Option[] {
     option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory),
     option('--pid-file <file>', 'write the process id of the mount here; removed when it ends', directory),
     option('--materialize-on-read', 'copy into DIFF what is read, block by block (for debugging)'),
+    option('--no-recovery-config', 'write no recovery settings (an ARCHIVE backup gets some at its first mount)'),
+    ...recoveryOptions(),
     option('--config <file>', 'read options from this TOML file', directory),
   ];
 }

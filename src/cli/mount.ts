@@ -5,11 +5,12 @@ import type { VerifyMode } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { launchMount, type MountedInfo, type MountRequest, runForegroundMount, serve } from '../mount/index.js';
 import { mountOptions } from './mount-options.js';
+import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
 import { completeOptions, settingsHelp, showVariables } from './settings.js';
 import { stopServers } from './stop-servers.js';
 
 /** What comes out of the table of options. */
-interface MountOptions {
+interface MountOptions extends RecoveryOptions {
   readonly backupPath?: string;
   readonly instance?: string;
   readonly backupId?: string;
@@ -29,6 +30,8 @@ interface MountOptions {
   readonly logFile?: string;
   readonly pidFile?: string;
   readonly materializeOnRead?: true;
+  /** false by --no-recovery-config */
+  readonly recoveryConfig: boolean;
 }
 
 const HELP = `
@@ -37,11 +40,16 @@ written. Mounting the same DIFF again brings the writes back and needs only -D a
 
 PostgreSQL insists on owning its data directory: as root, files belong to the owner of MOUNTPOINT unless --uid and
 --gid say otherwise.
+
+An ARCHIVE backup gets recovery settings at its first mount: all WAL of its timeline, fetched through the mount. With a
+recovery target they are written into DIFF (postgresql.auto.conf and recovery.signal), names and defaults being those of
+"pg_probackup restore"; a target that the WAL in the catalog does not reach is refused.
 ${settingsHelp('mount')}
 
 Examples:
   pbkfs mount -B /backup -I main -i latest -D /mnt/pg -d /var/lib/pbkfs/test
   pbkfs mount -D /mnt/pg -d /var/lib/pbkfs/test
+  pbkfs mount -B /backup -I main -i latest -D /mnt/pg -d /tmp/d --recovery-target-time '2026-11-21 04:28:33+00'
   pbkfs mount -B /backup -I main -i latest -D /mnt/pg --read-only`;
 
 export function addMountCommand(program: Command, setStatus: (status: number) => void): void {
@@ -73,10 +81,19 @@ function toRequest(options: MountOptions): MountRequest {
   if (mountpoint === undefined) throw missing('-D, --mountpoint <dir>');
   if (options.readOnly) refuseDiff(options);
   else if (diff === undefined) throw missing('-d, --diff <dir>', 'a mount with --read-only needs none');
+  const recovery = recoveryOf(options);
+  if (recovery !== undefined && (options.readOnly || !options.recoveryConfig)) {
+    const why = options.readOnly ? 'a mount with --read-only cannot hold' : '--no-recovery-config forbids';
+    throw new PbkfsError('usage', `recovery settings are asked for, which ${why}`, {
+      hint: 'leave one of the two out',
+    });
+  }
+  const noRecoveryConfig = options.recoveryConfig ? undefined : true;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
   return {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
+    ...given({ recovery, noRecoveryConfig }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,

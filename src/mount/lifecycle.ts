@@ -6,12 +6,15 @@ import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
 import { createLogger, type Logger } from '../log.js';
+import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { LastResort } from './last-resort.js';
 import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
+import type { CheckedPaths } from './preflight.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
+import { configure, recoveryFor } from './recovery.js';
 import { register, unregister } from './registry.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import type { ServeMount } from './serve.js';
@@ -51,6 +54,7 @@ export async function runMount(
   let logFd: number;
   let server: Server;
   let keeper: ChainKeeper | undefined;
+  let recovery: RecoveryConfig | undefined;
   try {
     if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
     logFd = paths.logFile === undefined ? STDERR : openLog(paths.logFile);
@@ -61,7 +65,9 @@ export async function runMount(
       caller.crashed(error);
     });
     keeper = await ChainKeeper.lock(prepared.chain, log);
-    server = await start(request, prepared, prepared.recheck(), keeper, serve, log);
+    const chain = prepared.recheck();
+    recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh);
+    server = await start(request, prepared, chain, keeper, serve, log);
   } catch (error) {
     await keeper?.release();
     if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
@@ -75,10 +81,16 @@ export async function runMount(
   });
   const ended = settle(server.done);
   stopper.mounted(paths.mountpoint, log);
+  const unwritten =
+    recovery === undefined
+      ? undefined
+      : await settle(configure(recovery, paths.mountpoint, prepared.chain, ownerOf(request, paths)));
+  if (unwritten !== undefined) stopper.stop('the recovery settings cannot be written');
   if (stopper.requested) {
     await ended;
     await keeper.release();
     finish(prepared, await ended, lastResort, log);
+    if (unwritten !== undefined) throw unwritten.error;
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
   await announce(prepared, keeper, server, caller, stopper, log, logFd);
@@ -95,8 +107,6 @@ function start(
   serve: ServeMount,
   log: Logger,
 ): Promise<Server> {
-  // PostgreSQL insists on owning its data directory; without root only ourselves can.
-  const owner = isRoot() ? paths.owner : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return serve({
     catalog: paths.catalog,
     instance: chain.instance,
@@ -104,8 +114,7 @@ function start(
     wal: walOf(paths.catalog, chain.instance),
     diff: paths.diff ?? null,
     mountpoint: paths.mountpoint,
-    uid: request.uid ?? owner.uid,
-    gid: request.gid ?? owner.gid,
+    ...ownerOf(request, paths),
     allowOther: allowOther(request),
     ...(request.threads === undefined ? {} : { threads: request.threads }),
     materializeOnRead: request.materializeOnRead,
@@ -115,6 +124,12 @@ function start(
     log,
     ...(paths.logFile === undefined ? {} : { logFile: paths.logFile }),
   });
+}
+
+/** PostgreSQL insists on owning its data directory; without root only ourselves can. */
+function ownerOf(request: MountRequest, paths: CheckedPaths): { uid: number; gid: number } {
+  const owner = isRoot() ? paths.owner : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return { uid: request.uid ?? owner.uid, gid: request.gid ?? owner.gid };
 }
 
 function walOf(catalog: string, instance: string): ServeOptions['wal'] {

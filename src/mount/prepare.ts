@@ -16,6 +16,8 @@ import type { MountRequest } from './request.js';
 export interface PreparedMount {
   readonly paths: CheckedPaths;
   readonly chain: Chain;
+  /** Nothing has been written to the diff yet. */
+  readonly fresh: boolean;
   /**
    * Reads the control files again once the chain is locked.
    * @throws PbkfsError when the chain may not be mounted any more, or is another one
@@ -70,6 +72,7 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
   return {
     paths,
     chain,
+    fresh: false,
     recheck: () => sameChain(chain, resolveChain(catalog, instance, chain.target.id, request)),
     mark: () => undefined,
     rollback: () => undefined,
@@ -113,7 +116,7 @@ function claimDiff(
     rollback();
     throw error;
   }
-  return { paths, chain, mark, rollback };
+  return { paths, chain, fresh: previous === undefined, mark, rollback };
 }
 
 function sameChain(before: Chain, now: Chain): Chain {

@@ -1,6 +1,7 @@
 // What a user asks of `pbkfs mount`; plain data, since it travels to the background process.
 
 import type { VerifyMode } from '../backup/index.js';
+import type { RecoveryConfig } from '../postgres/recovery-config.js';
 
 export interface MountRequest {
   /** Paths are absolute: the mount process lives in `/`. */
@@ -26,6 +27,10 @@ export interface MountRequest {
   readonly force: boolean;
   readonly afterPowerLoss: boolean;
   readonly materializeOnRead: boolean;
+  /** Recovery settings to write into the data directory; what is asked for is checked against the WAL there is. */
+  readonly recovery?: RecoveryConfig;
+  /** Write none, not even those that an ARCHIVE backup needs at its first mount. */
+  readonly noRecoveryConfig?: boolean;
   /** `checksum` where it is missing. */
   readonly verify?: VerifyMode;
 }

@@ -15,8 +15,23 @@ export interface Recovery {
   readonly action?: 'promote' | 'pause';
 }
 
+/** Recovery as the data directory's own files ask for it (`recovery.signal`, postgresql.auto.conf), with WAL from us. */
+export interface ConfiguredRecovery {
+  readonly restoreCommand: string;
+  readonly target: 'configured';
+  /** Read-only queries before recovery has ended; needed where it pauses at its target, else better without. */
+  readonly hotStandby: boolean;
+}
+
 /** Settings that ask for this recovery, and for none of what the data directory's own files may ask for. */
-export function recoverySettings(recovery: Recovery | undefined): Record<string, string> {
+export function recoverySettings(recovery: Recovery | ConfiguredRecovery | undefined): Record<string, string> {
+  if (recovery?.target === 'configured') {
+    return {
+      restore_command: recovery.restoreCommand,
+      recovery_min_apply_delay: '0',
+      hot_standby: recovery.hotStandby ? 'on' : 'off',
+    };
+  }
   return {
     // Emptied first: a target of postgresql.auto.conf beside ours would be "multiple recovery targets".
     recovery_target_name: '',
@@ -27,6 +42,7 @@ export function recoverySettings(recovery: Recovery | undefined): Record<string,
     recovery_target_timeline: String(recovery?.timeline ?? 'current'),
     recovery_target_action: recovery?.action ?? 'promote',
     restore_command: recovery?.restoreCommand ?? '',
+    recovery_min_apply_delay: '0',
     hot_standby: recovery?.action === 'pause' ? 'on' : 'off',
   };
 }

@@ -2,7 +2,7 @@
 
 import { PbkfsError } from '../errors.js';
 import type { ControlFile } from './control-file.js';
-import { type Recovery, recoverySettings } from './recovery.js';
+import { type ConfiguredRecovery, type Recovery, recoverySettings } from './recovery.js';
 
 /** Where a server's own files are: outside its data directory, private to its user. */
 export interface PrivateFiles {
@@ -18,7 +18,7 @@ export interface SafeSettingsInput {
   readonly dataDir: string;
   readonly files: PrivateFiles;
   readonly control: ControlFile;
-  readonly recovery?: Recovery | undefined;
+  readonly recovery?: Recovery | ConfiguredRecovery | undefined;
   /** The caller's own settings; none of the protected ones. */
   readonly extra?: Readonly<Record<string, string>> | undefined;
 }

@@ -11,7 +11,7 @@ import { readControlFile } from './control-file.js';
 import type { ServerBinaries } from './find-server.js';
 import { makePrivateDir, openLog, type PrivateDir, removePrivateDir } from './private-dir.js';
 import { childrenOf, killHard } from './processes.js';
-import { type Recovery, requestRecovery } from './recovery.js';
+import { type ConfiguredRecovery, type Recovery, requestRecovery } from './recovery.js';
 import { safeSettings } from './safe-settings.js';
 import { type ServerUser, spawnIds } from './server-user.js';
 
@@ -22,7 +22,7 @@ export interface StartOptions {
   /** More settings; those that keep the server away from production cannot be changed. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Archive recovery; without it the server starts on what the data directory holds. */
-  readonly recovery?: Recovery;
+  readonly recovery?: Recovery | ConfiguredRecovery;
   /** Milliseconds until the server must answer queries. Default 120 000: replay takes its time. */
   readonly startTimeout?: number;
 }
@@ -63,7 +63,8 @@ export async function startServer(options: StartOptions): Promise<PostgresServer
       recovery: options.recovery,
       extra: options.settings,
     });
-    if (options.recovery !== undefined) requestRecovery(options.dataDir, options.user);
+    if (options.recovery !== undefined && options.recovery.target !== 'configured')
+      requestRecovery(options.dataDir, options.user);
     server = new PostgresServer(spawnPostmaster(options, files, settings), files, options.dataDir);
   } catch (error) {
     removePrivateDir(files);

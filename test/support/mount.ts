@@ -44,9 +44,10 @@ export class TestMount {
   }
 
   /** First mount of the diff; throws what the program said. */
-  async mount(target: MountTarget): Promise<void> {
+  async mount(target: MountTarget, options: readonly string[] = []): Promise<void> {
     const { catalog, instance, backup } = target;
-    await this.#ok(['mount', '-B', catalog, '-I', instance, '-i', backup, '-D', this.mountpoint, '-d', this.diff]);
+    const where = ['-D', this.mountpoint, '-d', this.diff];
+    await this.#ok(['mount', '-B', catalog, '-I', instance, '-i', backup, ...where, ...options]);
   }
 
   /** Mounts the diff again, as its binding says. */
@@ -102,6 +103,7 @@ export async function mountCatalog(
   t: Teardown,
   target: MountTarget,
   env: Record<string, string> = {},
+  options: readonly string[] = [],
 ): Promise<TestMount> {
   const { user } = postgres15();
   const mountpoint = join(serverTempDir(t), 'mount');
@@ -112,7 +114,7 @@ export async function mountCatalog(
   const mount = new TestMount(mountpoint, join(base, 'diff'), env);
   // Before the directories are removed: teardown handlers run last to first.
   t.teardown(() => mount.discard());
-  await mount.mount(target);
+  await mount.mount(target, options);
   return mount;
 }
 

@@ -11,3 +11,7 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
+export type { WalEvent } from './records.js';
+export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
+export { followTimelines, parseHistory, type TimelineSpan, type TimelineTarget } from './timelines.js';
+export { type WalEnd, WalPath } from './wal-path.js';

@@ -37,7 +37,13 @@ export class WalDirectory {
 
   /** A damaged file is there all the same: reading it is what fails, so that recovery stops instead of ending early. */
   lookup(name: string): Inode | null {
-    const size = this.#archive.sizeOf(name, this.#segmentSize);
+    let size: number | undefined;
+    try {
+      size = this.#archive.sizeOf(name, this.#segmentSize);
+    } catch {
+      // Storage that cannot be asked right now does not say that there is none.
+      size = this.#segmentSize;
+    }
     return size === undefined ? null : this.#file(name, size);
   }
 
@@ -50,7 +56,8 @@ export class WalDirectory {
 
   #file(name: string, size: number): Inode {
     const content: VirtualContent = { subarray: (from, to) => this.#read(name, size).subarray(from, to) };
-    return virtualInode(S_IFREG | 0o444, size, this.#ino(name), content);
+    // A mode that cp may hand on: PostgreSQL opens its copy for writing. This file itself cannot be written to.
+    return virtualInode(S_IFREG | 0o644, size, this.#ino(name), content);
   }
 
   #read(name: string, size: number): Buffer {

@@ -1,0 +1,122 @@
+// Where recovery shall stop, and whether a backup with the WAL there is can be brought to that point.
+
+import { PbkfsError } from '../../errors.js';
+import type { Catalog } from '../catalog.js';
+import type { BackupInfo } from '../types.js';
+import { formatLsn, type Lsn } from './lsn.js';
+import type { TimelineTarget } from './timelines.js';
+import { WalPath } from './wal-path.js';
+
+export type RecoveryTarget =
+  /** As soon as the backup is consistent. */
+  | { readonly kind: 'immediate' }
+  /** All WAL there is. */
+  | { readonly kind: 'latest' }
+  /** µs since 1970. */
+  | { readonly kind: 'time'; readonly time: number }
+  | { readonly kind: 'lsn'; readonly lsn: Lsn }
+  | { readonly kind: 'xid'; readonly xid: number }
+  | { readonly kind: 'name'; readonly name: string };
+
+/** `2026-11-21 04:28:33.087043+00`, as PostgreSQL reads and prints it. @param time µs since 1970 */
+export function formatTime(time: number): string {
+  const seconds = Math.floor(time / 1e6);
+  const micros = time - seconds * 1e6;
+  const fraction = micros === 0 ? '' : `.${String(micros).padStart(6, '0')}`;
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}${fraction}+00`;
+}
+
+/**
+ * Refuses what PostgreSQL would refuse after it has replayed everything: a target before the backup is consistent, or
+ * behind the last WAL there is.
+ * @param inclusive whether recovery goes past the target (PostgreSQL's default)
+ * @throws PbkfsError target_unreachable naming the range that can be reached; wal_damaged
+ */
+export function checkTarget(
+  catalog: Catalog,
+  instance: string,
+  backup: BackupInfo,
+  target: RecoveryTarget,
+  timeline: TimelineTarget,
+  inclusive = true,
+): void {
+  const path = new WalPath(catalog, instance, backup, timeline);
+  const end = path.end();
+  if (end.lastRecord === undefined || end.lastRecord < lastNeeded(path)) throw walIsMissing(path, backup);
+  const refuse = (what: string, why: string, hint?: string): never => {
+    throw new PbkfsError('target_unreachable', `backup ${backup.id} cannot be recovered to ${what}: ${why}`, {
+      hint: hint ?? `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}`,
+    });
+  };
+  switch (target.kind) {
+    case 'time': {
+      const { recoveryTime } = backup;
+      const what = formatTime(target.time);
+      if (recoveryTime !== undefined && target.time < recoveryTime * 1e6)
+        refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, 'choose an older backup');
+      const tooLate =
+        end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
+      if (tooLate) refuse(what, 'no later transaction is in the WAL that there is');
+      break;
+    }
+    case 'lsn': {
+      const what = formatLsn(target.lsn);
+      if (target.lsn < path.consistent)
+        refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, 'choose an older backup');
+      if (target.lsn > end.lastRecord) refuse(what, 'the WAL that there is ends before');
+      break;
+    }
+    case 'xid':
+      findXid(path, target.xid, refuse);
+      break;
+    case 'name':
+      findName(path, target.name, refuse);
+      break;
+  }
+}
+
+type Refuse = (what: string, why: string, hint?: string) => never;
+
+function findXid(path: WalPath, xid: number, refuse: Refuse): void {
+  const what = `transaction ${xid}`;
+  let prepared = false;
+  for (const event of path.events()) {
+    prepared ||= event.kind === 'prepared-end';
+    if ((event.kind !== 'commit' && event.kind !== 'abort') || event.xid !== xid) continue;
+    if (event.lsn < path.consistent)
+      refuse(what, `it ended at ${formatLsn(event.lsn)}, before the backup is consistent`, 'choose an older backup');
+    return;
+  }
+  // The end of a prepared transaction names its xid where we do not look.
+  if (!prepared) refuse(what, 'its end is not in the WAL that there is');
+}
+
+function findName(path: WalPath, name: string, refuse: Refuse): void {
+  const names: string[] = [];
+  for (const event of path.events()) {
+    if (event.kind !== 'restore-point' || event.lsn < path.consistent) continue;
+    if (event.name === name) return;
+    names.push(JSON.stringify(event.name));
+  }
+  const known = names.length === 0 ? 'there are no restore points' : `the restore points are ${names.join(', ')}`;
+  refuse(`the restore point "${name}"`, 'it is not in the WAL behind the backup', known);
+}
+
+/** A stop-lsn at a segment's very start needs nothing of it; the last record needed begins before the stop-lsn. */
+function lastNeeded(path: WalPath): Lsn {
+  return Math.floor((path.consistent - 1) / path.segmentSize) * path.segmentSize;
+}
+
+function walIsMissing(path: WalPath, backup: BackupInfo): PbkfsError {
+  const there = `${formatLsn(path.start)} to ${formatLsn(path.consistent)}`;
+  return new PbkfsError('wal_missing', `backup ${backup.id} needs the WAL from ${there}, and not all of it is there`, {
+    hint: 'the archive is incomplete: "pbkfs validate" names the missing segments',
+  });
+}
+
+function reachable(path: WalPath, backup: BackupInfo, lastRecord: Lsn, lastTime: number | undefined): string {
+  const lsns = `LSNs from ${formatLsn(path.consistent)} to ${formatLsn(lastRecord)}`;
+  if (lastTime === undefined) return `${lsns}; no transaction ended in that WAL`;
+  const first = backup.recoveryTime === undefined ? '' : `from ${formatTime(backup.recoveryTime * 1e6)} on `;
+  return `times ${first}before ${formatTime(lastTime)}, ${lsns}`;
+}

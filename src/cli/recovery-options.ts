@@ -1,0 +1,152 @@
+// The options that say where recovery stops, with the names of `pg_probackup restore`.
+
+import { InvalidArgumentError, Option } from 'commander';
+import { parseLsnNumber, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
+import { PbkfsError } from '../errors.js';
+import type { RecoveryConfig } from '../postgres/recovery-config.js';
+import { oneOf } from './options.js';
+
+export interface TargetOptions {
+  readonly recoveryTarget?: 'immediate' | 'latest';
+  readonly recoveryTargetTime?: number;
+  readonly recoveryTargetLsn?: number;
+  readonly recoveryTargetXid?: number;
+  readonly recoveryTargetName?: string;
+  readonly recoveryTargetTimeline?: TimelineTarget;
+  readonly recoveryTargetInclusive?: 'true' | 'false';
+}
+
+export interface RecoveryOptions extends TargetOptions {
+  readonly recoveryTargetAction?: RecoveryConfig['action'];
+  readonly restoreCommand?: string;
+  readonly restoreAsReplica?: true;
+  readonly primaryConninfo?: string;
+  readonly primarySlotName?: string;
+}
+
+const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
+  const made = new Option(flags, description);
+  return parse === undefined ? made : made.argParser(parse);
+};
+
+/** The options that choose a point in time. */
+export function targetOptions(): Option[] {
+  return [
+    option('--recovery-target-time <time>', 'recover to this time; without a zone it is the local time', targetTime),
+    option('--recovery-target-lsn <lsn>', 'recover to this WAL position', targetLsn),
+    option('--recovery-target-xid <xid>', 'recover to the end of this transaction', targetXid),
+    option('--recovery-target-name <name>', 'recover to this restore point'),
+    option(
+      '--recovery-target <what>',
+      'immediate: until the backup is consistent; latest: all WAL there is',
+      oneOf('immediate', 'latest'),
+    ),
+    option('--recovery-target-timeline <timeline>', 'current (the default), latest, or a number', targetTimeline),
+    option(
+      '--recovery-target-inclusive <boolean>',
+      'true (the default): stop just after the target; false: before it',
+      oneOf('true', 'false'),
+    ),
+  ];
+}
+
+/** Those of {@link targetOptions} and what only a data directory for somebody else's server needs. */
+export function recoveryOptions(): Option[] {
+  return [
+    ...targetOptions(),
+    option(
+      '--recovery-target-action <action>',
+      'at the target: pause (the default), promote, shutdown',
+      oneOf('pause', 'promote', 'shutdown'),
+    ),
+    option('--restore-command <command>', 'restore_command (default: WAL comes from the catalog, through the mount)'),
+    option('--restore-as-replica', 'make it a standby'),
+    option('--primary-conninfo <text>', 'the server that the standby follows'),
+    option('--primary-slot-name <name>', 'its replication slot there'),
+  ];
+}
+
+/**
+ * The target that the options choose; undefined when they choose none.
+ * @throws PbkfsError usage for more than one
+ */
+export function targetOf(options: TargetOptions): RecoveryTarget | undefined {
+  const given: RecoveryTarget[] = [];
+  if (options.recoveryTargetTime !== undefined) given.push({ kind: 'time', time: options.recoveryTargetTime });
+  if (options.recoveryTargetLsn !== undefined) given.push({ kind: 'lsn', lsn: options.recoveryTargetLsn });
+  if (options.recoveryTargetXid !== undefined) given.push({ kind: 'xid', xid: options.recoveryTargetXid });
+  if (options.recoveryTargetName !== undefined) given.push({ kind: 'name', name: options.recoveryTargetName });
+  if (options.recoveryTarget !== undefined) given.push({ kind: options.recoveryTarget });
+  if (given.length > 1) throw new PbkfsError('usage', 'only one recovery target can be given');
+  return given[0];
+}
+
+/** The whole of it; undefined when none of the options is given. */
+export function recoveryOf(options: RecoveryOptions): RecoveryConfig | undefined {
+  const target = targetOf(options);
+  const { recoveryTargetTimeline, recoveryTargetAction, recoveryTargetInclusive, restoreCommand } = options;
+  const { restoreAsReplica, primaryConninfo, primarySlotName } = options;
+  if ((primaryConninfo ?? primarySlotName) !== undefined && restoreAsReplica === undefined) {
+    throw new PbkfsError('usage', '--primary-conninfo and --primary-slot-name need --restore-as-replica');
+  }
+  const others = [
+    recoveryTargetTimeline,
+    recoveryTargetAction,
+    recoveryTargetInclusive,
+    restoreCommand,
+    restoreAsReplica,
+  ];
+  if (target === undefined && others.every((option) => option === undefined)) return undefined;
+  return {
+    target: target ?? { kind: 'latest' },
+    timeline: recoveryTargetTimeline ?? (restoreAsReplica ? 'latest' : 'current'),
+    action: recoveryTargetAction ?? 'pause',
+    ...(recoveryTargetInclusive === undefined ? {} : { inclusive: recoveryTargetInclusive === 'true' }),
+    ...(restoreCommand === undefined ? {} : { restoreCommand }),
+    ...(restoreAsReplica
+      ? {
+          replica: {
+            ...(primaryConninfo === undefined ? {} : { primaryConninfo }),
+            ...(primarySlotName === undefined ? {} : { primarySlotName }),
+          },
+        }
+      : {}),
+  };
+}
+
+/** @returns µs since 1970 */
+export function targetTime(value: string): number {
+  const match = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,6}))?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?$/i.exec(
+    value.trim(),
+  );
+  const [, date, clock, fraction = '', zone] = match ?? [];
+  const milliseconds = match === null ? Number.NaN : Date.parse(`${date}T${clock}${isoZone(zone)}`);
+  if (Number.isNaN(milliseconds)) {
+    throw new InvalidArgumentError('It must be a time like "2026-11-21 04:28:33.087+00".');
+  }
+  return milliseconds * 1000 + Number(fraction.padEnd(6, '0'));
+}
+
+function isoZone(zone: string | undefined): string {
+  if (zone === undefined) return '';
+  const offset = /^([+-]\d\d):?(\d\d)?$/.exec(zone);
+  return offset === null ? 'Z' : `${offset[1]}:${offset[2] ?? '00'}`;
+}
+
+function targetLsn(value: string): number {
+  const lsn = parseLsnNumber(value);
+  if (lsn === undefined) throw new InvalidArgumentError('It must be an LSN like 0/3000060.');
+  return lsn;
+}
+
+function targetXid(value: string): number {
+  const xid = Number(value);
+  if (!/^\d+$/.test(value) || xid < 3 || xid >= 2 ** 32) throw new InvalidArgumentError('It must be a transaction id.');
+  return xid;
+}
+
+function targetTimeline(value: string): TimelineTarget {
+  if (value === 'current' || value === 'latest') return value;
+  if (/^[1-9]\d{0,9}$/.test(value) && Number(value) < 2 ** 32) return Number(value);
+  throw new InvalidArgumentError('It must be current, latest or the number of a timeline.');
+}
