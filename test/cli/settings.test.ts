@@ -22,6 +22,15 @@ const samples: Readonly<Record<string, readonly [string, string, string | null]>
   level: ['debug', 'warn', 'loud'],
   format: ['text', 'json', 'xml'],
   sink: ['file', 'journald', 'nowhere'],
+  time: ['2026-11-21 04:28:33.5+00', '2026-11-21 07:28:33+03:00', 'yesterday'],
+  lsn: ['0/3000060', '1A/0', '3000060'],
+  xid: ['814', '815', '-1'],
+  what: ['immediate', 'latest', 'soon'],
+  timeline: ['latest', '2', 'newest'],
+  boolean: ['false', 'true', 'maybe'],
+  action: ['promote', 'shutdown', 'explode'],
+  command: ['cp /a/%f %p', 'false', null],
+  text: ['host=a', 'host=b', null],
 };
 
 function samplesOf(option: Option): readonly [string, string, string | null] {
