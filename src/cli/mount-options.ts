@@ -2,10 +2,12 @@
 // and the tests are made.
 
 import { Option } from 'commander';
-import { directory, oneOf, wholeNumber } from './options.js';
+import { byteSize, directory, oneOf, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
+/** What the count of the diff's blocks can hold. */
+const MAX_DIFF_LIMIT = 15 * 2 ** 40;
 const MAX_TIMEOUT = 24 * 60 * 60;
 
 const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
@@ -20,6 +22,11 @@ export function mountOptions(): Option[] {
     option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted'),
     option('-D, --mountpoint <dir>', 'an empty directory', directory),
     option('-d, --diff <dir>', 'where writes go: an empty or new directory, or one mounted before', directory),
+    option(
+      '--diff-limit <size>',
+      'let DIFF grow to this size, such as 20GB; a warning is logged at 80 %, at the limit what needs space is ENOSPC',
+      byteSize(2 ** 20, MAX_DIFF_LIMIT),
+    ),
     option('--read-only', 'mount without a diff: nothing can be changed, every attempt is EROFS'),
     option('--allow-other', 'let other users in, as modes permit (default: if this user may; root always may)'),
     option('--console', 'stay in the foreground and log to the terminal; Ctrl-C unmounts'),

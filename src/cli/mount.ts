@@ -16,6 +16,7 @@ interface MountOptions extends RecoveryOptions {
   readonly backupId?: string;
   readonly mountpoint?: string;
   readonly diff?: string;
+  readonly diffLimit?: number;
   readonly readOnly?: true;
   readonly allowOther?: true;
   readonly console?: true;
@@ -74,7 +75,7 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
 }
 
 /** Options that are about a diff, and so make no sense where there is none. */
-const NEED_DIFF = ['afterPowerLoss', 'materializeOnRead'] as const;
+const NEED_DIFF = ['diffLimit', 'afterPowerLoss', 'materializeOnRead'] as const;
 
 function toRequest(options: MountOptions): MountRequest {
   const { backupPath: catalog, mountpoint, diff } = options;
@@ -90,10 +91,11 @@ function toRequest(options: MountOptions): MountRequest {
   }
   const noRecoveryConfig = options.recoveryConfig ? undefined : true;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
+  const { diffLimit } = options;
   return {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
-    ...given({ recovery, noRecoveryConfig }),
+    ...given({ recovery, noRecoveryConfig, diffLimit }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,

@@ -1,6 +1,7 @@
 // Requests that need names: decoded, handed to the namespace, and answered. No rule about names lives here.
 
-import { statfsSync } from 'node:fs';
+import { type StatsFs, statfsSync } from 'node:fs';
+import { BLCKSZ } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
 import type { AttributeFields } from '../overlay/namespace/records.js';
@@ -217,7 +218,7 @@ export class NamespaceDispatch {
   }
 
   #statfs(): number {
-    const stat = this.#diff === null ? this.#fullFileSystem() : statfsSync(this.#diff);
+    const stat = this.#diff === null ? this.#fullFileSystem() : this.#limited(statfsSync(this.#diff));
     this.#reply.clear(0, size.statfs);
     this.#reply.u64(0, stat.blocks);
     this.#reply.u64(8, stat.bfree);
@@ -234,6 +235,17 @@ export class NamespaceDispatch {
   #fullFileSystem() {
     this.#totalBlocks ??= Math.ceil(this.#overlay.totalBytes() / STATFS_BLOCK);
     return { blocks: this.#totalBlocks, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: STATFS_BLOCK };
+  }
+
+  /** What is free in the diff's file system, as far as the limit lets it be used. */
+  #limited(stat: StatsFs): Pick<StatsFs, 'blocks' | 'bfree' | 'bavail' | 'files' | 'ffree' | 'bsize'> {
+    const { limit, blocks } = this.#overlay.budget;
+    if (limit === 0) return stat;
+    const scale = BLCKSZ / stat.bsize;
+    const free = Math.floor(Math.max(0, limit - blocks) * scale);
+    const { files, ffree, bsize } = stat;
+    const [bfree, bavail] = [Math.min(stat.bfree, free), Math.min(stat.bavail, free)];
+    return { blocks: Math.floor(limit * scale), bfree, bavail, files, ffree, bsize };
   }
 
   #opendir(request: Request): number {

@@ -26,6 +26,7 @@ export interface NamespaceThreadData {
   uid: number;
   gid: number;
   afterPowerLoss: boolean;
+  diffLimit: number | undefined;
   logFd: number;
   /** what the control thread sends, see NamespaceMail */
   mail: MessagePort;

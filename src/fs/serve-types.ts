@@ -24,6 +24,8 @@ export interface ServeOptions {
   readonly threads?: number;
   /** Copy blocks into the diff as they are read. */
   readonly materializeOnRead: boolean;
+  /** Bytes the diff may take; no limit where it is missing. */
+  readonly diffLimit?: number;
   /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
   readonly afterPowerLoss: boolean;
   /** How stored bytes are checked before they are served. */

@@ -79,6 +79,7 @@ class MountServer implements Server {
       uid: options.uid,
       gid: options.gid,
       afterPowerLoss: options.afterPowerLoss,
+      diffLimit: options.diffLimit,
       logFd: options.log.fd,
       mail: this.#mail.port2,
     };

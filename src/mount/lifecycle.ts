@@ -119,6 +119,7 @@ function start(
     ...(request.threads === undefined ? {} : { threads: request.threads }),
     materializeOnRead: request.materializeOnRead,
     afterPowerLoss: request.afterPowerLoss,
+    ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
     verify: request.verify ?? 'checksum',
     chainLock: keeper,
     log,

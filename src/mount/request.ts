@@ -31,6 +31,8 @@ export interface MountRequest {
   readonly recovery?: RecoveryConfig;
   /** Write none, not even those that an ARCHIVE backup needs at its first mount. */
   readonly noRecoveryConfig?: boolean;
+  /** Bytes the diff may take. */
+  readonly diffLimit?: number;
   /** `checksum` where it is missing. */
   readonly verify?: VerifyMode;
 }

@@ -10,8 +10,10 @@ import {
   bootId,
   closeObject,
   type DiffStorage,
+  heldBlocks,
   Journal,
   loadMap,
+  mapBlocks,
   NodeStorage,
   openObject,
   stateSize,
@@ -27,6 +29,7 @@ import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
 import { isVirtualName, type VirtualName, virtualFile } from './namespace/virtual-file.js';
 import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
+import { blocksOf, DiffBudget } from './shared/diff-budget.js';
 import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
 import { control, type SharedState } from './shared/shared-state.js';
 
@@ -40,6 +43,8 @@ export interface OverlayOptions {
   gid: number;
   /** the diff's file system may have lost un-synced data although the host has not been restarted */
   afterPowerLoss: boolean;
+  /** bytes the diff may take; see DiffBudget */
+  diffLimit?: number | undefined;
   /** the WAL archive that the mount serves */
   wal?: WalLocation;
   /** size of the journal below which it is left alone, in bytes; for tests */
@@ -57,6 +62,7 @@ export class Overlay {
   readonly #options: OverlayOptions;
   readonly #storage: DiffStorage;
   readonly #reader: ChainReader;
+  readonly budget: DiffBudget;
   readonly #journal: Journal | NoJournal;
   #compactor: JournalCompactor | null = null;
   readonly #bootId = bootId();
@@ -72,6 +78,7 @@ export class Overlay {
     this.#storage = new NodeStorage({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
     this.#reader = openChain(options.chain);
     const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
+    this.budget = new DiffBudget(shared.control, options.warn);
     const { objects, journal, records } = this.#openDiff(options.diff);
     this.objects = objects;
     this.#journal = journal;
@@ -83,6 +90,7 @@ export class Overlay {
       table: shared.table,
       journal: { append: (payload) => this.#append(payload) },
       objects: this.objects,
+      heldBlocks: (inode) => this.#heldBlocks(inode),
       releaseRow: (inode) => this.#releaseIndex(inode),
       releaseDiffState: (inode, state) => shared.arena.free(state, stateSize(inode.base!.size)),
       mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
@@ -95,6 +103,7 @@ export class Overlay {
     if (!clean) this.#recover(this.#cacheWasLost(decoded));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
+    this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
     this.#append(encodeRecord({ time: Date.now(), changes: [opened] }));
     journal.sync();
@@ -245,7 +254,7 @@ export class Overlay {
     if (diff === null) return { objects: new NoObjects(), journal: new NoJournal(), records: [] };
     const directory = `${diff}/objects`;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId);
+    const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId, this.budget);
     return { objects, ...Journal.open(this.#storage, `${diff}/journal`) };
   }
 
@@ -273,6 +282,24 @@ export class Overlay {
       table.get(inode.row, word.syncLock) !== 0 ||
       table.hasFlag(inode.row, rowFlag.dirtyData)
     );
+  }
+
+  /** Blocks of all objects that have a name. A diff of an earlier version says no counts: its maps are read. */
+  #countBlocks(): number {
+    let blocks = 0;
+    for (const inode of this.#known()) {
+      if (inode.isBased && inode.diffState === 0 && inode.heldBlocks === null) this.#loadMap(inode, true);
+      blocks += this.#heldBlocks(inode);
+    }
+    return blocks;
+  }
+
+  #heldBlocks(inode: Inode): number {
+    if (!inode.isBased) return blocksOf(this.namespace.attributes(inode).size);
+    const { size } = inode.base!;
+    if (inode.diffState === 0) return inode.heldBlocks ?? mapBlocks(size);
+    const region = { buffer: this.#shared.arena.buffer, byteOffset: inode.diffState };
+    return mapBlocks(size) + heldBlocks(region, size);
   }
 
   #recovery(): Recovery {

@@ -24,6 +24,8 @@ export interface DirectOptions {
   readonly mountpoint?: string;
   readonly materializeOnRead?: boolean;
   readonly afterPowerLoss?: boolean;
+  /** bytes */
+  readonly diffLimit?: number;
   readonly verify?: VerifyMode;
   /** descriptors the data engine may keep open */
   readonly fdLimit?: number;
@@ -63,6 +65,7 @@ export class DirectOverlay {
       gid: CALLER.gid,
       afterPowerLoss: options.afterPowerLoss ?? false,
       ...(options.compactJournalFrom === undefined ? {} : { compactJournalFrom: options.compactJournalFrom }),
+      ...(options.diffLimit === undefined ? {} : { diffLimit: options.diffLimit }),
       warn,
     });
     this.engine = new DataEngine({

@@ -5,6 +5,7 @@ import { chainChanges, displayPath } from '../../backup/index.js';
 import { pendingOperations, sumCounters } from '../../metrics/counters.js';
 import { renderSamples } from '../../metrics/exposition.js';
 import type { VirtualName } from '../../overlay/namespace/virtual-file.js';
+import { DiffBudget } from '../../overlay/shared/diff-budget.js';
 import { control, decodeChange, type SharedState } from '../../overlay/shared/shared-state.js';
 import { packageVersion } from '../../version.js';
 import type { BackendInfo, MountReport, ServeOptions } from '../serve-types.js';
@@ -95,6 +96,7 @@ export class LiveReport implements MountReport {
       chainState: chainState(words, chain),
       chainLock: { held: chainLock.held, description: chainLock.description },
       diff,
+      diffBudget: diff === null ? null : new DiffBudget(words).state(),
       diffUsage: (await this.#usage?.recent()) ?? null,
       startedAt: new Date(this.startedAt).toISOString(),
       uptimeSeconds: Math.floor((Date.now() - this.startedAt) / 1000),
@@ -121,6 +123,7 @@ export class LiveReport implements MountReport {
       chainLock: chainLock.description,
       chainState: chainState(words, chain),
       diff,
+      ...(diff === null ? {} : { diffBudget: new DiffBudget(words).state() }),
       pendingOperations: pendingOperations(this.counters),
       inodes: Atomics.load(words, control.inodes),
       indexBytes: arena.bytesInUse(),

@@ -3,6 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { pendingOperations } from '../../metrics/counters.js';
 import { type Sample, sharedSamples } from '../../metrics/exposition.js';
+import { DiffBudget } from '../../overlay/shared/diff-budget.js';
 import { control, type SharedState } from '../../overlay/shared/shared-state.js';
 import { packageVersion } from '../../version.js';
 import type { ServeOptions } from '../serve-types.js';
@@ -19,7 +20,13 @@ export interface MountState {
 }
 
 export function mountSamples(state: MountState): Sample[] {
-  return [...sharedSamples(state.shared.buffers.counters), ...gauges(state), ...diff(state.usage), ...processSamples()];
+  return [
+    ...sharedSamples(state.shared.buffers.counters),
+    ...gauges(state),
+    ...diff(state.usage),
+    ...budget(state),
+    ...processSamples(),
+  ];
 }
 
 function gauges({ options, shared, running, startedAt }: MountState): Sample[] {
@@ -51,6 +58,16 @@ function gauges({ options, shared, running, startedAt }: MountState): Sample[] {
       },
       value: 1,
     },
+  ];
+}
+
+function budget({ options, shared }: MountState): Sample[] {
+  if (options.diff === null) return [];
+  const { bytes, limitBytes, refusals } = new DiffBudget(shared.control).state();
+  return [
+    { metric: 'pbkfs_diff_counted_bytes', value: bytes },
+    ...(limitBytes === null ? [] : [{ metric: 'pbkfs_diff_limit_bytes', value: limitBytes } as const]),
+    { metric: 'pbkfs_diff_limit_refusals_total', value: refusals },
   ];
 }
 

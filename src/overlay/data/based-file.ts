@@ -77,6 +77,16 @@ export class BasedFile {
     this.#writable().zeroRange(from, to, true);
   }
 
+  /** Blocks that the diff will hold in addition; see {@link DiffFile.growth}. */
+  growth(from: number, to: number, length: number): number {
+    return this.#writable().growth(from, to, length);
+  }
+
+  /** Blocks that a truncation to `length` gives back. */
+  shrinkage(length: number): number {
+    return this.#writable().shrinkage(length);
+  }
+
   snapshot(): Snapshot {
     return this.#writable().snapshot();
   }

@@ -9,6 +9,7 @@ import { SystemError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
 import { withLock } from '../../pending/mutex.js';
+import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
 import { double, rowFlag, rowKind, word } from '../shared/file-table.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { BaseGuard } from './base-guard.js';
@@ -63,6 +64,7 @@ export class DataEngine {
   readonly #guard: BaseGuard;
   readonly #based = new Map<number, BasedFile>();
   readonly #plain: PlainFiles;
+  readonly #budget: DiffBudget;
 
   constructor(options: DataEngineOptions) {
     this.#options = options;
@@ -76,6 +78,7 @@ export class DataEngine {
     this.#pages = new PageReader(verify);
     this.#guard = new BaseGuard(options.shared, options.counters, verify, suspect, warn);
     this.#objects = new ObjectFiles(options.objects, this.#fds);
+    this.#budget = new DiffBudget(options.shared.control, warn);
     this.#plain = new PlainFiles(options.shared.table, this.#objects, this.#fds);
   }
 
@@ -114,7 +117,7 @@ export class DataEngine {
     const file = this.#writable(row, generation);
     this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
     this.#counters.add(counter.bytesWritten, length);
-    return this.#mutate(row, () => {
+    return this.#mutate(row, file, position, position + length, position + length, () => {
       let written = length;
       if (file === null) written = this.#plain.write(row, generation, data, offset, length, position);
       else file.write(data, offset, length, position);
@@ -129,9 +132,12 @@ export class DataEngine {
     mustFit(length);
     const { table } = this.#shared;
     const file = this.#writable(row, generation);
-    this.#mutate(row, () => {
+    this.#mutate(row, file, length, length, length, () => {
+      const old = blocksOf(table.getDouble(row, double.size));
+      const freed = file === null ? Math.max(0, old - blocksOf(length)) : file.shrinkage(length);
       if (file === null) this.#plain.truncate(row, generation, length);
       else file.truncate(length);
+      this.#budget.give(freed);
       table.touchData(row, length, Date.now(), dropSetId);
     });
   }
@@ -141,9 +147,9 @@ export class DataEngine {
     mustFit(from + length);
     const { table } = this.#shared;
     const file = this.#writable(row, generation);
-    this.#mutate(row, () => {
+    const end = from + length;
+    this.#mutate(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
       const old = table.getDouble(row, double.size);
-      const end = from + length;
       const size = how.keepSize ? old : Math.max(old, end);
       const zeroTo = Math.min(end, old);
       if (how.zero && zeroTo > from) {
@@ -225,17 +231,30 @@ export class DataEngine {
     this.#fds.closeAll();
   }
 
-  /** Runs a change of a file's data in its turn. */
-  #mutate<T>(row: number, change: () => T): T {
+  /**
+   * Runs a change of a file's data in its turn, with room in the diff for data in [from, to) and for a file of `length`
+   * bytes. What a failure leaves unused is given back.
+   */
+  #mutate<T>(row: number, file: BasedFile | null, from: number, to: number, length: number, change: () => T): T {
     const { table } = this.#shared;
     return inTurn(table.words, table.barrier(row), () => {
+      const taken = this.#growth(row, file, from, to, length);
+      this.#budget.take(taken);
       try {
         return change();
       } finally {
+        if (taken > 0) this.#budget.give(this.#growth(row, file, from, to, length));
         // At the end, also of a failure: a sync that takes the flag while the change runs has not seen all of it.
         table.addFlag(row, rowFlag.dirtyData);
       }
     });
+  }
+
+  #growth(row: number, file: BasedFile | null, from: number, to: number, length: number): number {
+    const size = this.#shared.table.getDouble(row, double.size);
+    // Zeroing does not reach beyond the end.
+    if (file !== null) return file.growth(from, Math.min(to, Math.max(size, length)), length);
+    return Math.max(0, blocksOf(length) - blocksOf(size));
   }
 
   /** The based file ready to be changed, or null for a plain one. */
@@ -270,8 +289,16 @@ export class DataEngine {
     const first = Math.floor(position / BLCKSZ);
     const end = Math.ceil((position + count) / BLCKSZ);
     if (file.isWhollyPresent(first, end)) return;
-    const writable = this.#writable(row, generation)!;
-    this.#mutate(row, () => this.#counters.add(counter.blocksMaterialized, writable.materialize(first, end)));
+    const size = this.#shared.table.getDouble(row, double.size);
+    try {
+      const writable = this.#writable(row, generation)!;
+      this.#mutate(row, writable, position, Math.min(position + count, size), 0, () =>
+        this.#counters.add(counter.blocksMaterialized, writable.materialize(first, end)),
+      );
+    } catch (error) {
+      // No room for a copy is no reason to refuse what was asked for.
+      if ((error as { code?: string }).code !== 'ENOSPC') throw error;
+    }
   }
 
   #dropOldestFile(): void {

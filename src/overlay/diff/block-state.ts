@@ -162,12 +162,16 @@ export class BlockState {
     new Uint8Array(this.words.buffer, this.words.byteOffset, this.words.byteLength).set(bits);
   }
 
-  /** Bits set among the blocks the base could supply: how many of its blocks the diff has replaced. */
-  countPresent(): number {
+  /** Bits set among the blocks [first, end) that the base could supply: how many of them the diff has replaced. */
+  countPresent(first = 0, end = this.mapped): number {
     let count = 0;
-    for (let i = 0; i < this.words.length; i++) {
-      let word = Atomics.load(this.words, i);
+    for (let block = first; block < end; ) {
+      const from = block & 31;
+      const to = Math.min(32, from + end - block);
+      let word = Atomics.load(this.words, block >>> 5) >>> from;
+      if (to - from < 32) word &= 2 ** (to - from) - 1;
       for (; word !== 0; word &= word - 1) count++;
+      block += to - from;
     }
     return count;
   }

@@ -12,7 +12,7 @@
 // settled at load to the shorter of map and object.
 
 import { BLCKSZ } from '../../backup/constants.js';
-import type { BlockState, StateRegion } from './block-state.js';
+import { BlockState, type StateRegion } from './block-state.js';
 import { needsSync, type Snapshot, syncState, takeSnapshot } from './durable-image.js';
 import { LiveMap } from './live-map.js';
 import type { OpenObject } from './object.js';
@@ -22,6 +22,18 @@ import { type DiffStorage, pwriteFully } from './storage.js';
 export interface BaseReader {
   /** Puts the 8192 bytes of a base block at out[outOffset]; zeros past the end of the base. Throws when it is damaged. */
   readBlock(block: number, out: Uint8Array, outOffset: number): void;
+}
+
+/** Blocks that the object of a state holds, holes beyond the base included. */
+export function heldBlocks(region: StateRegion, baseLength: number): number {
+  const state = new BlockState(region, baseLength);
+  const { limitBlocks } = state;
+  return state.countPresent(0, limitBlocks) + beyond(state.length, limitBlocks);
+}
+
+/** Blocks of a file of `length` bytes that no base has. */
+function beyond(length: number, limitBlocks: number): number {
+  return Math.max(0, Math.ceil(length / BLCKSZ) - limitBlocks);
 }
 
 // One per thread: everything here is synchronous and a base reader never writes to a diff.
@@ -79,6 +91,33 @@ export class DiffFile {
   /** Blocks of the base that the diff has replaced. */
   countPresent(): number {
     return this.#state.countPresent();
+  }
+
+  /**
+   * Blocks that the object would hold in addition once data has come to [from, to) and the length has risen to `length`.
+   * Blocks of the base count when they are replaced, those beyond it when the length covers them.
+   */
+  growth(from: number, to: number, length: number): number {
+    const state = this.#state;
+    const { limitBlocks, baseLimit } = state;
+    const first = Math.floor(from / BLCKSZ);
+    const end = to > from ? Math.min(Math.ceil(to / BLCKSZ), limitBlocks) : first;
+    let count = 0;
+    for (let block = first; block < end; block++) if (!state.isPresent(block)) count++;
+    if (length <= state.length) return count;
+    count += beyond(length, limitBlocks) - beyond(state.length, limitBlocks);
+    const cut = Math.floor(baseLimit / BLCKSZ);
+    const isFetched = baseLimit !== state.baseLength && baseLimit % BLCKSZ !== 0 && !state.isPresent(cut);
+    return isFetched && (cut < first || cut >= end) ? count + 1 : count;
+  }
+
+  /** Blocks that cutting the file to `length` gives back; 0 when it does not get shorter. */
+  shrinkage(length: number): number {
+    const state = this.#state;
+    if (length >= state.length) return 0;
+    const { limitBlocks } = state;
+    const kept = Math.ceil(Math.min(length, state.baseLimit) / BLCKSZ);
+    return state.countPresent(kept, limitBlocks) + beyond(state.length, limitBlocks) - beyond(length, limitBlocks);
   }
 
   /** True once every base block is durably in the object; the map is no longer written or believed. */

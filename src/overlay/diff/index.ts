@@ -2,12 +2,13 @@
 
 export { bootId } from '../../sys/process-identity.js';
 export { type StateRegion, stateSize } from './block-state.js';
-export { type BaseReader, DiffFile } from './diff-file.js';
+export { type BaseReader, DiffFile, heldBlocks } from './diff-file.js';
 export type { Snapshot } from './durable-image.js';
 export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
 export { type LoadOptions, loadMap } from './load-map.js';
 export { createMap } from './map-file.js';
+export { mapBlocks } from './map-format.js';
 export { type Fallocate, NodeStorage } from './node-storage.js';
 export {
   closeObject,

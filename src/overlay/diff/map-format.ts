@@ -65,6 +65,11 @@ export function mapLayout(baseLength: number): { current: number; slots: readonl
   return { current: MAP_PAGE, slots: [MAP_PAGE + area, MAP_PAGE + 2 * area], end: MAP_PAGE + 3 * area };
 }
 
+/** Blocks of 8 KiB that the file of a map takes, its holes included. */
+export function mapBlocks(baseLength: number): number {
+  return Math.ceil(mapLayout(baseLength).end / BLCKSZ);
+}
+
 function putU64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value % 0x100000000, true);
   view.setUint32(at + 4, Math.floor(value / 0x100000000), true);

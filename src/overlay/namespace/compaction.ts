@@ -12,17 +12,15 @@ import type { Tree } from './tree.js';
 export function* compactRecords(
   tree: Tree,
   attributesOf: (inode: Inode) => Readonly<Attributes>,
+  heldBlocks: (inode: Inode) => number,
   ending: Change,
 ): IterableIterator<JournalRecord> {
   const time = Date.now();
   for (const inode of tree.known()) {
     if (inode.links === 0) continue;
-    yield {
-      time,
-      changes: [
-        ['node', inode.journalId, { ...nodeFields(inode, attributesOf(inode)), size: attributesOf(inode).size }],
-      ],
-    };
+    const fields = { ...nodeFields(inode, attributesOf(inode)), size: attributesOf(inode).size };
+    const blocks = inode.isBased && inode.objectId !== null ? { blocks: heldBlocks(inode) } : {};
+    yield { time, changes: [['node', inode.journalId, { ...fields, ...blocks }]] };
   }
   for (const directory of tree.known()) {
     if (directory.links === 0 || directory.changed === null) continue;

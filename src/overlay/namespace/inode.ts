@@ -27,6 +27,8 @@ export class Inode {
   objectId: string | null = null;
   /** arena offset of the block map's state once it is loaded; it stays while the diff knows the inode */
   diffState = 0;
+  /** blocks that object and map take by the journal, while the map is not loaded; null: unknown */
+  heldBlocks: number | null = null;
   /** flags of the row while the inode has none */
   flags = 0;
   /** names that lead here */

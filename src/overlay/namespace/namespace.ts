@@ -41,6 +41,8 @@ export interface NamespaceOptions {
   objects: ObjectKeeper | NoObjects;
   /** frees what data threads hung on a row, before the row is recycled */
   releaseRow(inode: Inode): void;
+  /** blocks that an inode's object takes of the diff */
+  heldBlocks(inode: Inode): number;
   /** frees the block map state of a file that loses its object */
   releaseDiffState(inode: Inode, diffState: number): void;
   /** absolute path of the mount point, latin1 */
@@ -210,7 +212,7 @@ export class Namespace {
         changes.push(['object', id, objectId]);
         this.#commit(changes);
       } catch (error) {
-        this.#options.objects.discard(objectId);
+        this.#options.objects.discardMapped(objectId, inode.base!.size);
         this.#options.releaseDiffState(inode, diffState);
         throw error;
       }
@@ -230,7 +232,12 @@ export class Namespace {
 
   /** Records that lead from the bare backup to the present state: what a compacted journal holds. */
   snapshot(ending: Change = ['clean']): IterableIterator<JournalRecord> {
-    return compactRecords(this.tree, (inode) => this.attributes(inode), ending);
+    return compactRecords(
+      this.tree,
+      (inode) => this.attributes(inode),
+      (inode) => this.#options.heldBlocks(inode),
+      ending,
+    );
   }
 
   #add(
@@ -284,7 +291,9 @@ export class Namespace {
 
   /** An inode without names and without references: its object goes once the journal that says so is durable. */
   #letGo(inode: Inode): void {
-    if (inode.objectId !== null) this.#options.objects.removeAfter(inode.objectId, this.#lastSequence);
+    if (inode.objectId !== null) {
+      this.#options.objects.removeAfter(inode.objectId, this.#lastSequence, this.#options.heldBlocks(inode));
+    }
     if (inode.diffState !== 0) this.#options.releaseDiffState(inode, inode.diffState);
     inode.objectId = null;
     inode.diffState = 0;

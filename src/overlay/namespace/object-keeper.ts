@@ -7,11 +7,13 @@ import {
   createObject,
   type DiffStorage,
   listObjects,
+  mapBlocks,
   newObjectId,
   objectPaths,
   removeObject,
   stateSize,
 } from '../diff/index.js';
+import type { DiffBudget } from '../shared/diff-budget.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 
 /** A new object for a file of the backup, with the arena offset of its block map's state. */
@@ -23,6 +25,8 @@ export interface MappedObject {
 interface Doomed {
   objectId: string;
   sequence: number;
+  /** what it takes of the diff */
+  blocks: number;
 }
 
 export class ObjectKeeper {
@@ -30,11 +34,13 @@ export class ObjectKeeper {
   readonly #storage: DiffStorage;
   readonly #shared: SharedState;
   readonly #bootId: string;
+  readonly #budget: DiffBudget;
   readonly #doomed: Doomed[] = [];
   readonly #directoryFd: number;
 
   /** @param directory of the objects; it exists */
-  constructor(storage: DiffStorage, directory: string, shared: SharedState, bootId: string) {
+  constructor(storage: DiffStorage, directory: string, shared: SharedState, bootId: string, budget: DiffBudget) {
+    this.#budget = budget;
     this.#storage = storage;
     this.directory = directory;
     this.#shared = shared;
@@ -48,16 +54,18 @@ export class ObjectKeeper {
     return this.#doomed.length;
   }
 
-  /** An empty object for a file made on the mount. */
+  /** An empty object for a file made on the mount. @throws ENOSPC at the diff's limit */
   create(): string {
+    this.#budget.mustHaveRoom();
     const objectId = newObjectId();
     this.#storage.close(this.#storage.open(objectPaths(this.directory, objectId).data, 'create'));
     Atomics.add(this.#shared.control, control.objectsCreated, 1);
     return objectId;
   }
 
-  /** An object for the changed blocks of a file of the backup. */
+  /** An object for the changed blocks of a file of the backup. @throws ENOSPC at the diff's limit */
   createMapped(baseIdentity: string, baseLength: number): MappedObject {
+    this.#budget.take(mapBlocks(baseLength));
     const bytes = stateSize(baseLength);
     const diffState = this.#shared.arena.allocate(bytes);
     try {
@@ -69,8 +77,15 @@ export class ObjectKeeper {
       return { objectId: object.objectId, diffState };
     } catch (error) {
       this.#shared.arena.free(diffState, bytes);
+      this.#budget.give(mapBlocks(baseLength));
       throw error;
     }
+  }
+
+  /** Removes an object made by createMapped that no record mentions. */
+  discardMapped(objectId: string, baseLength: number): void {
+    this.discard(objectId);
+    this.#budget.give(mapBlocks(baseLength));
   }
 
   /** Removes an object that no record mentions. */
@@ -78,9 +93,9 @@ export class ObjectKeeper {
     removeObject(this.#storage, this.directory, objectId);
   }
 
-  /** Removes an object once the journal is durable up to `sequence`. */
-  removeAfter(objectId: string, sequence: number): void {
-    this.#doomed.push({ objectId, sequence });
+  /** Removes an object once the journal is durable up to `sequence`; only then its blocks are free. */
+  removeAfter(objectId: string, sequence: number, blocks: number): void {
+    this.#doomed.push({ objectId, sequence, blocks });
   }
 
   /** Removes what may be removed now that the journal is durable up to `synced`, at most `limit`; returns how many. */
@@ -91,6 +106,7 @@ export class ObjectKeeper {
       for (const doomed of this.#doomed) {
         if (removed >= limit || doomed.sequence > synced) break;
         this.#remove(doomed.objectId);
+        this.#budget.give(doomed.blocks);
         removed++;
       }
     } finally {

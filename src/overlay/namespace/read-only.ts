@@ -39,6 +39,8 @@ export class NoObjects {
     throw new SystemError('EROFS');
   }
 
+  discardMapped(): void {}
+
   discard(): void {}
 
   removeAfter(): void {}

@@ -23,6 +23,8 @@ export interface NodeFields {
   object?: string;
   /** size at a clean unmount; only then is it here */
   size?: number;
+  /** blocks of 8 KiB that object and map of a file of the backup take; at a clean unmount, as the size */
+  blocks?: number;
 }
 
 export type AttributeFields = Partial<Pick<NodeFields, 'mode' | 'uid' | 'gid' | 'atime' | 'mtime' | 'ctime'>>;

@@ -139,6 +139,7 @@ export class Tree {
     this.#known.set(id, inode);
     this.#events.update(inode, attributesFrom(fields));
     if (fields.size !== undefined) inode.attributes.size = fields.size;
+    if (fields.blocks !== undefined) inode.heldBlocks = fields.blocks;
     if (fields.object !== undefined) inode.objectId = fields.object;
   }
 

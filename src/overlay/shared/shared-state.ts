@@ -38,6 +38,11 @@ export const control = {
   inodes: 24,
   /** inode number of the hidden directory: an fsync of it means everything */
   hiddenIno: 40,
+  /** blocks of 8 KiB in the diff, how many there may be (0: no limit), what was said about it, and what was refused */
+  diffBlocks: 44,
+  diffLimit: 45,
+  diffWarned: 46,
+  diffRefusals: 47,
 } as const;
 
 /** How the namespace thread ends. */
