@@ -7,6 +7,7 @@ export {
   createBlockIndex,
   type IndexReport,
 } from './block-index.js';
+export { type BlockPlace, blockChecksums, blockPlace } from './block-place.js';
 export { byteString, displayPath, pathBytes } from './byte-path.js';
 export { type Catalog, type InstanceConfig, openCatalog } from './catalog.js';
 export { type ChainCheck, type ChainOptions, checkBackup, checkChain, resolveChain } from './chain.js';

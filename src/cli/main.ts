@@ -6,6 +6,7 @@ import { packageVersion } from '../version.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addFsckCommand } from './fsck.js';
+import { addInfoCommand } from './info.js';
 import { addListCommand } from './list.js';
 import { addMountCommand } from './mount.js';
 import { EXIT_STATUSES, reportFailure } from './report.js';
@@ -33,6 +34,7 @@ addMountCommand(program, (status) => {
 });
 addUnmountCommand(program);
 addListCommand(program);
+addInfoCommand(program);
 addStatCommand(program);
 addSyncCommand(program);
 addCleanupCommand(program);

@@ -6,6 +6,7 @@ import { type Chain, type ChainReader, openChain, storedIdentities } from '../ba
 import { SystemError } from '../errors.js';
 import { fallocate } from '../sys/libc.js';
 import type { HeldFiles } from './data/data-engine.js';
+import { BlockState } from './diff/block-state.js';
 import {
   bootId,
   closeObject,
@@ -23,6 +24,7 @@ import { JournalCompactor } from './journal-compactor.js';
 import type { BaseNode } from './namespace/base-tree.js';
 import { BaseTree, HIDDEN_DIRECTORY } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
+import { describeInode, inodeFile, inodeNumber } from './namespace/inode-file.js';
 import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
@@ -148,6 +150,7 @@ export class Overlay {
   /** What a name leads to; not for the names of virtual files. */
   lookup(directory: Inode, name: string): Inode | null {
     const isHidden = directory.base?.alias === HIDDEN_DIRECTORY;
+    if (isHidden && inodeNumber(name) !== undefined) return this.#inodeFile(inodeNumber(name)!);
     if (isHidden && name === 'wal' && this.#wal !== null) return this.#walDirectory(this.#wal, directory);
     if (directory.virtual !== null) return this.#wal?.lookup(name) ?? null;
     if (directory === this.namespace.root && name === HIDDEN_DIRECTORY) return this.#hidden;
@@ -256,6 +259,20 @@ export class Overlay {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId, this.budget);
     return { objects, ...Journal.open(this.#storage, `${diff}/journal`) };
+  }
+
+  /** Throws ENOENT, which the kernel does not remember, for an inode that it does not hold. */
+  #inodeFile(ino: number): Inode {
+    const inode = [...this.namespace.rows.inodes()].find((known) => known.attributes.ino === ino);
+    if (inode === undefined || !inode.isFile || inode.virtual !== null) throw new SystemError('ENOENT');
+    let state: BlockState | null = null;
+    if (inode.isBased && inode.objectId !== null) {
+      this.loadDiff(inode.row, inode.generation);
+      const region = { buffer: this.#shared.arena.buffer, byteOffset: inode.diffState };
+      state = new BlockState(region, inode.base!.size);
+    }
+    const { uid, gid } = this.#options;
+    return inodeFile(ino, describeInode(inode, this.namespace.attributes(inode).size, state), uid, gid);
   }
 
   get #hidden(): Inode {

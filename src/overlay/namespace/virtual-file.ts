@@ -19,9 +19,14 @@ export function isVirtualName(name: string): name is VirtualName {
 
 /** A read-only file with fixed content, for its owner alone: it tells of paths and of what is done in the database. */
 export function virtualFile(name: VirtualName, content: Uint8Array, uid: number, gid: number): Inode {
+  return ownFile(FIRST_INO + virtualNames.indexOf(name), content, uid, gid);
+}
+
+/** The same for a file of any number that no other inode can have. */
+export function ownFile(ino: number, content: Uint8Array, uid: number, gid: number): Inode {
   const seconds = Math.floor(Date.now() / 1000);
   const attributes = Object.assign(emptyAttributes(), {
-    ino: FIRST_INO + virtualNames.indexOf(name),
+    ino,
     size: content.length,
     mode: S_IFREG | 0o400,
     uid,

@@ -1,0 +1,33 @@
+// Explaining a block index to people: where a block is stored, and what vouches for it.
+
+import { INFO_HAS_CHECKSUM, INFO_OWN_CHECKSUM, INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
+import { RELSEG_BLOCKS } from './constants.js';
+import { isZeroPage, pageChecksum } from './page-checksum.js';
+import type { BlockIndex, DatafileSource, StreamPart } from './types.js';
+
+export interface BlockPlace {
+  readonly part: StreamPart;
+  /** File offset of the record header. */
+  readonly offset: number;
+  /** Bytes behind that header. */
+  readonly size: number;
+  /** What its content is compared with when it is read. */
+  readonly known: 'header map' | 'page' | 'none';
+}
+
+/** @returns undefined for a block that no backup holds: zeros */
+export function blockPlace(source: DatafileSource, index: BlockIndex, block: number): BlockPlace | undefined {
+  const info = index.info[block]!;
+  const size = info & INFO_SIZE;
+  if (size === 0) return undefined;
+  const known = (info & INFO_HAS_CHECKSUM) !== 0 ? 'header map' : (info & INFO_OWN_CHECKSUM) !== 0 ? 'page' : 'none';
+  const part = source.layers[infoLayer(info)]!;
+  return { part, offset: index.offset[block]!, size: size === INFO_UNKNOWN ? 0 : size, known };
+}
+
+/** pd_checksum of a page, and what it should be; both 0 for an empty one. */
+export function blockChecksums(page: Buffer, segno: number, block: number): { stored: number; computed: number } {
+  const PD_CHECKSUM = 8;
+  if (isZeroPage(page, 0)) return { stored: 0, computed: 0 };
+  return { stored: page.readUInt16LE(PD_CHECKSUM), computed: pageChecksum(page, 0, segno * RELSEG_BLOCKS + block) };
+}

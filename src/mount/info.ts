@@ -1,0 +1,62 @@
+// Everything there is to know about one mount.
+
+import { type BackupInfo, type Chain, openCatalog, resolveChain } from '../backup/index.js';
+import { PbkfsError } from '../errors.js';
+import type { BackendInfo } from '../fs/serve-types.js';
+import { type MountSummary, summarize } from './list.js';
+import { bindingOf, findMounted, findServing, type Mounted } from './mounted.js';
+import { openProvenance, type Provenance } from './provenance.js';
+import { isStale } from './stale-endpoint.js';
+import { type MountStatus, readStatus } from './stat.js';
+
+export interface MountInfo {
+  readonly summary: MountSummary;
+  /** Missing for a dead mount, or one whose files this user may not see. */
+  readonly status: MountStatus | undefined;
+  /** Missing where the registry does not know the mount. */
+  readonly server: BackendInfo | undefined;
+  /** The chain as the catalog has it now, FULL first; undefined where the catalog cannot be read. */
+  readonly members: readonly BackupInfo[] | undefined;
+}
+
+/** @throws PbkfsError not_mounted */
+export function readInfo(path: string): MountInfo {
+  const mounted = findMounted(path);
+  const summary = summarize(mounted.mountpoint, mounted.entry)!;
+  return {
+    summary,
+    status: isStale(mounted.mountpoint) ? undefined : quietly(() => readStatus(mounted)),
+    server: mounted.owner?.server,
+    members: quietly(() => chainOf(mounted).members),
+  };
+}
+
+/** @param file on the mount: absolute, or relative to the mount point. @throws see openProvenance */
+export function readProvenance(path: string, file: string): Provenance {
+  const mounted = findServing(path);
+  return openProvenance(mounted, () => chainOf(mounted), file);
+}
+
+/** The chain of a mount. @throws PbkfsError about the catalog */
+export function chainOf({ mountpoint, owner }: Pick<Mounted, 'mountpoint' | 'owner'>): Chain {
+  const binding = bindingOf(owner?.diff);
+  const catalog = owner?.catalog ?? binding?.catalog;
+  const instance = owner?.instance ?? binding?.backup.instance;
+  const backupId = owner?.backupId ?? binding?.backup.backupId;
+  if (catalog === undefined || instance === undefined || backupId === undefined) {
+    throw new PbkfsError('no_permission', `nobody knows where the catalog of ${mountpoint} is`, {
+      hint: 'only root and whoever mounted it can find out',
+    });
+  }
+  return resolveChain(openCatalog(catalog), instance, backupId, { force: true });
+}
+
+/** What cannot be told is left out. */
+function quietly<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof PbkfsError || (error as NodeJS.ErrnoException).syscall !== undefined) return undefined;
+    throw error;
+  }
+}
