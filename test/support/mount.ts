@@ -35,12 +35,13 @@ export interface MountTarget {
 export class TestMount {
   readonly mountpoint: string;
   readonly diff: string;
-  readonly #env: Record<string, string>;
+  /** Environment of the mount process. */
+  readonly env: Record<string, string>;
 
   constructor(mountpoint: string, diff: string, env: Record<string, string>) {
     this.mountpoint = mountpoint;
     this.diff = diff;
-    this.#env = env;
+    this.env = env;
   }
 
   /** First mount of the diff; throws what the program said. */
@@ -83,7 +84,7 @@ export class TestMount {
   }
 
   async #ok(args: readonly string[]): Promise<void> {
-    const result = await pbkfs(args, this.#env);
+    const result = await pbkfs(args, this.env);
     if (result.status !== 0) throw new Error(`pbkfs ${args.join(' ')}: ${result.stdout}${result.stderr}`);
   }
 
