@@ -17,8 +17,8 @@ interface ValidateOptions {
 }
 
 const HELP = `
-Checks every member of the backup's chain: file lists, CRCs of all stored files, header maps, every page, and that the
-WAL which makes the backup consistent is there. One line is printed for each problem. The backup's status is not
+Checks every member of the backup's chain: file lists, CRCs of all stored files, header maps, every page, and every
+record of the WAL that makes the backup consistent. One line is printed for each problem. The backup's status is not
 changed; run "pg_probackup validate" for that.
 
 Examples:

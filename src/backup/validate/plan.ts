@@ -6,10 +6,12 @@ import { type Member, openMember, storedFile } from '../member.js';
 import { fileCrcKind } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
+import type { WalCheck } from './check-wal.js';
 import type { Problem } from './problem.js';
 
-/** One stored file, as plain data. */
+/** One stored file, or the WAL of the target, as plain data. */
 export type Check =
+  | WalCheck
   | { readonly kind: 'raw'; readonly path: string; readonly source: RawSource }
   | {
       readonly kind: 'stream';
@@ -66,8 +68,9 @@ export function planValidation(chain: Chain): Plan {
   return { checks, bytes, members, problems };
 }
 
-/** Stored bytes of a check. */
+/** Stored bytes of a check; WAL is not counted, a STREAM backup's own is with its files. */
 export function sizeOf(check: Check): number {
+  if (check.kind === 'wal') return 0;
   return check.kind === 'raw' ? check.source.size : check.part.storedSize;
 }
 

@@ -3,6 +3,7 @@
 import { PbkfsError } from '../../errors.js';
 import { verifyRaw } from '../raw-reader.js';
 import { checkStream } from './check-stream.js';
+import { checkWal } from './check-wal.js';
 import { type Check, sizeOf } from './plan.js';
 import type { Problem } from './problem.js';
 
@@ -15,10 +16,15 @@ export interface Batch {
 export default function checkBatch({ checks, done }: Batch): Problem[] {
   const counter = new BigUint64Array(done);
   return checks.flatMap((check) => {
-    const problems = check.kind === 'stream' ? checkStream(check) : checkRaw(check);
+    const problems = checkOne(check);
     Atomics.add(counter, 0, BigInt(sizeOf(check)));
     return problems;
   });
+}
+
+function checkOne(check: Check): Problem[] {
+  if (check.kind === 'wal') return checkWal(check);
+  return check.kind === 'stream' ? checkStream(check) : checkRaw(check);
 }
 
 function checkRaw({ path, source }: Extract<Check, { kind: 'raw' }>): Problem[] {

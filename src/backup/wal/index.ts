@@ -11,6 +11,7 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
+export { type WalFault, type WalRange, walkRecords } from './record-walk.js';
 export type { WalEvent } from './records.js';
 export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
 export { followTimelines, parseHistory, type TimelineSpan, type TimelineTarget } from './timelines.js';

@@ -8,20 +8,18 @@ import { backupIdOf, openCatalog, type Problem, resolveChain, validateChain } fr
 import { type BackupSpec, startTime, writeCatalog } from '../../support/catalog-writer.js';
 import { extractCatalog } from '../../support/catalogs.js';
 import { makePage } from '../../support/pages.js';
+import { WalWriter } from '../../support/wal-writer.js';
 
 const ID = backupIdOf(startTime(1));
 const SEGMENT = 1 << 20;
 const FILE = 'base/5/16384';
 
+/** WAL from the start of segment F0/20 into F0/22, of 1 MiB each. */
+const written = new WalWriter(0xf0 * 2 ** 32 + 0x20 * SEGMENT);
+written.fillTo(written.end + 2 * SEGMENT + 0x168);
+
 /** A WAL segment of the given number on timeline 1. */
-function wal(number: number): Buffer {
-  const bytes = Buffer.alloc(SEGMENT);
-  bytes.writeUInt16LE(2, 2); // a long header
-  bytes.writeBigUInt64LE((0xf0n << 32n) + BigInt(number) * BigInt(SEGMENT), 8);
-  bytes.writeUInt32LE(SEGMENT, 32);
-  bytes.writeUInt32LE(8192, 36);
-  return bytes;
-}
+const wal = (number: number): Buffer => Buffer.from(written.segments.get(0xf0 * 4096 + number)!);
 
 /** start-lsn F0/2000028 to stop-lsn F0/2100168: segments 0x20 and 0x21 of 1 MiB. */
 const walFiles = [0x20, 0x21].map((n) => ({ path: `pg_wal/00000001000000F0000000${n.toString(16)}`, content: wal(n) }));
@@ -130,7 +128,10 @@ const damages: [string, (at: (name: string) => string) => void, Partial<Problem>
   [
     'a bit of WAL',
     (at) => flip(at(`database/${walFiles[0]!.path}`), 500_000),
-    [{ kind: 'file', file: walFiles[0]!.path }],
+    [
+      { kind: 'file', file: walFiles[0]!.path },
+      { kind: 'wal', file: '00000001000000F000000020' },
+    ],
   ],
   [
     'a bit of the list',
@@ -206,12 +207,33 @@ t.test('the WAL of an ARCHIVE backup: plain, .gz and .partial; missing, cut, for
   t.same(await problemsOf(root), []);
   archive(name(0x20), wal(0x20).subarray(0, 4096));
   archive(`${name(0x21)}.gz`, zlib.gzipSync(wal(0x21)).subarray(0, 200));
-  archive(`${name(0x22)}.partial`, wal(0x23));
+  archive(`${name(0x22)}.partial`, wal(0x21));
   t.match(await problemsOf(root), [
     { kind: 'wal', file: name(0x20), message: /has 4096 bytes/ },
     { kind: 'wal', file: name(0x21), message: /\.gz: / },
     { kind: 'wal', file: name(0x22), message: /another place/ },
   ]);
+});
+
+t.test('the WAL of an ARCHIVE backup: a record without its CRC, WAL that ends too early', async (t) => {
+  const { root } = catalogOf(t, small({ control: { stream: 'false', 'stop-lsn': 'F0/2100168' } }));
+  const archive = (n: number, bytes: Buffer) =>
+    writeFileSync(join(root, `wal/main/00000001000000F0000000${n.toString(16)}`), bytes);
+  archive(0x20, wal(0x20));
+  archive(0x21, wal(0x21));
+  t.same(await problemsOf(root), []);
+  const bad = wal(0x20);
+  bad[500_000]! ^= 1;
+  archive(0x20, bad);
+  t.match(await problemsOf(root), [
+    { kind: 'wal', file: /F000000020$/, message: /record at F0\/207\w+ does not have its/ },
+  ]);
+  const cut = written.records.find((at) => at % SEGMENT > 700_000)!;
+  archive(0x20, wal(0x20).fill(0, cut % SEGMENT));
+  t.match(await problemsOf(root), [{ kind: 'wal', file: /F000000020$/, message: /WAL ends at F0\/20A\w+: no record/ }]);
+  archive(0x20, wal(0x20));
+  writeFileSync(join(root, 'backups/main/pg_probackup.conf'), `system-identifier = 8\nxlog-seg-size = ${SEGMENT}\n`);
+  t.match(await problemsOf(root), [{ kind: 'wal', message: /another cluster/ }]);
 });
 
 t.test('a backup without its list: told, and the rest of the chain is looked at', async (t) => {

@@ -1,0 +1,118 @@
+// Writes WAL as PostgreSQL 15 does: pages, records with CRCs, records that cross pages and segments, segment switches.
+
+import { crc32c } from '../../src/backup/index.js';
+import { segmentName } from '../../src/backup/wal/index.js';
+
+const PAGE = 8192;
+const CONTINUED = 1;
+const LONG = 2;
+const OVERWRITE = 8;
+
+export class WalWriter {
+  /** Segments by number. */
+  readonly segments = new Map<number, Buffer>();
+  /** Where each record begins. */
+  readonly records: number[] = [];
+  readonly segmentSize: number;
+  readonly #timeline: number;
+  readonly #system: bigint;
+  #at: number;
+  #previous = 0;
+
+  /** @param at position of the first page; the first record follows its header */
+  constructor(at: number, segmentSize = 1 << 20, timeline = 1, system = 7n) {
+    this.#at = at;
+    this.segmentSize = segmentSize;
+    this.#timeline = timeline;
+    this.#system = system;
+  }
+
+  /** Where the last record ends. */
+  get end(): number {
+    return this.#at;
+  }
+
+  /** Segments by file name. */
+  files(): Map<string, Buffer> {
+    return new Map(
+      [...this.segments].map(([number, bytes]) => [segmentName(this.#timeline, number, this.segmentSize), bytes]),
+    );
+  }
+
+  /** Adds a record. @param length of the whole record, 24 or more */
+  record(length: number, rmid = 10, info = 0): this {
+    const record = this.#begin(length, rmid, info);
+    this.#put(record, 0, length);
+    this.#previous = this.records.at(-1)!;
+    return this;
+  }
+
+  /** Adds records until `stop` is reached or passed. */
+  fillTo(stop: number): this {
+    for (let n = 0; this.#at < stop; n++) this.record(24 + ((n * 97) % 700));
+    return this;
+  }
+
+  /** XLOG_SWITCH: the next record begins the next segment. */
+  switchSegment(): this {
+    this.record(24, 0, 0x40);
+    this.#at = Math.ceil(this.#at / this.segmentSize) * this.segmentSize;
+    return this;
+  }
+
+  /** A record that a crash cut off at the end of the page; the next page says that it was given up. */
+  abandoned(length: number): this {
+    const record = this.#begin(length, 10, 0);
+    this.records.pop();
+    this.#put(record, 0, Math.min(length, PAGE - (this.#at % PAGE)));
+    this.#header(OVERWRITE, 0);
+    return this;
+  }
+
+  #begin(length: number, rmid: number, info: number): Buffer {
+    this.#at = Math.ceil(this.#at / 8) * 8;
+    if (this.#at % PAGE === 0) this.#header(0, 0);
+    const record = Buffer.alloc(length);
+    for (let i = 24; i < length; i++) record[i] = (this.#at / 8 + i) & 0xff;
+    record.writeUInt32LE(length, 0);
+    record.writeBigUInt64LE(BigInt(this.#previous), 8);
+    record[16] = info;
+    record[17] = rmid;
+    record.writeUInt32LE(crc32c(record.subarray(0, 20), crc32c(record.subarray(24))), 20);
+    this.records.push(this.#at);
+    return record;
+  }
+
+  #put(bytes: Buffer, from: number, to: number): void {
+    for (let done = from; done < to; ) {
+      if (this.#at % PAGE === 0) this.#header(CONTINUED, to - done);
+      const piece = Math.min(to - done, PAGE - (this.#at % PAGE));
+      bytes.copy(this.#segment(), this.#at % this.segmentSize, done, done + piece);
+      this.#at += piece;
+      done += piece;
+    }
+  }
+
+  #segment(): Buffer {
+    const number = Math.floor(this.#at / this.segmentSize);
+    const segment = this.segments.get(number) ?? Buffer.alloc(this.segmentSize);
+    this.segments.set(number, segment);
+    return segment;
+  }
+
+  #header(flags: number, rest: number): void {
+    const offset = this.#at % this.segmentSize;
+    const segment = this.#segment();
+    segment.writeUInt16LE(0xd110, offset);
+    segment.writeUInt16LE(flags | (offset === 0 ? LONG : 0), offset + 2);
+    segment.writeUInt32LE(this.#timeline, offset + 4);
+    segment.writeBigUInt64LE(BigInt(this.#at), offset + 8);
+    segment.writeUInt32LE(rest, offset + 16);
+    if (offset === 0) {
+      segment.writeBigUInt64LE(this.#system, 24);
+      segment.writeUInt32LE(this.segmentSize, 32);
+      segment.writeUInt32LE(PAGE, 36);
+    }
+    this.#at += offset === 0 ? 40 : 24;
+  }
+}
