@@ -1,6 +1,6 @@
 // Settling and syncing objects outside the request path: after a kill, after power loss, and at the clean end.
 
-import { closeSync, constants, fdatasyncSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
 import type { Inode } from './namespace/inode.js';
@@ -36,8 +36,10 @@ export class Recovery {
   settlePlain(inode: Inode, cacheWasLost: boolean): void {
     const fd = this.#openPlain(inode.objectId!, cacheWasLost ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR);
     try {
-      fdatasyncSync(fd);
       const { size, mtimeMs } = fstatSync(fd);
+      // As in loadMap: what a file system kept behind the end must not show up when the file grows again.
+      if (cacheWasLost) ftruncateSync(fd, size);
+      fdatasyncSync(fd);
       const { attributes } = inode;
       attributes.size = size;
       // Writes are not in the journal; the object remembers when the last one was.

@@ -7,9 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity } from '../../src/sys/process-identity.js';
 import { diffOwner, lastMount, mountLog } from '../support/diff-files.js';
-import { isMounted, pbkfs, TestMount } from '../support/mount.js';
+import { isMounted, TestMount } from '../support/mount.js';
 import type { Teardown } from '../support/postgres.js';
-import type { RunResult } from '../support/run.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
 
 const FAULTS = fileURLToPath(new URL('../support/faults.cjs', import.meta.url));
@@ -64,10 +63,6 @@ export class SmallMount extends TestMount {
 
   log(): string {
     return mountLog(this.diff);
-  }
-
-  tryUnmount(): Promise<RunResult> {
-    return pbkfs(['unmount', '-D', this.mountpoint]);
   }
 
   get mounted(): boolean {

@@ -7,6 +7,7 @@
 //   child                        the process starts a child that outlives it and writes its pid into the file
 //   one-device                   the device can be opened only once
 //   slow-read                    every read of a file below the path in the content takes 50 ms
+//   no-sync                      fsync and fdatasync do nothing in data threads and for the journal
 //   slow-sync                    every fdatasync of the file named in the content takes 2 s
 
 import childProcess = require('node:child_process');
@@ -40,8 +41,13 @@ function arm(directory: string): void {
 }
 
 function armControl(directory: string): void {
-  const { openSync } = fs;
+  const { openSync, fdatasync } = fs;
   let opened = 0;
+  // The control thread syncs the journal in the background.
+  fs.fdatasync = ((fd: number, ended: fs.NoParamCallback) => {
+    if (contentOf(directory, 'no-sync') === undefined) fdatasync(fd, ended);
+    else setImmediate(ended, null);
+  }) as typeof fs.fdatasync;
   fs.openSync = ((file: fs.PathLike, ...rest: unknown[]) => {
     if (file === '/dev/fuse' && contentOf(directory, 'one-device') !== undefined && ++opened > 1) {
       throw Object.assign(new Error('EACCES: injected'), { code: 'EACCES', syscall: 'open' });
@@ -67,7 +73,7 @@ function armNamespace(directory: string): void {
 }
 
 function armData(directory: string): void {
-  const { readSync, fdatasyncSync } = fs;
+  const { readSync, fdatasyncSync, fsyncSync } = fs;
   const targets = new Map<number, boolean>();
   fs.readSync = ((fd: number, ...rest: unknown[]) => {
     const count = (readSync as (...args: unknown[]) => number)(fd, ...rest);
@@ -77,8 +83,12 @@ function armData(directory: string): void {
     return count;
   }) as typeof fs.readSync;
   fs.fdatasyncSync = (fd) => {
+    if (contentOf(directory, 'no-sync') !== undefined) return;
     if (isSlow(directory, 'slow-sync', fd)) sleep(2000);
     fdatasyncSync(fd);
+  };
+  fs.fsyncSync = (fd) => {
+    if (contentOf(directory, 'no-sync') === undefined) fsyncSync(fd);
   };
   nodeModule.syncBuiltinESMExports();
 }

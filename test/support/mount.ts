@@ -52,44 +52,43 @@ export class TestMount {
   }
 
   /** Mounts the diff again, as its binding says. */
-  async remount(): Promise<void> {
-    await this.#ok(['mount', '-D', this.mountpoint, '-d', this.diff]);
+  async remount(...options: string[]): Promise<void> {
+    await this.#ok(['mount', '-D', this.mountpoint, '-d', this.diff, ...options]);
   }
 
   async unmount(): Promise<void> {
     await this.#ok(['unmount', '-D', this.mountpoint]);
   }
 
+  /** Unmounts if it can. */
+  tryUnmount(...options: string[]): Promise<RunResult> {
+    return pbkfs(['unmount', '-D', this.mountpoint, ...options], this.env);
+  }
+
   /** SIGKILL to the mount process; returns when it is gone. The mount point answers ENOTCONN until unmounted. */
-  async kill9(): Promise<void> {
-    const owner = this.#owner();
+  async kill9(owner = this.owner()): Promise<void> {
     if (owner === undefined) throw new Error(`${this.diff} is not mounted`);
-    process.kill(owner.pid, 'SIGKILL');
+    if (isAlive(owner)) process.kill(owner.pid, 'SIGKILL');
     while (isAlive(owner)) await sleep(10);
   }
 
   /** Takes a mount off whose process was killed; the program may complain, but it must be gone. */
   async unmountDead(): Promise<void> {
-    const result = await pbkfs(['unmount', '-D', this.mountpoint]);
+    const result = await this.tryUnmount();
     if (isMounted(this.mountpoint)) throw new Error(`still mounted: ${result.stderr}`);
   }
 
   /** Leaves no mount and no process behind. */
   async discard(): Promise<void> {
     if (!isMounted(this.mountpoint)) return;
-    await pbkfs(['unmount', '-D', this.mountpoint, '--stop-timeout', '10']);
-    const owner = this.#owner();
+    await this.tryUnmount('--stop-timeout', '10');
+    const owner = this.owner();
     if (owner !== undefined && isMounted(this.mountpoint)) process.kill(owner.pid, 'SIGKILL');
     if (isMounted(this.mountpoint)) await run('umount', ['-l', this.mountpoint]);
   }
 
-  async #ok(args: readonly string[]): Promise<void> {
-    const result = await pbkfs(args, this.env);
-    if (result.status !== 0) throw new Error(`pbkfs ${args.join(' ')}: ${result.stdout}${result.stderr}`);
-  }
-
   /** The living process that serves this diff. */
-  #owner(): ProcessIdentity | undefined {
+  owner(): ProcessIdentity | undefined {
     try {
       const owner = JSON.parse(readFileSync(join(this.diff, 'lock'), 'utf8')) as ProcessIdentity;
       return isAlive(owner) ? owner : undefined;
@@ -97,14 +96,23 @@ export class TestMount {
       return undefined; // released
     }
   }
+
+  async #ok(args: readonly string[]): Promise<void> {
+    const result = await pbkfs(args, this.env);
+    if (result.status !== 0) throw new Error(`pbkfs ${args.join(' ')}: ${result.stdout}${result.stderr}`);
+  }
 }
 
-/** Mounts a backup with a diff of its own below temporary directories. */
+/**
+ * Mounts a backup with a diff of its own below temporary directories.
+ * @param diff where the diff shall be instead; it need not exist
+ */
 export async function mountCatalog(
   t: Teardown,
   target: MountTarget,
   env: Record<string, string> = {},
   options: readonly string[] = [],
+  diff?: string,
 ): Promise<TestMount> {
   const { user } = postgres15();
   const mountpoint = join(serverTempDir(t), 'mount');
@@ -112,7 +120,7 @@ export async function mountCatalog(
   chownSync(mountpoint, user.uid, user.gid);
   const base = mkdtempSync(join(tmpdir(), 'pbkfs-diff-'));
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
-  const mount = new TestMount(mountpoint, join(base, 'diff'), env);
+  const mount = new TestMount(mountpoint, diff ?? join(base, 'diff'), env);
   // Before the directories are removed: teardown handlers run last to first.
   t.teardown(() => mount.discard());
   await mount.mount(target, options);
