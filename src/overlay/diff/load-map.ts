@@ -101,10 +101,13 @@ export function loadMap(
     state.setBits(newest.bits);
     adoptSlot(state, contents.newest, newest.sequence);
     map.writeCurrent(state);
-    // Also to the length it has already: behind it, in the last block on the disk, a file system may show data that was
-    // written while the file was longer (ext4 does) as soon as the file grows again. Truncating makes zeros of it.
-    storage.ftruncate(object.objectFd, length);
-    if (size > length || length % MAP_PAGE !== 0) state.noteDataChange();
+    // After a power loss also to the length it has already, unless a block of the file system ends there: behind it, in
+    // the same block on the disk, there may be data that was written while the file was longer, and ext4 shows it as
+    // soon as the file grows again. Truncating makes zeros of it.
+    if (size > length || (options.cleanlyClosed !== true && length % MAP_PAGE !== 0)) {
+      storage.ftruncate(object.objectFd, length);
+      state.noteDataChange();
+    }
     // The cut image must replace the longer one: after a later extension the object's size would vouch for it again.
     // Without a cut nothing need be synced: the current image is of this boot and dies with its page cache.
     if (length < newest.length) state.noteMapChange();

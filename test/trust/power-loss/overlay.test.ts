@@ -11,7 +11,7 @@ import { Lives, type LivesReport } from './lives.js';
 t.setTimeout(0);
 
 const catalog = writeSmallCatalog(`${scratchDirectory()}/catalog`);
-const wanted = Number(process.env.PBKFS_POWER_LOSS_LIVES ?? 60);
+const wanted = Number(process.env.PBKFS_POWER_LOSS_LIVES ?? 40);
 const firstSeed = Number(process.env.PBKFS_TEST_SEED ?? Date.now() % 1_000_000);
 /** Lives of one diff: state is handed on from one to the next. */
 const LIVES = 20;
