@@ -31,7 +31,7 @@ const boots = new Boots();
 async function stageOn(t: Test, type: DiskType, env = boots.env) {
   const disk = new ForgetfulDisk(t, type);
   const target = await smallStream(t);
-  const mount = await mountCatalog(t, target, env, join(disk.directory, 'diff'));
+  const mount = await mountCatalog(t, target, env, [], join(disk.directory, 'diff'));
   const stage = new CrashStage(t, mount, target.answers, seed);
   await stage.ledger.prepare(await stage.start());
   return { disk, stage };
