@@ -57,6 +57,7 @@ const catalogue = {
   diff_foreign: { errno: 'EIO', exit: 1 },
   diff_not_empty: { errno: 'ENOTEMPTY', exit: 1 },
   diff_busy: { errno: 'EBUSY', exit: 1 },
+  export_failed: { errno: 'EIO', exit: 1 },
   file_not_found: { errno: 'ENOENT', exit: 1 },
   mountpoint_unusable: { errno: 'EINVAL', exit: 1 },
   mount_failed: { errno: 'EIO', exit: 1 },

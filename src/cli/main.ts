@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageVersion } from '../version.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
+import { addExportCommand } from './export.js';
 import { addFsckCommand } from './fsck.js';
 import { addInfoCommand } from './info.js';
 import { addListCommand } from './list.js';
@@ -38,6 +39,7 @@ addInfoCommand(program);
 addStatCommand(program);
 addSyncCommand(program);
 addCleanupCommand(program);
+addExportCommand(program);
 addShowCommand(program);
 addValidateCommand(program, (status) => {
   process.exitCode = status;

@@ -14,6 +14,7 @@ interface Libc {
   readonly ioctl: Call;
   readonly flock: Call;
   readonly syncfs: Call;
+  readonly utimensat: Call;
   readonly fallocate: Call;
   readonly dup2: Call;
   readonly dup3: Call;
@@ -65,6 +66,7 @@ function load(): Libc {
     ioctl: bind('int ioctl(int fd, unsigned long request, void *argument)'),
     flock: bind('int flock(int fd, int operation)'),
     syncfs: bind('int syncfs(int fd)'),
+    utimensat: bind('int utimensat(int directory, const void *path, const void *times, int flags)'),
     fallocate: bind('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     dup2: bind('int dup2(int from, int to)'),
     dup3: bind('int dup3(int from, int to, int flags)'),
@@ -142,6 +144,20 @@ export function flock(fd: number, operation: number): void {
     if (number === 0) return;
     if (number !== EINTR) throw systemError('flock', number);
   }
+}
+
+/**
+ * utimensat(2) of a path, itself if it is a link: times as [seconds, nanoseconds], which node:fs can only give as one float.
+ * @throws a system error
+ */
+export function utimensat(path: Buffer, atime: readonly [number, number], mtime: readonly [number, number]): void {
+  const AT_FDCWD = -100;
+  const AT_SYMLINK_NOFOLLOW = 0x100;
+  const times = new BigInt64Array([...atime, ...mtime].map(BigInt));
+  const c = libc();
+  const result = c.utimensat(AT_FDCWD, cstring(path), times, AT_SYMLINK_NOFOLLOW);
+  const number = result === 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('utimensat', number, path.toString());
 }
 
 /** syncfs(2): writes back everything of the file system that `fd` lies on. */

@@ -1,0 +1,77 @@
+// pbkfs export
+
+import { availableParallelism } from 'node:os';
+import { isAbsolute } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { directory, wholeNumber } from './options.js';
+import { ProgressLine } from './progress-line.js';
+import { formatBytes } from './show-table.js';
+
+const HELP = `
+FROM is a mount point, or the diff of a mount that has ended. The copy is what the mount shows, with modes, times and (as
+root) owners; it needs pbkfs no more. Blocks of zeros become holes, blocks of files made on the mount are shared where the file
+system can. Everything is synced at the end. A directory that is not empty is refused, and so is a mount that somebody
+writes to, unless --force is given: then files may be of different moments.
+
+Tablespaces become directories in pg_tblspc, which PostgreSQL can use from there; with -T one goes to a directory of its own.
+
+Examples:
+  pbkfs export /mnt/pg -o /var/lib/postgresql/15/copy
+  pbkfs export /var/lib/pbkfs/test -o /srv/copy -T /data/space=/srv/space -j 8`;
+
+interface ExportOptions {
+  readonly output: string;
+  readonly jobs?: number;
+  readonly tablespaceMapping: readonly (readonly [string, string])[];
+  readonly force?: true;
+  readonly sync: boolean;
+  readonly json?: true;
+}
+
+export function addExportCommand(program: Command): void {
+  program
+    .command('export')
+    .summary('copy a mount or a diff into a plain data directory')
+    .description('Copies what a mount shows, or a diff would show, into a plain data directory.')
+    .argument('<from>', 'mount point or diff', directory)
+    .requiredOption('-o, --output <dir>', 'a new or empty directory', directory)
+    .option('-j, --jobs <number>', 'threads (default: one a processor)', wholeNumber(1, 256))
+    .option('-T, --tablespace-mapping <old=new>', 'where a tablespace goes; OLD is its directory or oid', mapping, [])
+    .option('--force', 'also while a server runs on the mount or somebody writes to it')
+    .option('--no-sync', 'do not wait until the copy is durable')
+    .option('--json', 'print JSON; errors too, on stderr')
+    .addHelpText('after', HELP)
+    .action(async (from: string, options: ExportOptions) => {
+      // Needs the whole overlay, which hardly any other command loads.
+      const { exportTree } = await import('../mount/export/export.js');
+      const line = new ProgressLine(process.stderr);
+      const begun = Date.now();
+      const result = await exportTree({
+        from,
+        to: options.output,
+        jobs: options.jobs ?? availableParallelism(),
+        force: options.force ?? false,
+        sync: options.sync,
+        tablespaces: options.tablespaceMapping,
+        progress: (done, total) => line.draw(done, total),
+        warn: (message) => {
+          line.clear();
+          process.stderr.write(`pbkfs: warning: ${message}\n`);
+        },
+      }).finally(() => line.clear());
+      const seconds = (Date.now() - begun) / 1000;
+      const { files, bytes, to } = result;
+      process.stdout.write(
+        options.json
+          ? `${JSON.stringify({ ...result, seconds }, undefined, 2)}\n`
+          : `exported ${result.from} to ${to}: ${files} files, ${formatBytes(bytes)}, ${seconds.toFixed(1)} s\n`,
+      );
+    });
+}
+
+function mapping(value: string, before: readonly (readonly [string, string])[]): (readonly [string, string])[] {
+  const at = value.indexOf('=');
+  const [from, to] = [value.slice(0, at), value.slice(at + 1)];
+  if (at < 1 || !isAbsolute(to)) throw new InvalidArgumentError('It must be OLD=NEW, NEW an absolute path.');
+  return [...before, [from, directory(to)]];
+}

@@ -1,0 +1,147 @@
+// A merged tree to be copied: that of a live mount, read through the kernel, or that of a diff nobody has mounted.
+
+import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { BaseNode, HIDDEN_DIRECTORY } from '../../overlay/namespace/base-tree.js';
+import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../overlay/namespace/inode.js';
+import type { Overlay } from '../../overlay/overlay.js';
+
+export interface Attributes {
+  /** Full st_mode. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** [seconds, nanoseconds] */
+  readonly atime: readonly [number, number];
+  readonly mtime: readonly [number, number];
+}
+
+/** How a worker reads a file. */
+export type FileRef =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'row'; readonly row: number; readonly generation: number; readonly source: string | null }
+  /** The file is that object of the diff and nothing else. */
+  | { readonly kind: 'object'; readonly path: string };
+
+/** Names and paths are byte strings (latin1). */
+export interface TreeSource<N> {
+  readonly root: N;
+  list(directory: N): Iterable<readonly [name: string, node: N]>;
+  attributes(node: N): Attributes;
+  target(node: N): string;
+  /** What a link in the tree leads to, if it leads to a directory outside of PGDATA's own names. */
+  follow(node: N, path: string): N | undefined;
+  file(node: N): FileRef;
+}
+
+const TABLESPACE = new RegExp(`^\\.\\./\\${HIDDEN_DIRECTORY}/tablespaces/([^/]+)$`);
+
+/** A directory of a mount: nodes are absolute paths. */
+export class MountedTree implements TreeSource<string> {
+  readonly root: string;
+
+  constructor(mountpoint: string) {
+    this.root = Buffer.from(mountpoint).toString('latin1');
+  }
+
+  *list(directory: string): Iterable<readonly [string, string]> {
+    for (const name of readdirSync(bytes(directory), { encoding: 'buffer' })) {
+      const text = name.toString('latin1');
+      yield [text, `${directory}/${text}`];
+    }
+  }
+
+  attributes(node: string): Attributes {
+    const stat = lstatSync(bytes(node), { bigint: true });
+    const time = (ns: bigint): [number, number] => [Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n)];
+    return {
+      mode: Number(stat.mode),
+      uid: Number(stat.uid),
+      gid: Number(stat.gid),
+      size: Number(stat.size),
+      atime: time(stat.atimeNs),
+      mtime: time(stat.mtimeNs),
+    };
+  }
+
+  target(node: string): string {
+    return readlinkSync(bytes(node), { encoding: 'buffer' }).toString('latin1');
+  }
+
+  follow(node: string, path: string): string | undefined {
+    const target = this.target(node);
+    const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(target)?.[1] : undefined;
+    if (oid !== undefined) return `${this.root}/${HIDDEN_DIRECTORY}/tablespaces/${oid}`;
+    // WAL that lies elsewhere belongs to the copy all the same.
+    const isDirectory = path === 'pg_wal' && statSync(bytes(node), { throwIfNoEntry: false })?.isDirectory();
+    return isDirectory === true ? (target.startsWith('/') ? target : `${this.root}/${target}`) : undefined;
+  }
+
+  file(node: string): FileRef {
+    return { kind: 'path', path: node };
+  }
+}
+
+/** The tree of an overlay that this process has opened. Files stay referenced until it is closed. */
+export class OverlayTree implements TreeSource<Inode> {
+  readonly root: Inode;
+  readonly #overlay: Overlay;
+
+  constructor(overlay: Overlay) {
+    this.#overlay = overlay;
+    this.root = overlay.namespace.root;
+  }
+
+  *list(directory: Inode): Iterable<readonly [string, Inode]> {
+    for (const [name, entry] of this.#overlay.list(directory)) {
+      yield [name, entry instanceof BaseNode ? this.#lookup(directory, name) : entry];
+    }
+  }
+
+  attributes(node: Inode): Attributes {
+    const { mode, uid, gid, size, atime, atimeNsec, mtime, mtimeNsec } = this.#overlay.namespace.attributes(node);
+    return { mode, uid, gid, size, atime: [atime, atimeNsec], mtime: [mtime, mtimeNsec] };
+  }
+
+  target(node: Inode): string {
+    return node.target ?? '';
+  }
+
+  follow(node: Inode, path: string): Inode | undefined {
+    const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(this.target(node))?.[1] : undefined;
+    if (oid === undefined) return undefined;
+    const hidden = this.#lookup(this.root, HIDDEN_DIRECTORY);
+    return this.#lookup(this.#lookup(hidden, 'tablespaces'), oid);
+  }
+
+  file(node: Inode): FileRef {
+    if (!node.isBased) return { kind: 'object', path: `${this.#overlay.objects.directory}/${node.objectId}` };
+    this.#overlay.namespace.reference(node);
+    const { row, generation } = node;
+    if (node.objectId !== null) this.#overlay.loadDiff(row, generation);
+    return { kind: 'row', row, generation, source: this.#overlay.describe(row, generation) };
+  }
+
+  #lookup(directory: Inode, name: string): Inode {
+    return this.#overlay.lookup(directory, name)!;
+  }
+}
+
+/** What a node is, by its st_mode. */
+export function kindOf(mode: number): 'dir' | 'file' | 'link' | 'other' {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return 'dir';
+    case S_IFREG:
+      return 'file';
+    case S_IFLNK:
+      return 'link';
+    default:
+      return 'other';
+  }
+}
+
+/** A path of bytes for node:fs. */
+export function bytes(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
+}

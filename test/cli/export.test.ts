@@ -1,0 +1,116 @@
+// pbkfs export: the copy is what the mount shows, from the mount and from its diff, and nothing is left when it fails.
+
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { BlockOrigin } from '../../src/mount/index.js';
+import { smallMount } from '../mount/small-mount.js';
+import { mountMissing, pbkfs } from '../support/mount.js';
+import { faults } from '../support/schema.js';
+import { smallFiles } from '../support/small-catalog.js';
+
+t.setTimeout(240_000);
+
+/** Everything a copy has to keep, by path; links of tablespaces are followed. */
+function picture(root: string, path = ''): Map<string, string> {
+  const found = new Map<string, string>();
+  const stat = path.startsWith('pg_tblspc/')
+    ? statSync(join(root, path), { bigint: true })
+    : lstatSync(join(root, path), { bigint: true });
+  const owner = `${stat.mode} ${stat.uid}:${stat.gid} ${stat.mtimeNs} ${stat.atimeNs}`;
+  if (stat.isDirectory()) {
+    found.set(path, owner);
+    for (const name of readdirSync(join(root, path))) {
+      for (const [below, what] of picture(root, path === '' ? name : `${path}/${name}`)) found.set(below, what);
+    }
+  } else if (stat.isSymbolicLink()) found.set(path, `${owner} -> ${readlinkSync(join(root, path))}`);
+  else found.set(path, `${owner} ${readFileSync(join(root, path)).toString('base64')}`);
+  return found;
+}
+
+const TABLESPACE = 'pg_tblspc/16385/PG_15_202209061/5/300';
+
+t.test('the copy of a mount and that of its diff are what the mount shows', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const { mountpoint, diff, base } = mount;
+  writeFileSync(mount.path('base/1/new файл'), Buffer.concat([Buffer.alloc(3 * 8192), Buffer.from('end')]));
+  writeFileSync(mount.path('base/1/raw'), 'changed', { flag: 'r+' });
+  truncateSync(mount.path('base/1/100'), 3 * 8192 + 10);
+  chmodSync(mount.path('base/1/small'), 0o640);
+  mkdirSync(mount.path('base/9'), { mode: 0o750 });
+  symlinkSync(join(mountpoint, 'base/9'), mount.path('base/inside'));
+  symlinkSync('1/small', mount.path('base/relative'));
+  utimesSync(mount.path('base/9'), 1_000_000_000.25, 1_100_000_000.5);
+  const shown = picture(mountpoint);
+  const copy = join(base, 'копия 1');
+  const said = await pbkfs(['export', mountpoint, '-o', copy, '-j', '2', '--json']);
+  t.match(said, { status: 0, stderr: '' });
+  t.strictSame(faults('export', said.stdout), []);
+  const link = shown.get('base/inside')!.replace(mountpoint, copy);
+  t.strictSame(picture(copy), new Map(shown).set('base/inside', link));
+  t.ok(lstatSync(join(copy, 'pg_tblspc/16385')).isDirectory(), 'a tablespace is a directory in place');
+  t.ok(statSync(join(copy, 'base/1/new файл')).blocks * 512 <= 8192, 'blocks of zeros are holes');
+  t.match(await pbkfs(['export', mountpoint, '-o', copy]), { status: 1, stderr: /is not empty\nhint: / });
+  for (const place of [join(mountpoint, 'base/9'), join(diff, 'copy'), join(mount.catalog, 'copy')]) {
+    t.match(await pbkfs(['export', mountpoint, '-o', place]), { status: 1, stderr: /lie within each other/ });
+  }
+  t.match(await pbkfs(['export', diff, '-o', join(base, 'none')]), { status: 1, stderr: /in use by process/ });
+  await mount.kill9();
+  t.match(await pbkfs(['export', mountpoint, '-o', join(base, 'none')]), { status: 1, stderr: /is dead/ });
+  await mount.unmountDead();
+  const second = join(base, 'second');
+  t.match(await pbkfs(['export', diff, '-o', second]), { status: 0, stdout: /^exported .*: \d+ files/ });
+  t.strictSame(
+    withoutAccess(picture(second)),
+    withoutAccess(new Map(shown).set('base/inside', link.replace(copy, second))),
+    'what a killed mount left is recovered first',
+  );
+  const space = join(base, 'space');
+  const mapped = ['-T', `/production/space=${space}`, '--no-sync'];
+  t.match(await pbkfs(['export', diff, '-o', join(base, 'third'), ...mapped]), { status: 0 });
+  t.equal(readlinkSync(join(base, 'third/pg_tblspc/16385')), space);
+  t.ok(readFileSync(join(base, 'third', TABLESPACE)).equals(smallFiles.get(TABLESPACE)!));
+  await mount.remount();
+  t.strictSame([...picture(mountpoint).keys()].sort(), [...shown.keys()].sort(), 'the diff is as before');
+  await mount.unmount();
+});
+
+/** A write by a killed mount has told nobody its time; what counts is taken from the object. */
+function withoutAccess(entries: Map<string, string>): [string, string][] {
+  return [...entries].map(([path, what]): [string, string] => [path, what.replace(/ \d+ \d+(?= |$)/, '')]).sort();
+}
+
+t.test('a copy that fails leaves nothing', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const found = await pbkfs(['info', mount.mountpoint, '--file', 'base/1/100', '--block', '3', '--json']);
+  const { block } = JSON.parse(found.stdout) as { block: BlockOrigin };
+  await mount.unmount();
+  const bytes = readFileSync(block.stored!);
+  bytes.fill(0xff, block.offset! + 8 + 100, block.offset! + 8 + 110);
+  writeFileSync(block.stored!, bytes);
+  const copy = join(mount.base, 'copy');
+  const { status, stderr } = await pbkfs(['export', mount.diff, '-o', copy]);
+  t.equal(status, 1);
+  t.match(stderr, /^pbkfs: backup \w+, file .*base\/1\/100: block 3: /);
+  t.strictSame(readdirSync(copy), []);
+  t.match(await pbkfs(['export', mount.base, '-o', copy]), { status: 1, stderr: /not a pbkfs diff/ });
+  t.match(await pbkfs(['export', mount.diff, '-o', copy, '-T', 'x=y']), { status: 2, stderr: /OLD=NEW/ });
+  t.match(await pbkfs(['export', mount.diff, '-o', copy, '-T', `/none=${copy}2`]), {
+    status: 2,
+    stderr: /no tablespace \/none\nhint: it has \/production\/space \(16385\)/,
+  });
+  t.notOk(existsSync(`${copy}2`));
+});
