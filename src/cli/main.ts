@@ -6,6 +6,7 @@ import { packageVersion } from '../version.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addExportCommand } from './export.js';
+import { addExporterCommand } from './exporter.js';
 import { addFsckCommand } from './fsck.js';
 import { addInfoCommand } from './info.js';
 import { addListCommand } from './list.js';
@@ -50,6 +51,7 @@ addFsckCommand(program, (status) => {
 addArchiveGetCommand(program, (status) => {
   process.exitCode = status;
 });
+addExporterCommand(program);
 addVersionCommand(program);
 
 try {

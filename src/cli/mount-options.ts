@@ -2,7 +2,7 @@
 // and the tests are made.
 
 import { Option } from 'commander';
-import { byteSize, directory, oneOf, wholeNumber } from './options.js';
+import { byteSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
@@ -48,6 +48,16 @@ export function mountOptions(): Option[] {
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),
     option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory),
+    option(
+      '--metrics-listen <address>',
+      'serve metrics on HOST:PORT, HOST (port 9779, or a free one where that is taken), PORT or unix:PATH',
+      listenAddress,
+    ),
+    option(
+      '--log-activity <interval>',
+      'seconds between the lines in the log that say what was done; 0: none (default: 900)',
+      wholeNumber(0, 7 * MAX_TIMEOUT),
+    ),
     option('--pid-file <file>', 'write the process id of the mount here; removed when it ends', directory),
     option('--materialize-on-read', 'copy into DIFF what is read, block by block (for debugging)'),
     option('--no-recovery-config', 'write no recovery settings (an ARCHIVE backup gets some at its first mount)'),

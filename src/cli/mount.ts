@@ -30,6 +30,8 @@ interface MountOptions extends RecoveryOptions {
   readonly afterPowerLoss?: true;
   readonly logFile?: string;
   readonly pidFile?: string;
+  readonly metricsListen?: string;
+  readonly logActivity?: number;
   readonly materializeOnRead?: true;
   /** false by --no-recovery-config */
   readonly recoveryConfig: boolean;
@@ -90,12 +92,14 @@ function toRequest(options: MountOptions): MountRequest {
     });
   }
   const noRecoveryConfig = options.recoveryConfig ? undefined : true;
+  const { metricsListen, logActivity } = options;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
   const { diffLimit } = options;
   return {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, diffLimit }),
+    ...given({ metricsListen, logActivity }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,
@@ -123,10 +127,12 @@ function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], u
 }
 
 function announce(info: MountedInfo, end: string): void {
-  const { instance, backupId, chainLength, mountpoint, pid, warnings } = info;
+  const { instance, backupId, chainLength, mountpoint, pid, warnings, metricsAddress } = info;
   for (const warning of warnings) process.stderr.write(`pbkfs: warning: ${warning}\n`);
   const chain = chainLength === 1 ? '' : `, a chain of ${chainLength}`;
   process.stdout.write(
     `mounted backup ${backupId} of ${instance}${chain} on ${mountpoint} (process ${pid}; ${end} unmounts)\n`,
   );
+  if (metricsAddress !== undefined)
+    process.stdout.write(`metrics: ${metricsAddress}${metricsAddress.startsWith('unix:') ? '' : '/metrics'}\n`);
 }

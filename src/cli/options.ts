@@ -2,11 +2,24 @@
 
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
+import { parseListenAddress } from '../metrics/listen-address.js';
 
 /** Absolute, since the mount process does not live in the caller's directory. */
 export function directory(value: string): string {
   if (value === '') throw new InvalidArgumentError('It must not be empty.');
   return resolve(value);
+}
+
+/** Where to listen; a relative path after `unix:` is made absolute. */
+export function listenAddress(value: string): string {
+  const path = value.startsWith('unix:') ? value.slice('unix:'.length) : '';
+  const absolute = path === '' ? value : `unix:${resolve(path)}`;
+  try {
+    parseListenAddress(absolute);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  return absolute;
 }
 
 /** A parser for whole numbers of a range. */

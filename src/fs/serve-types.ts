@@ -36,6 +36,8 @@ export interface ServeOptions {
   readonly logFile?: string;
   /** Where the mount's metrics can be fetched, if they can: a URL, or `unix:PATH`. */
   readonly metricsAddress?: string;
+  /** Seconds between the lines in the log that say what was done; 0: none. A quarter of an hour where it is missing. */
+  readonly activitySeconds?: number;
 }
 
 /** Whether pg_probackup is kept from changing the chain. */

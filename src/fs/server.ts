@@ -14,12 +14,16 @@ import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import { ReaderPool } from './reader-pool.js';
+import { ActivityLog } from './report/activity.js';
 import { LiveReport } from './report/mount-report.js';
 import type { BackendInfo, ServeOptions, Server } from './serve-types.js';
 
 /** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
 const STOP_AFTER = 300;
 const GIVE_UP_AFTER = 1200;
+
+/** How often the log says what was done, in seconds, where nobody says otherwise. */
+const ACTIVITY_SECONDS = 900;
 
 /** Serves one mount. Made by serveMount. */
 class MountServer implements Server {
@@ -31,6 +35,7 @@ class MountServer implements Server {
   readonly #mail = new MessageChannel();
   readonly #namespace: Worker;
   readonly #sentry: ChainSentry;
+  readonly #activity: ActivityLog;
   /** a sync of the journal is under way in the background */
   #syncing = false;
   #objects = '';
@@ -60,6 +65,8 @@ class MountServer implements Server {
       ended: (gone) => this.#readerEnded(gone),
       failed: (error) => this.#fail(error),
     });
+    const { activitySeconds = ACTIVITY_SECONDS } = options;
+    this.#activity = new ActivityLog(this.#shared.buffers.counters, options.log, activitySeconds);
     const backend = (): BackendInfo | undefined => this.backend;
     const threads = (): number => this.#readers.started;
     this.report = new LiveReport(options, this.#shared, {
@@ -124,6 +131,7 @@ class MountServer implements Server {
     }
     const { minor, flags } = this.#features;
     this.#sentry.start();
+    this.#activity.start();
     this.#options.log.info('mounted', {
       threads: this.#readers.started,
       protocol: `7.${minor}`,
@@ -206,6 +214,7 @@ class MountServer implements Server {
 
   #afterReaders(): void {
     this.#sentry.stop();
+    this.#activity.stop();
     this.#readers.closeDevices();
     if (this.#namespaceEnded) this.#settle();
     else this.#stopNamespace();

@@ -11,6 +11,7 @@ import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { LastResort } from './last-resort.js';
+import { MetricsEndpoint } from './metrics-endpoint.js';
 import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
 import type { CheckedPaths } from './preflight.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
@@ -55,6 +56,7 @@ export async function runMount(
   let server: Server;
   let keeper: ChainKeeper | undefined;
   let recovery: RecoveryConfig | undefined;
+  let metrics: MetricsEndpoint | undefined;
   try {
     if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
     logFd = paths.logFile === undefined ? STDERR : openLog(paths.logFile);
@@ -64,11 +66,15 @@ export async function runMount(
       attempt(() => prepared.rollback());
       caller.crashed(error);
     });
+    const { metricsListen } = request;
+    if (metricsListen !== undefined) metrics = await MetricsEndpoint.open(metricsListen, paths.mountpoint);
     keeper = await ChainKeeper.lock(prepared.chain, log);
     const chain = prepared.recheck();
     recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh);
-    server = await start(request, prepared, chain, keeper, serve, log);
+    server = await start(request, prepared, chain, keeper, metrics?.address, serve, log);
+    metrics?.serve(server.report);
   } catch (error) {
+    metrics?.close();
     await keeper?.release();
     if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
     if (!lastResort.tripped) prepared.rollback();
@@ -88,13 +94,15 @@ export async function runMount(
   if (unwritten !== undefined) stopper.stop('the recovery settings cannot be written');
   if (stopper.requested) {
     await ended;
+    metrics?.close();
     await keeper.release();
     finish(prepared, await ended, lastResort, log);
     if (unwritten !== undefined) throw unwritten.error;
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
-  await announce(prepared, keeper, server, caller, stopper, log, logFd);
+  await announce(prepared, keeper, server, metrics?.address, caller, stopper, log, logFd);
   await ended;
+  metrics?.close();
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);
 }
@@ -104,6 +112,7 @@ function start(
   { paths }: PreparedMount,
   chain: Chain,
   keeper: ChainKeeper,
+  metricsAddress: string | undefined,
   serve: ServeMount,
   log: Logger,
 ): Promise<Server> {
@@ -124,6 +133,8 @@ function start(
     chainLock: keeper,
     log,
     ...(paths.logFile === undefined ? {} : { logFile: paths.logFile }),
+    ...(metricsAddress === undefined ? {} : { metricsAddress }),
+    ...(request.logActivity === undefined ? {} : { activitySeconds: request.logActivity }),
   });
 }
 
@@ -151,6 +162,7 @@ async function announce(
   prepared: PreparedMount,
   { warnings }: ChainKeeper,
   { backend }: Server,
+  metricsAddress: string | undefined,
   caller: Caller,
   stopper: Stopper,
   log: Logger,
@@ -171,12 +183,30 @@ async function announce(
       mountedAt: Date.now(),
       ...(backend === undefined ? {} : { server: backend }),
       ...(logFile === undefined ? {} : { logFile }),
+      ...(metricsAddress === undefined ? {} : { metricsAddress }),
     });
   } catch (error) {
     log.warn('cannot register the mount; unmount will not know its diff', { error: messageOf(error) });
   }
-  const info = { pid: process.pid, mountpoint, instance, backupId: target.id, chainLength: members.length, warnings };
-  log.info('ready', { pid: info.pid, mountpoint, catalog, instance, backup: target.id, chain: members.length, diff });
+  const info = {
+    pid: process.pid,
+    mountpoint,
+    instance,
+    backupId: target.id,
+    chainLength: members.length,
+    warnings,
+    ...(metricsAddress === undefined ? {} : { metricsAddress }),
+  };
+  log.info('ready', {
+    pid: info.pid,
+    mountpoint,
+    catalog,
+    instance,
+    backup: target.id,
+    chain: members.length,
+    diff,
+    metrics: metricsAddress,
+  });
   try {
     if (paths.pidFile !== undefined) writePidFile(paths.pidFile);
     await caller.mounted(info, logFd);

@@ -25,6 +25,8 @@ export interface RegistryEntry extends ProcessIdentity {
   /** When it became usable, in ms since 1970. */
   readonly mountedAt?: number;
   readonly server?: BackendInfo;
+  /** Where its metrics are served: `http://HOST:PORT` or `unix:PATH`. */
+  readonly metricsAddress?: string;
 }
 
 /**

@@ -24,6 +24,10 @@ export interface MountRequest {
   readonly pidFile?: string;
   /** Whether other users may use the mount; where it is missing: if this user may permit that. */
   readonly allowOther?: boolean;
+  /** Where metrics are served: HOST:PORT, HOST, PORT or unix:PATH; nowhere if it is missing. */
+  readonly metricsListen?: string;
+  /** Seconds between the lines in the log that say what was done; 0: none. */
+  readonly logActivity?: number;
   readonly force: boolean;
   readonly afterPowerLoss: boolean;
   readonly materializeOnRead: boolean;
@@ -45,6 +49,8 @@ export interface MountedInfo {
   readonly backupId: string;
   /** How many backups the chain has. */
   readonly chainLength: number;
+  /** Where its metrics are served, if they are. */
+  readonly metricsAddress?: string;
   /** What the user should know although the mount works. */
   readonly warnings: readonly string[];
 }

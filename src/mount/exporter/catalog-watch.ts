@@ -1,0 +1,69 @@
+// The samples of a catalog, read again when they are old.
+
+import { Worker } from 'node:worker_threads';
+import type { Sample } from '../../metrics/exposition.js';
+import { within } from './within.js';
+
+/** How long samples count as new, and how long a scrape waits for newer ones, in ms. */
+const FRESH = 15_000;
+const PATIENCE = 5000;
+
+export class CatalogWatch {
+  readonly #path: string;
+  #samples: readonly Sample[] = [];
+  /** ms since 1970 of the last reading that succeeded; 0: none did */
+  #read = 0;
+  #failed = false;
+  #reading: Promise<void> | undefined;
+
+  /** @param path absolute */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Whether the last reading succeeded and none is overdue. */
+  get up(): boolean {
+    return this.#read !== 0 && !this.#failed;
+  }
+
+  /** What is known, and since when. Never rejects, and never waits for long. */
+  async samples(): Promise<Sample[]> {
+    let late = false;
+    if (Date.now() - this.#read > FRESH || this.#failed) {
+      // One at a time: a file system that hangs would collect threads.
+      this.#reading ??= this.#readAgain().finally(() => {
+        this.#reading = undefined;
+      });
+      late =
+        (await within(
+          this.#reading.then(() => true),
+          PATIENCE,
+        )) === undefined;
+    }
+    if (late) this.#failed = true;
+    const labels = { catalog: this.#path };
+    return [
+      { metric: 'pbkfs_catalog_up', labels, value: Number(this.up) },
+      ...(this.#read === 0
+        ? []
+        : [{ metric: 'pbkfs_catalog_read_timestamp_seconds', labels, value: this.#read / 1000 } as const]),
+      ...(this.up ? this.#samples : []),
+    ];
+  }
+
+  #readAgain(): Promise<void> {
+    return new Promise((resolve) => {
+      const worker = new Worker(new URL('./catalog-worker.js', import.meta.url), { workerData: this.#path });
+      worker.unref();
+      worker.once('message', (samples: Sample[]) => {
+        this.#samples = samples;
+        this.#read = Date.now();
+        this.#failed = false;
+      });
+      worker.once('error', () => {
+        this.#failed = true;
+      });
+      worker.once('exit', () => resolve());
+    });
+  }
+}

@@ -1,0 +1,79 @@
+// The HTTP endpoint: its pages, busy ports, sockets left behind.
+
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { openEndpoint, type Pages } from '../../src/metrics/http-endpoint.js';
+import { httpRequest } from '../support/http.js';
+
+const problems: string[] = [];
+const pages: Pages = {
+  metrics: async () => 'pbkfs_inodes 1\n',
+  problems: async () => problems,
+  about: async () => [['mount point', '/mnt/<b>"&"</b>']],
+};
+const anyPort = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
+
+t.test('serves metrics, health and a page for people', async (t) => {
+  const endpoint = await openEndpoint(anyPort, 1, pages);
+  t.teardown(() => endpoint.close());
+  t.match(endpoint.address, /^http:\/\/127\.0\.0\.1:\d+$/);
+  const get = (path: string, method?: string) => httpRequest(endpoint.address, path, method);
+  t.strictSame(await get('/metrics'), {
+    status: 200,
+    type: 'text/plain; version=0.0.4; charset=utf-8',
+    body: 'pbkfs_inodes 1\n',
+  });
+  t.match(await get('/metrics?x=1'), { status: 200 });
+  t.match(await get('/healthz'), { status: 200, body: 'ok\n' });
+  problems.push('the chain was changed');
+  t.match(await get('/healthz'), { status: 503, body: 'the chain was changed\n' });
+  t.match(await get('/'), { status: 200, type: /html/, body: /\/mnt\/&lt;b&gt;&quot;&amp;&quot;/ });
+  t.match(await get('/'), { body: /the chain was changed/ });
+  problems.length = 0;
+  t.match(await get('/other'), { status: 404 });
+  t.match(await get('/metrics', 'POST'), { status: 405 });
+  t.match(await get('/metrics', 'HEAD'), { status: 200, body: '' });
+});
+
+t.test('a page that cannot be made is an error of its own', async (t) => {
+  const failing = { ...pages, metrics: () => Promise.reject(new Error('not mounted yet')) };
+  const endpoint = await openEndpoint(anyPort, 1, failing);
+  t.teardown(() => endpoint.close());
+  t.match(await httpRequest(endpoint.address, '/metrics'), { status: 500, body: 'not mounted yet\n' });
+  t.match(await httpRequest(endpoint.address, '/healthz'), { status: 200 });
+});
+
+t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {
+  const first = await openEndpoint(anyPort, 1, pages);
+  t.teardown(() => first.close());
+  const taken = Number(new URL(first.address).port);
+  const second = await openEndpoint({ ...anyPort, port: undefined }, taken, pages);
+  t.teardown(() => second.close());
+  t.not(second.address, first.address);
+  t.match(await httpRequest(second.address, '/healthz'), { status: 200 });
+  await t.rejects(openEndpoint({ ...anyPort, port: taken }, 1, pages), {
+    code: 'listen_failed',
+    message: `cannot serve metrics on 127.0.0.1:${taken}: somebody else does already`,
+  });
+});
+
+t.test('a socket that was left behind is replaced, one in use is not', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'pbkfs-sock-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'metrics.sock');
+  // A listener that has gone without taking its socket away.
+  const killed = createServer().listen(path);
+  await new Promise((resolve) => killed.once('listening', resolve));
+  renameSync(path, `${path}.kept`);
+  await new Promise((resolve) => killed.close(resolve));
+  renameSync(`${path}.kept`, path);
+  const endpoint = await openEndpoint({ kind: 'unix', path }, 1, pages);
+  t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
+  await t.rejects(openEndpoint({ kind: 'unix', path }, 1, pages), { code: 'listen_failed' });
+  t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
+  endpoint.close();
+  t.notOk(existsSync(path), 'it is taken away at the end');
+});

@@ -1,0 +1,102 @@
+// pbkfs exporter: mounts that hang, foreign samples, catalogs.
+
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { catalogSamples } from '../../src/mount/exporter/catalog-samples.js';
+import { CatalogWatch } from '../../src/mount/exporter/catalog-watch.js';
+import { HostMounts, mergeScrapes } from '../../src/mount/exporter/host-mounts.js';
+import { extractCatalog } from '../support/catalogs.js';
+
+t.setTimeout(120_000);
+
+function directory(t: Test): string {
+  const made = mkdtempSync(join(tmpdir(), 'pbkfs-exporter-'));
+  t.teardown(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+t.test('a mount that hangs or is dead does not hold up the others', async (t) => {
+  const base = directory(t);
+  const mounts = ['good', 'hangs', 'dead'].map((name) => join(base, name));
+  for (const mount of mounts.slice(0, 2)) mkdirSync(join(mount, '.pbkfs'), { recursive: true });
+  writeFileSync(join(mounts[0]!, '.pbkfs/metrics'), 'text\n');
+  // Nobody ever writes to it: whoever opens it waits.
+  execFileSync('mkfifo', [join(mounts[1]!, '.pbkfs/metrics')]);
+  const host = new HostMounts(1000, () => mounts);
+  for (let round = 0; round < 2; round++) {
+    const begun = Date.now();
+    const [one, two] = await Promise.all([host.scrape(), host.scrape()]);
+    t.ok(Date.now() - begun < 30_000);
+    t.strictSame(two, one, 'two scrapers at a time see the same');
+    t.strictSame(
+      one.map(({ text }) => text !== undefined),
+      [text(one[0]!), false, false],
+    );
+  }
+});
+
+/** On a machine that is very busy even the good one may be late; it must not be wrong. */
+const text = (mount: { text: string | undefined }): boolean => mount.text === 'text\n';
+
+t.test('each metric once, and only what a mount may say of itself', async (t) => {
+  const sample = (mountpoint: string, rest = '', value = 1): string =>
+    `pbkfs_block_reads_total{mountpoint="${mountpoint}",source="diff"${rest}} ${value}`;
+  const merged = mergeScrapes([
+    {
+      mountpoint: '/a',
+      text: `# HELP x y\n${sample('/a')}\n${sample('/a', '', 2)}\n${sample('/b')}\nnode_load1{mountpoint="/a"} 3\npbkfs_catalog_up{mountpoint="/a"} 1\n`,
+    },
+    {
+      mountpoint: '/b',
+      text: `pbkfs_inodes{mountpoint="/b"} 7\n${sample('/b')}\npbkfs_fuse_request_duration_seconds_count{mountpoint="/b",op="read"} 4\npbkfs_fuse_request_duration_seconds{mountpoint="/b"} 4\n`,
+    },
+    { mountpoint: '/c "d"', text: 'pbkfs_inodes{mountpoint="/c \\"d\\""} 1e+06\n' },
+    { mountpoint: '/dead', text: undefined },
+  ]);
+  t.equal(merged.match(/^# TYPE pbkfs_block_reads_total counter$/gm)?.length, 1);
+  t.strictSame(
+    merged.split('\n').filter((line) => line !== '' && !line.startsWith('#')),
+    [
+      'pbkfs_fuse_request_duration_seconds_count{mountpoint="/b",op="read"} 4',
+      sample('/a'),
+      sample('/b'),
+      'pbkfs_inodes{mountpoint="/b"} 7',
+      'pbkfs_inodes{mountpoint="/c \\"d\\""} 1e+06',
+    ],
+  );
+});
+
+t.test('backups are counted by instance, mode and status', async (t) => {
+  const catalog = join(await extractCatalog('states'), 'catalog');
+  const samples = catalogSamples(catalog);
+  const of = (metric: string) => samples.filter((sample) => sample.metric === metric);
+  const total = of('pbkfs_catalog_backups').reduce((sum, { value }) => sum + value, 0);
+  t.ok(total > 5);
+  t.ok(of('pbkfs_catalog_backups').some(({ labels }) => labels!.status === 'CORRUPT' && labels!.mode === 'DELTA'));
+  t.ok(
+    of('pbkfs_catalog_backups').every(
+      ({ labels }) => labels!.catalog === catalog && labels!.backup_instance === 'main',
+    ),
+  );
+  const full = of('pbkfs_catalog_latest_backup_timestamp_seconds').find(({ labels }) => labels!.mode === 'FULL')!;
+  t.ok(full.value > Date.UTC(2026, 10, 1) / 1000 && full.value < Date.UTC(2027, 0, 1) / 1000);
+  t.ok(of('pbkfs_catalog_stored_bytes').some(({ labels, value }) => labels!.mode === 'FULL' && value > 1e6));
+  t.ok(of('pbkfs_catalog_mountable_backups').some(({ value }) => value > 0));
+});
+
+t.test('a catalog that goes away is down, and up again when it is back', async (t) => {
+  const base = directory(t);
+  const path = join(base, 'catalog');
+  const watch = new CatalogWatch(path);
+  const up = async (): Promise<number> =>
+    (await watch.samples()).find(({ metric }) => metric === 'pbkfs_catalog_up')!.value;
+  t.equal(await up(), 0);
+  mkdirSync(join(path, 'backups'), { recursive: true });
+  mkdirSync(join(path, 'wal'));
+  chmodSync(path, 0o755);
+  for (const deadline = Date.now() + 30_000; (await up()) === 0 && Date.now() < deadline; );
+  t.equal(await up(), 1);
+});
