@@ -10,6 +10,7 @@ import {
   readFileSync,
   readlinkSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -158,6 +159,32 @@ t.test('what is not permitted is said clearly', { skip }, async (t) => {
     stderr: /hint: only root or whoever mounted it/,
   });
   t.match(await asUser(['unmount', '-D', mountpoint]), { status: 0 });
+});
+
+const noConf = existsSync('/etc/fuse.conf') ? false : '/etc/fuse.conf does not exist (Debian: fuse3)';
+t.test('others may use it where /etc/fuse.conf permits that', { skip: skip || noConf }, async (t) => {
+  const mount = prepare(t);
+  const { mountpoint, base, catalog, diff } = mount;
+  const conf = join(base, 'fuse.conf');
+  writeFileSync(conf, 'user_allow_other\n');
+  // In a mount namespace of its own: the file of this machine stays what it is.
+  const script = `mount --bind "$1" /etc/fuse.conf; shift
+    own() { setpriv --reuid=${user.uid} --regid=${user.gid} --clear-groups "$@"; }
+    other() { setpriv --reuid=54321 --regid=54321 --clear-groups "$@"; }
+    for option in --allow-other ''; do
+      own "$@" mount -B ${catalog} -I main -i latest -D ${mountpoint} -d ${diff} $option
+      own chmod 755 ${mountpoint}; own chmod 644 ${mountpoint}/PG_VERSION
+      other cat ${mountpoint}/PG_VERSION || status=1
+      other cat ${mountpoint}/global/pg_control 2>&1 && status=1
+      own "$@" unmount -D ${mountpoint}
+    done; exit \${status:-0}`;
+  const result = await run('unshare', [
+    ...['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'],
+    ...[conf, process.execPath, program],
+  ]);
+  t.equal(result.status, 0, result.stderr);
+  const served = /mounted backup.*\n15\ncat: .*pg_control: Permission denied\nunmounted .*\n/;
+  t.match(result.stdout, new RegExp(`^${served.source}${served.source}$`), 'modes count for others');
 });
 
 t.test('PostgreSQL runs on it as the same user', { skip }, async (t) => {
