@@ -56,6 +56,7 @@ const catalogue = {
   diff_sync_failed: { errno: 'EIO', exit: 1 },
   diff_foreign: { errno: 'EIO', exit: 1 },
   diff_not_empty: { errno: 'ENOTEMPTY', exit: 1 },
+  diff_unsafe: { errno: 'EIO', exit: 1 },
   diff_busy: { errno: 'EBUSY', exit: 1 },
   export_failed: { errno: 'EIO', exit: 1 },
   file_not_found: { errno: 'ENOENT', exit: 1 },

@@ -2,6 +2,7 @@
 // and the tests are made.
 
 import { Option } from 'commander';
+import { logLevels } from '../log.js';
 import { byteSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
@@ -44,7 +45,8 @@ export function mountOptions(): Option[] {
       'how blocks of the backup are checked before they are served: checksum (the default), structure, off',
       oneOf('checksum', 'structure', 'off'),
     ),
-    option('--force', 'mount backups in state CORRUPT or ORPHAN too; damaged blocks give EIO'),
+    option('--perf-unsafe', 'let fsync do nothing until the unmount: fast, and DIFF is lost with the host’s power'),
+    option('--force', 'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced'),
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),
     option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory),
@@ -58,6 +60,17 @@ export function mountOptions(): Option[] {
       'seconds between the lines in the log that say what was done; 0: none (default: 900)',
       wholeNumber(0, 7 * MAX_TIMEOUT),
     ),
+    option(
+      '--log-level <level>',
+      'least important lines to log: debug, info (the default), warn, error',
+      oneOf(...logLevels),
+    ),
+    option(
+      '--log-format <format>',
+      'lines as text (the default) for people, or json for machines',
+      oneOf('text', 'json'),
+    ),
+    option('--log-sink <sink>', 'log to a file (the default) or to journald', oneOf('file', 'journald')),
     option('--pid-file <file>', 'write the process id of the mount here; removed when it ends', directory),
     option('--materialize-on-read', 'copy into DIFF what is read, block by block (for debugging)'),
     option('--no-recovery-config', 'write no recovery settings (an ARCHIVE backup gets some at its first mount)'),

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { VerifyMode } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
+import type { LogLevel } from '../log.js';
 import { launchMount, type MountedInfo, type MountRequest, runForegroundMount, serve } from '../mount/index.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
@@ -17,6 +18,7 @@ interface MountOptions extends RecoveryOptions {
   readonly mountpoint?: string;
   readonly diff?: string;
   readonly diffLimit?: number;
+  readonly perfUnsafe?: true;
   readonly readOnly?: true;
   readonly allowOther?: true;
   readonly console?: true;
@@ -29,6 +31,9 @@ interface MountOptions extends RecoveryOptions {
   readonly stopServer?: true;
   readonly afterPowerLoss?: true;
   readonly logFile?: string;
+  readonly logLevel?: LogLevel;
+  readonly logFormat?: 'text' | 'json';
+  readonly logSink?: 'file' | 'journald';
   readonly pidFile?: string;
   readonly metricsListen?: string;
   readonly logActivity?: number;
@@ -77,7 +82,7 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
 }
 
 /** Options that are about a diff, and so make no sense where there is none. */
-const NEED_DIFF = ['diffLimit', 'afterPowerLoss', 'materializeOnRead'] as const;
+const NEED_DIFF = ['diffLimit', 'perfUnsafe', 'afterPowerLoss', 'materializeOnRead'] as const;
 
 function toRequest(options: MountOptions): MountRequest {
   const { backupPath: catalog, mountpoint, diff } = options;
@@ -94,11 +99,18 @@ function toRequest(options: MountOptions): MountRequest {
   const noRecoveryConfig = options.recoveryConfig ? undefined : true;
   const { metricsListen, logActivity } = options;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
-  const { diffLimit } = options;
+  const { diffLimit, perfUnsafe, logLevel: level, logFormat: format, logSink: sink } = options;
+  if (sink === 'journald' && (logFile !== undefined || format !== undefined)) {
+    throw new PbkfsError(
+      'usage',
+      `--log-sink journald and --log-${logFile === undefined ? 'format' : 'file'} exclude each other`,
+    );
+  }
+  const log = given({ level, format, sink });
   return {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
-    ...given({ recovery, noRecoveryConfig, diffLimit }),
+    ...given({ recovery, noRecoveryConfig, diffLimit, perfUnsafe, log }),
     ...given({ metricsListen, logActivity }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,

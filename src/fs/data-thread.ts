@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { FileSource, VerifyMode } from '../backup/index.js';
-import { createLogger } from '../log.js';
+import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import { DataEngine, type HeldFiles } from '../overlay/data/data-engine.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
@@ -11,6 +11,7 @@ import { DataDispatch } from './data-dispatch.js';
 import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
 import { runReaderLoop } from './reader-loop.js';
+import { requestTrace } from './request-trace.js';
 
 export interface DataThreadData {
   thread: number;
@@ -20,11 +21,13 @@ export interface DataThreadData {
   fdLimit: number;
   /** every change is refused with EROFS */
   readOnly: boolean;
+  /** nothing is synced before the end of the mount */
+  perfUnsafe: boolean;
   materializeOnRead: boolean;
   verify: VerifyMode;
   openless: boolean;
   /** where lines go that this thread, which never returns to its event loop, has to say */
-  logFd: number;
+  log: LogSettings;
 }
 
 /**
@@ -40,7 +43,9 @@ const channel = new Channel(data.channel, shared.control);
 const counters = new Counters(data.shared.counters, data.thread);
 const reply = new Reply(MAX_TRANSFER);
 
-const log = createLogger(data.logFd);
+const log = createLogger(data.log);
+const failures = new LineLimit();
+const warnings = new LineLimit(50);
 
 const engine = new DataEngine({
   shared,
@@ -56,7 +61,7 @@ const engine = new DataEngine({
     holdUnsynced: (after) => JSON.parse(channel.ask(question.holdUnsynced, after, 0)) as HeldFiles,
     release: (row, generation) => void channel.ask(question.release, row, generation),
   },
-  warn: (message) => log.warn(message),
+  warn: (message) => warnings.pass((fields) => log.warn(message, fields)),
   suspect: () => post('suspect'),
 });
 
@@ -69,7 +74,9 @@ runReaderLoop({
   counters,
   starving: () => post('starving'),
   failed: (request, error) => {
-    log.error(`${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`);
+    const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
+    failures.pass((fields) => log.error(message, fields));
   },
+  trace: requestTrace(log, data.thread),
 });
 engine.close();

@@ -13,6 +13,7 @@ import { operationOf } from './protocol/operations.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 import { isMountGone } from './reader-loop.js';
+import type { RequestTrace } from './request-trace.js';
 import { type MadeContent, VirtualLookups, type WaitingLookup } from './virtual-lookups.js';
 
 export interface NamespaceLoopOptions {
@@ -27,6 +28,8 @@ export interface NamespaceLoopOptions {
   /** asks the control thread for the content of a virtual file */
   askContent(lookup: number, name: VirtualName): void;
   failed(request: Request, error: unknown): void;
+  /** told of every request that is answered here; null: nobody wants to know */
+  trace: RequestTrace | null;
   /** a reply did not reach the kernel */
   replyFailed(error: unknown): void;
   /** asks the control thread to sync the journal, so that removals may go on */
@@ -157,6 +160,7 @@ function serve(options: NamespaceLoopOptions, virtual: VirtualLookups, channel: 
   }
   if (length !== NO_REPLY) send(options, { uniqueLow, uniqueHigh, device }, length, error);
   counters.answered(operationOf(request.opcode), performance.now() - arrived);
+  if (options.trace !== null) options.trace(request, arrived, error === 0 ? Math.max(0, length) : -error);
 }
 
 function answerVirtual(options: NamespaceLoopOptions, waiting: WaitingLookup, content: Uint8Array | null): void {

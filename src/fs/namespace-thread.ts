@@ -3,7 +3,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Chain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
-import { createLogger } from '../log.js';
+import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { WalLocation } from '../overlay/namespace/wal-directory.js';
@@ -14,6 +14,7 @@ import { NamespaceDispatch } from './namespace-dispatch.js';
 import { runNamespaceLoop } from './namespace-loop.js';
 import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
+import { requestTrace } from './request-trace.js';
 import type { MadeContent } from './virtual-lookups.js';
 
 export interface NamespaceThreadData {
@@ -27,7 +28,7 @@ export interface NamespaceThreadData {
   gid: number;
   afterPowerLoss: boolean;
   diffLimit: number | undefined;
-  logFd: number;
+  log: LogSettings;
   /** what the control thread sends, see NamespaceMail */
   mail: MessagePort;
 }
@@ -47,7 +48,8 @@ const data = workerData as NamespaceThreadData;
 const post = (message: NamespaceMessage): void => parentPort!.postMessage(message);
 
 try {
-  const log = createLogger(data.logFd);
+  const log = createLogger(data.log);
+  const failures = new LineLimit();
   const shared = new SharedState(data.shared);
   const counters = new Counters(data.shared.counters, 0);
   const overlay = new Overlay(shared, { ...data, warn: (message) => log.warn(message) });
@@ -72,8 +74,10 @@ try {
     },
     askContent: (lookup, name) => post({ type: 'content', lookup, name }),
     failed: (request, error) => {
-      log.error(`${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`);
+      const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
+      failures.pass((fields) => log.error(message, fields));
     },
+    trace: requestTrace(log, 0),
     replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),
     syncJournal: () => post({ type: 'sync-journal' }),
     tidyFailed: (error) => log.error(`removing what nobody needs any more: ${(error as Error).message}`),
@@ -83,7 +87,7 @@ try {
 } catch (error) {
   const { message } = error as Error;
   const known = error instanceof PbkfsError;
-  if (!known) createLogger(data.logFd).error(`namespace thread: ${(error as Error).stack ?? message}`);
+  if (!known) createLogger(data.log).error(`namespace thread: ${(error as Error).stack ?? message}`);
   post({ type: 'failed', code: known ? error.code : 'internal', message, hint: known ? error.hint : undefined });
 } finally {
   data.mail.close();

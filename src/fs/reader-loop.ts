@@ -10,6 +10,7 @@ import { opcode } from './protocol/constants.js';
 import { operationOf } from './protocol/operations.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
+import type { RequestTrace } from './request-trace.js';
 
 export interface ReaderLoopOptions {
   channel: Channel;
@@ -21,6 +22,8 @@ export interface ReaderLoopOptions {
   starving(): void;
   /** a request failed in a way worth a line in the log */
   failed(request: Request, error: unknown): void;
+  /** told of every request that is answered here; null: nobody wants to know */
+  trace: RequestTrace | null;
 }
 
 /** Returns when the mount is gone (ENODEV). Throws only on what nobody expected. */
@@ -69,6 +72,7 @@ export function runReaderLoop(options: ReaderLoopOptions): void {
       options.failed(request, thrown);
     }
     counters.answered(operationOf(request.opcode), performance.now() - begun);
+    if (options.trace !== null) options.trace(request, begun, error === 0 ? body : -error);
   }
 }
 

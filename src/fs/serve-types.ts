@@ -26,6 +26,8 @@ export interface ServeOptions {
   readonly materializeOnRead: boolean;
   /** Bytes the diff may take; no limit where it is missing. */
   readonly diffLimit?: number;
+  /** Sync nothing before the end. */
+  readonly perfUnsafe?: boolean;
   /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
   readonly afterPowerLoss: boolean;
   /** How stored bytes are checked before they are served. */

@@ -87,7 +87,7 @@ class MountServer implements Server {
       gid: options.gid,
       afterPowerLoss: options.afterPowerLoss,
       diffLimit: options.diffLimit,
-      logFd: options.log.fd,
+      log: options.log.settings,
       mail: this.#mail.port2,
     };
     this.#namespace = new Worker(new URL('./namespace-thread.js', import.meta.url), {
@@ -119,7 +119,16 @@ class MountServer implements Server {
       const { materializeOnRead, verify, log, threads } = this.#options;
       const { openless } = this.#features;
       const readOnly = this.#options.diff === null;
-      const settings = { objects: this.#objects, readOnly, materializeOnRead, verify, openless, logFd: log.fd };
+      const perfUnsafe = this.#options.perfUnsafe ?? false;
+      const settings = {
+        objects: this.#objects,
+        readOnly,
+        perfUnsafe,
+        materializeOnRead,
+        verify,
+        openless,
+        log: log.settings,
+      };
       this.#readers.start(device, settings, threads);
     } catch (error) {
       this.#ending = true;

@@ -1,16 +1,17 @@
 // A mount from its request to its end, in the process that serves it.
 
-import { openSync } from 'node:fs';
 import { type Chain, openCatalog } from '../backup/index.js';
 import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
-import { createLogger, type Logger } from '../log.js';
+import { createLogger, type Logger, type LogSettings } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
+import { notifyManager, openJournal } from '../sys/systemd.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { LastResort } from './last-resort.js';
+import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
 import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
 import type { CheckedPaths } from './preflight.js';
@@ -35,6 +36,7 @@ export interface Caller {
   crashed(error: unknown): void;
 }
 
+const STDOUT = 1;
 const STDERR = 2;
 
 /**
@@ -52,15 +54,15 @@ export async function runMount(
   const prepared = prepareMount(request, caller.foreground);
   const { paths } = prepared;
   let log: Logger;
-  let logFd: number;
+  let logFile: LogFile | undefined;
   let server: Server;
   let keeper: ChainKeeper | undefined;
   let recovery: RecoveryConfig | undefined;
   let metrics: MetricsEndpoint | undefined;
   try {
     if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
-    logFd = paths.logFile === undefined ? STDERR : openLog(paths.logFile);
-    log = createLogger(logFd);
+    if (paths.logFile !== undefined) logFile = new LogFile(paths.logFile);
+    log = createLogger(logSettings(request, logFile));
     lastResort.arm(log, (error) => {
       abortMount(paths.mountpoint);
       attempt(() => prepared.rollback());
@@ -86,6 +88,7 @@ export async function runMount(
     caller.crashed(error);
   });
   const ended = settle(server.done);
+  void server.done.finally(() => notifyManager('STOPPING=1')).catch(() => undefined);
   stopper.mounted(paths.mountpoint, log);
   const unwritten =
     recovery === undefined
@@ -100,7 +103,8 @@ export async function runMount(
     if (unwritten !== undefined) throw unwritten.error;
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
-  await announce(prepared, keeper, server, metrics?.address, caller, stopper, log, logFd);
+  await announce(prepared, keeper, server, metrics?.address, caller, stopper, log, log.settings.fd);
+  if (logFile !== undefined) followLog(logFile, caller);
   await ended;
   metrics?.close();
   await keeper.release();
@@ -129,6 +133,7 @@ function start(
     materializeOnRead: request.materializeOnRead,
     afterPowerLoss: request.afterPowerLoss,
     ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
+    perfUnsafe: request.perfUnsafe ?? false,
     verify: request.verify ?? 'checksum',
     chainLock: keeper,
     log,
@@ -210,6 +215,7 @@ async function announce(
   try {
     if (paths.pidFile !== undefined) writePidFile(paths.pidFile);
     await caller.mounted(info, logFd);
+    notifyManager(`READY=1\nMAINPID=${process.pid}\nSTATUS=backup ${target.id} of ${instance} on ${mountpoint}`);
   } catch (error) {
     log.error('the mount cannot be announced and ends', { error: messageOf(error) });
     stopper.stop('nobody waits for the mount');
@@ -240,15 +246,16 @@ function finish(prepared: PreparedMount, failure: Failure | undefined, lastResor
   return status;
 }
 
-function openLog(path: string): number {
-  try {
-    return openSync(path, 'a', 0o600);
-  } catch (error) {
-    throw new PbkfsError('mount_failed', `cannot open the log file: ${messageOf(error)}`, {
-      hint: 'give another one with --log-file',
-      cause: error,
-    });
-  }
+function logSettings({ log = {} }: MountRequest, file: LogFile | undefined): LogSettings {
+  const { level = 'info', format = 'text', sink } = log;
+  if (sink === 'journald') return { fd: openJournal('pbkfs'), format: 'journal', level };
+  return { fd: file?.fd ?? STDERR, format, level };
+}
+
+function followLog(file: LogFile, caller: Caller): void {
+  // A background process has turned its standard output and error to the log.
+  file.follow(caller.foreground ? [] : [STDOUT, STDERR]);
+  if (!caller.foreground) process.on('SIGHUP', () => file.reopen());
 }
 
 interface Failure {

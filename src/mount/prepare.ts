@@ -11,6 +11,7 @@ import { resolveFuture } from './paths.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
 import { registryLogFile } from './registry.js';
 import type { MountRequest } from './request.js';
+import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './unsafe-marker.js';
 
 /** A mount that may begin. The diff stays locked until the process ends or `rollback` is called. */
 export interface PreparedMount {
@@ -42,7 +43,7 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
   const chain = resolveChain(catalog, source.instance, source.backupId, { force: request.force });
   const backup = identityOf(catalog, chain);
   if (before.kind === 'bound') checkIdentity(diff, before.binding, backup);
-  const logFile = request.logFile ?? (logsToTerminal ? undefined : join(diff, LOG_FILE));
+  const logFile = request.logFile ?? (logsElsewhere(request, logsToTerminal) ? undefined : join(diff, LOG_FILE));
   const paths = checkPaths({
     mountpoint: request.mountpoint,
     catalog: catalog.path,
@@ -51,7 +52,12 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
     ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
   });
   const recheck = (): Chain => sameChain(chain, resolveChain(catalog, chain.instance, chain.target.id, request));
-  return { ...claimDiff({ ...paths, diff }, chain, backup, before), recheck };
+  return { ...claimDiff({ ...paths, diff }, chain, backup, before, request), recheck };
+}
+
+/** Whether there is no need for a log file. */
+function logsElsewhere({ log }: MountRequest, logsToTerminal: boolean): boolean {
+  return logsToTerminal || log?.sink === 'journald';
 }
 
 /** Without a diff there is nothing to claim and nothing to undo. */
@@ -62,7 +68,8 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
   }
   const catalog = openCatalog(request.catalog);
   const chain = resolveChain(catalog, instance, backupId, { force: request.force });
-  const logFile = request.logFile ?? (logsToTerminal ? undefined : registryLogFile(request.mountpoint));
+  const logFile =
+    request.logFile ?? (logsElsewhere(request, logsToTerminal) ? undefined : registryLogFile(request.mountpoint));
   const paths = checkPaths({
     mountpoint: request.mountpoint,
     catalog: catalog.path,
@@ -86,6 +93,7 @@ function claimDiff(
   chain: Chain,
   backup: BackupIdentity,
   before: DiffDirectory,
+  request: MountRequest,
 ): Claimed {
   const { diff, mountpoint, catalog } = paths;
   const created = before.kind === 'absent';
@@ -97,21 +105,27 @@ function claimDiff(
     const now = inspectDiff(diff);
     previous = now.kind === 'bound' ? now.binding : undefined;
     if (previous !== undefined) checkIdentity(diff, previous, backup);
+    if (!request.force) refuseUnsafeDiff(diff);
   } catch (error) {
     lock.release();
     throw error;
   }
+  const wasUnsafe = isMarkedUnsafe(diff);
   const rollback = (): void => {
+    if (!wasUnsafe) clearUnsafe(diff);
     if (previous !== undefined) writeBinding(diff, previous);
     else discardFreshDiff(diff, created);
     lock.release();
   };
   const mark = (state: MountState, error?: string): void => {
     const lastMount = { ...selfIdentity(), mountpoint, state, ...(error === undefined ? {} : { error }) };
+    // Everything is durable.
+    if (state === 'clean') clearUnsafe(diff);
     writeBinding(diff, { catalog, backup, lastMount });
   };
   try {
     mark('mounted');
+    if (request.perfUnsafe) markUnsafe(diff);
   } catch (error) {
     rollback();
     throw error;

@@ -1,6 +1,7 @@
 // What a user asks of `pbkfs mount`; plain data, since it travels to the background process.
 
 import type { VerifyMode } from '../backup/index.js';
+import type { LogLevel } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 
 export interface MountRequest {
@@ -20,6 +21,8 @@ export interface MountRequest {
   readonly readOnly?: boolean;
   /** DIFF/pbkfs.log where it is missing; the foreground logs to the terminal. */
   readonly logFile?: string;
+  /** How to log; info as text into the file where nothing is said. */
+  readonly log?: { readonly level?: LogLevel; readonly format?: 'text' | 'json'; readonly sink?: 'file' | 'journald' };
   /** Holds the mount's process id for as long as it is mounted. */
   readonly pidFile?: string;
   /** Whether other users may use the mount; where it is missing: if this user may permit that. */
@@ -35,6 +38,8 @@ export interface MountRequest {
   readonly recovery?: RecoveryConfig;
   /** Write none, not even those that an ARCHIVE backup needs at its first mount. */
   readonly noRecoveryConfig?: boolean;
+  /** An fsync syncs nothing; the diff is marked until a clean unmount. */
+  readonly perfUnsafe?: boolean;
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   /** `checksum` where it is missing. */

@@ -1,5 +1,6 @@
 // The system calls Node lacks, called in the C library through koffi: the only file that knows koffi.
 
+import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
@@ -20,6 +21,8 @@ interface Libc {
   readonly dup3: Call;
   readonly socketpair: Call;
   readonly recvmsg: Call;
+  readonly socket: Call;
+  readonly sendto: Call;
   readonly ffi: Koffi;
 }
 
@@ -72,6 +75,10 @@ function load(): Libc {
     dup3: bind('int dup3(int from, int to, int flags)'),
     socketpair: bind('int socketpair(int domain, int type, int protocol, void *pair)'),
     recvmsg: bind('long recvmsg(int fd, void *message, int flags)'),
+    socket: bind('int socket(int domain, int type, int protocol)'),
+    sendto: bind(
+      'long sendto(int fd, const void *data, size_t length, int flags, const void *address, uint32_t addressLength)',
+    ),
     ffi,
   };
 }
@@ -239,6 +246,33 @@ export function receiveDescriptor(socket: number): number {
   const control = Buffer.from(c.ffi.decode(ancillary, 'uint8_t [24]') as Uint8Array);
   if (control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS) return -1;
   return control.readInt32LE(16);
+}
+
+/**
+ * Sends one datagram to a Unix socket.
+ * @param path absolute, or `@name` for an abstract one
+ * @throws a system error
+ */
+export function sendDatagram(path: string, text: string): void {
+  const AF_UNIX = 1;
+  const SOCK_DGRAM_CLOEXEC = 0o2000002;
+  const MSG_NOSIGNAL = 0x4000;
+  const c = libc();
+  const name = Buffer.from(path, 'utf8');
+  // struct sockaddr_un; an abstract name begins with a zero byte, and its length counts.
+  const address = Buffer.alloc(110);
+  address.writeUInt16LE(AF_UNIX, 0);
+  if (name.length > 107) throw systemError('sendto', 36, path);
+  name.copy(address, 2);
+  const isAbstract = path.startsWith('@');
+  if (isAbstract) address[2] = 0;
+  const fd = c.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+  if (fd < 0) throw systemError('socket', c.errno());
+  const data = Buffer.from(text, 'utf8');
+  const result = c.sendto(fd, data, data.length, MSG_NOSIGNAL, address, 2 + name.length + (isAbstract ? 0 : 1));
+  const number = result >= 0 ? 0 : c.errno();
+  closeSync(fd);
+  if (number !== 0) throw systemError('sendto', number, path);
 }
 
 const EINTR = 4;
