@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # Runs file-system conformance suites on a mount and writes docs/conformance.md from what they said.
 #
-#   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--storms] [--operations N] [--seeds N] [--results DIR] [--output FILE]
+#   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--storms] [--storm TEST] [--operations N] [--seeds N] [--results DIR]
+#                          [--output FILE]
 #
 # --pjdfstest  a built checkout of https://github.com/pjd/pjdfstest
 # --fsx        the fsx of xfstests
-# --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long)
+# --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long); the largest takes half an hour and more
+# --storm      one of them alone, like test/fs/listing
 # --results    keeps the results of each suite there: a later run of one suite replaces its part of the page, the others stay
 #
 # Needs root, prove, and `npm run build`. Raw output stays in a directory whose name is printed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-pjdfstest='' fsx='' storms=no operations=100000 seeds=5 results='' output=$root/docs/conformance.md
+pjdfstest='' fsx='' storms=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
 while [ $# -gt 0 ]; do
   case $1 in
-    --storms) storms=yes; shift; continue ;;
+    --storms) storms=(test/fs/listing test/mount/slow-storage test/e2e/initdb test/fs/storms); shift; continue ;;
+    --storm) storms+=("$2") ;;
     --pjdfstest) pjdfstest=$(realpath "$2") ;;
     --fsx) fsx=$(realpath "$2") ;;
     --operations) operations=$2 ;;
@@ -26,7 +29,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-[ "$storms$pjdfstest$fsx" != no ] || { echo 'give --pjdfstest DIR, --fsx FILE, --storms, or several of them' >&2; exit 2; }
+[ -n "${storms[*]}$pjdfstest$fsx" ] || { echo 'give --pjdfstest DIR, --fsx FILE, --storms, or several of them' >&2; exit 2; }
 
 work=$(mktemp -d /tmp/pbkfs-conformance.XXXXXX)
 mount=$work/mount
@@ -52,7 +55,7 @@ row() { local cells; printf -v cells ' %s |' "$@"; rows+=("|$cells"); printf '%s
 
 # part NUMBER TITLE ABOUT COLUMN...: writes the suite's part of the page from its rows.
 part() {
-  local file=$results/$1-$2.md
+  local file=$results/$1-${2//[: ]/-}.md
   {
     printf '## %s\n\n%s\n' "$2" "$3"
     printf 'Run on %s: pbkfs commit %s, Linux %s, Node %s, diff on %s, %s processors.\n\n' "$(date -u '+%Y-%m-%d %H:%M UTC')" \
@@ -116,9 +119,6 @@ run_fsx() {
     on operations passed seconds command
 }
 
-# Test files whose long forms belong on the page.
-storm_files=(test/fs/storms test/fs/listing test/mount/slow-storage test/e2e/initdb)
-
 # From TAP of tap 21: a line for every test without tests of its own: result, name, seconds, what it has measured.
 storm_rows() {
   awk '
@@ -135,19 +135,19 @@ storm_rows() {
 
 run_storms() {
   local file result name seconds measured
-  for file in "${storm_files[@]}"; do
+  for file in "${storms[@]}"; do
     PBKFS_STORM=long node "dist/$file.test.js" >"$raw/${file##*/}.tap" || failed=1
     while IFS=$'\t' read -r result name seconds measured; do
-      row "$name" "$result" "${measured:-}" "$seconds" "\`$file.ts\`"
+      row "$name" "$result" "${measured:-}" "$seconds"
     done < <(storm_rows "$raw/${file##*/}.tap")
+    part 3 "storms: ${file##*/}" "\`$file.test.ts\` in its long form: \`PBKFS_STORM=long node dist/$file.test.js\`." \
+      test result measured seconds
   done
-  part 3 storms 'Tests of this repository in their long form, one after the other: `PBKFS_STORM=long node dist/TEST.js`.' \
-    test result measured seconds file
 }
 
 [ -z "$pjdfstest" ] || run_pjdfstest
 [ -z "$fsx" ] || run_fsx
-[ "$storms" = no ] || run_storms
+[ ${#storms[@]} = 0 ] || run_storms
 
 {
   echo '# Conformance'
