@@ -45,6 +45,7 @@ running=''
 finish() {
   [ -z "$running" ] || as_user "$bin/pg_ctl" -D "$running" -m immediate stop >/dev/null 2>&1
   "${pbkfs[@]}" unmount -D "$mount" >/dev/null 2>&1
+  cp "$work/diff/pbkfs.log" "$work/" 2>/dev/null
   rm -rf "$copy" "$work/diff" "$work/catalog"
 }
 trap finish EXIT

@@ -30,17 +30,21 @@ export function paddedSize(size: number, padded: boolean): number {
  * Reads the whole stream once, in chunks, and reports every record.
  * @param fd the part's file, open for reading, at least storedSize long
  * @param onRecord gets block number, payload bytes (unpadded) and the file offset of the record's header
+ * @param onPayload gets a buffer and where in it the payload of the record just reported begins; it is the buffer's for
+ *   the time of the call only
  * @throws PbkfsError page_damaged: cut off, impossible size, block numbers that do not ascend
  */
 export function walkStream(
   part: StreamPart,
   fd: number,
   onRecord: (block: number, size: number, offset: number) => void,
+  onPayload?: (buffer: Buffer, at: number) => void,
 ): StreamSummary {
   const summary: StreamSummary = { records: 0, end: 0, truncatedTo: undefined, crc: 0 };
   const { storedSize, padded } = part;
-  // Room for a header that straddles two chunks.
-  const buffer = Buffer.allocUnsafe(Math.min(chunkSize, storedSize) + RECORD_HEADER);
+  // Room for a header, or a whole record, that straddles two chunks.
+  const room = RECORD_HEADER + (onPayload === undefined ? 0 : BLCKSZ);
+  const buffer = Buffer.allocUnsafe(Math.min(chunkSize, storedSize) + room);
   let have = 0;
   let base = 0;
   let next = 0;
@@ -67,7 +71,9 @@ export function walkStream(
       const following = next + RECORD_HEADER + paddedSize(size, padded);
       if (following > storedSize)
         throw damagedBlock(part.backupId, part.file, block, `record at byte ${next} is cut off`);
+      if (onPayload !== undefined && following > base + have) break;
       onRecord(block, size, next);
+      onPayload?.(buffer, next - base + RECORD_HEADER);
       summary.records++;
       summary.end = block + 1;
       next = following;

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { backupIdOf, type CompressAlg } from '../../src/backup/index.js';
+import { backupIdOf, type CompressAlg, pageChecksum } from '../../src/backup/index.js';
 import { type BackupSpec, type HeaderVariant, startTime } from '../support/catalog-writer.js';
 import { makePage } from '../support/pages.js';
 import type { StoredStream } from '../support/stream-writer.js';
@@ -165,6 +165,16 @@ t.test('without a header map the CRC of the file decides; with data checksums it
   t.end();
 });
 
+/**
+ * Whether a block is as stored. A page checksum has 16 bits: one change in 65535 keeps it, and no other check sees a
+ * single page of a codec without a check of its own (`pbkfs validate` does, by the CRC of the file).
+ */
+function indistinguishable(content: Buffer, block: number): boolean {
+  const [seen, wanted] = [content, whole].map((bytes) => bytes.subarray(block * 8192, (block + 1) * 8192));
+  if (seen!.equals(wanted!)) return true;
+  return seen!.readUInt16LE(8) === wanted!.readUInt16LE(8) && pageChecksum(seen!, 0, block) === seen!.readUInt16LE(8);
+}
+
 t.test('any single changed byte is an error or changes nothing', (t) => {
   for (const alg of ['none', 'zlib', 'pglz', 'lz4', 'zstd'] as const) {
     for (const header of ['good', 'none'] as const) {
@@ -183,7 +193,8 @@ t.test('any single changed byte is an error or changes nothing', (t) => {
           bytes[at]! ^= flip;
           fs.writeFileSync(file, bytes);
           try {
-            return read(FILE).equals(whole.subarray(0, 3 * 8192));
+            const content = read(FILE);
+            return content.length === 3 * 8192 && [0, 1, 2].every((block) => indistinguishable(content, block));
           } catch (error) {
             return (error as { code?: string }).code === 'page_damaged';
           }

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { decodeFullSizePayload, decodePage } from '../codec/decode.js';
-import { BLCKSZ, RECORD_HEADER, RELSEG_BLOCKS } from '../constants.js';
+import { BLCKSZ, RELSEG_BLOCKS } from '../constants.js';
 import { openStored } from '../damage.js';
 import { looksCompressed } from '../full-size-payload.js';
 import { type HeaderEntries, readHeaderMap } from '../header-map.js';
@@ -21,10 +21,8 @@ type StreamCheck = Extract<Check, { kind: 'stream' }>;
 const MAX_PAGES_TOLD = 20;
 
 const page = Buffer.alloc(BLCKSZ);
-const window = Buffer.allocUnsafeSlow(1 << 20);
 /** Of the records of the file under work. */
 const blocks = new Uint32Array(RELSEG_BLOCKS);
-const sizes = new Uint16Array(RELSEG_BLOCKS);
 const offsets = new Float64Array(RELSEG_BLOCKS);
 
 /** @returns what is wrong; empty for a file that is as pg_probackup stored it and whose pages were good in the source */
@@ -43,10 +41,8 @@ export function checkStream(check: StreamCheck): Problem[] {
   }
   try {
     const map = mapOf(part, problem);
-    const records = walk(part, fd, problem);
-    if (records < 0) return problems;
-    if (map !== undefined) compareWithMap(map, records, problem);
-    checkPages(check, fd, records, map, problem);
+    const records = walk(check, fd, map, problem);
+    if (records >= 0 && map !== undefined) compareWithMap(map, records, problem);
   } finally {
     fs.closeSync(fd);
   }
@@ -71,24 +67,39 @@ function mapOf(part: StreamPart, tell: Tell): HeaderEntries | undefined {
   return undefined;
 }
 
-/** @returns how many records there are; -1 when the stream cannot be followed */
-function walk(part: StreamPart, fd: number, tell: Tell): number {
+/** Reads the stream once and judges every page. @returns how many records there are; -1 when it cannot be followed */
+function walk(check: StreamCheck, fd: number, map: HeaderEntries | undefined, tell: Tell): number {
+  const { part } = check;
   let count = 0;
+  let payload = 0;
+  let told = 0;
   try {
-    const { crc } = walkStream(part, fd, (block, size, offset) => {
-      if (block >= RELSEG_BLOCKS)
-        throw new Error(`block ${block}: a relation segment has at most ${RELSEG_BLOCKS} blocks`);
-      blocks[count] = block;
-      sizes[count] = size;
-      offsets[count] = offset;
-      count++;
-    });
+    const { crc } = walkStream(
+      part,
+      fd,
+      (block, size, offset) => {
+        if (block >= RELSEG_BLOCKS)
+          throw new Error(`block ${block}: a relation segment has at most ${RELSEG_BLOCKS} blocks`);
+        blocks[count] = block;
+        offsets[count] = offset;
+        payload = size;
+        count++;
+      },
+      (buffer, at) => {
+        const i = count - 1;
+        const wrong = pageOf(part, buffer, at, payload) ?? judge(check, blocks[i]!, mapChecksum(map, i));
+        if (wrong === undefined) return;
+        told++;
+        if (told <= MAX_PAGES_TOLD) tell('page', wrong, blocks[i]!);
+      },
+    );
     if (crcDoubt(part, fd, crc) !== undefined) tell('file', `it has CRC ${crc}, ${part.crc} is listed`);
   } catch (error) {
     tell('file', reasonOf(error, part));
-    return -1;
+    count = -1;
   }
-  if (part.header !== null && count !== part.header.nHeaders) {
+  if (told > MAX_PAGES_TOLD) tell('file', `${told - MAX_PAGES_TOLD} more of its pages are faulty`);
+  if (part.header !== null && count >= 0 && count !== part.header.nHeaders) {
     tell('file', `it holds ${count} pages, ${part.header.nHeaders} are listed`);
   }
   return count;
@@ -105,41 +116,15 @@ function compareWithMap(map: HeaderEntries, records: number, tell: Tell): void {
   }
 }
 
-function checkPages(check: StreamCheck, fd: number, records: number, map: HeaderEntries | undefined, tell: Tell): void {
-  const { part } = check;
-  let told = 0;
-  const fault = (block: number, message: string): void => {
-    told++;
-    if (told <= MAX_PAGES_TOLD) tell('page', message, block);
-  };
-  let start = 0;
-  let held = 0;
-  for (let i = 0; i < records; i++) {
-    const size = sizes[i]!;
-    const from = offsets[i]! + RECORD_HEADER;
-    if (from + size > start + held) {
-      start = from;
-      held = fs.readSync(fd, window, 0, Math.min(window.length, part.storedSize - from), from);
-      if (held < size) {
-        fault(blocks[i]!, 'the file ends within it');
-        break;
-      }
-    }
-    const wrong = pageOf(part, from - start, size) ?? judge(check, blocks[i]!, mapChecksum(map, i));
-    if (wrong !== undefined) fault(blocks[i]!, wrong);
-  }
-  if (told > MAX_PAGES_TOLD) tell('file', `${told - MAX_PAGES_TOLD} more of its pages are faulty`);
-}
-
 function mapChecksum(map: HeaderEntries | undefined, i: number): number | undefined {
   return map !== undefined && i < map.count && map.block(i) === blocks[i] ? map.checksum(i) : undefined;
 }
 
-function pageOf(part: StreamPart, at: number, size: number): string | undefined {
+function pageOf(part: StreamPart, buffer: Buffer, at: number, size: number): string | undefined {
   try {
-    if (size === BLCKSZ && part.fullSizeMayBeCompressed && looksCompressed(window, at, part.compressAlg)) {
-      decodeFullSizePayload(part.compressAlg, window, at, page, 0);
-    } else decodePage(part.compressAlg, window, at, at + size, page, 0);
+    if (size === BLCKSZ && part.fullSizeMayBeCompressed && looksCompressed(buffer, at, part.compressAlg)) {
+      decodeFullSizePayload(part.compressAlg, buffer, at, page, 0);
+    } else decodePage(part.compressAlg, buffer, at, at + size, page, 0);
     return undefined;
   } catch (error) {
     return (error as Error).message;
