@@ -28,6 +28,12 @@ function holders(catalog: string): number[] {
   return [...pids];
 }
 
+/** How many there are, once there are as few as that: a holder that has just been replaced ends when it sees its parent dead. */
+async function holdersLeft(catalog: string, few: number): Promise<number> {
+  for (const deadline = Date.now() + 30_000; holders(catalog).length > few && Date.now() < deadline; ) await pause(50);
+  return holders(catalog).length;
+}
+
 async function kill(victim: (typeof victims)[number], stage: CrashStage, catalog: string, delay: number) {
   const { mount } = stage;
   const owner = mount.owner()!;
@@ -79,7 +85,7 @@ t.test(
       await stage.takeOff();
       await stage.remount();
       t.strictSame(await stage.recover(), [], `round ${round} (${victim}): ${stage.ledger.acknowledged} acknowledged`);
-      t.equal(holders(target.catalog).length, 1, 'the chain is locked once: dead locks are gone');
+      t.equal(await holdersLeft(target.catalog, 1), 1, 'the chain is locked once: dead locks are gone');
       if (!t.passing()) return;
       const last = round === rounds - 1;
       if (!last && round % 10 !== 9) continue;
@@ -87,6 +93,6 @@ t.test(
       if (!last) await stage.start();
     }
     await mount.unmount();
-    t.strictSame(holders(target.catalog), [], 'no lock is left in the catalog');
+    t.equal(await holdersLeft(target.catalog, 0), 0, 'no lock is left in the catalog');
   },
 );
