@@ -19,8 +19,10 @@ inside() {
   mount --bind "$work" "$work"
   mount -t overlay overlay -o "lowerdir=/etc,upperdir=$work/etc,workdir=$work/etc-work" /etc
   mkdir -p /etc/pbkfs
-  printf 'MOUNTPOINT=%s\nDIFF=%s\n' "$work/mnt" "$work/diff" >/etc/pbkfs/test.conf
-  [ "$again" = yes ] || echo "OPTIONS=-B $work/catalog -I a -i latest" >>/etc/pbkfs/test.conf
+  {
+    printf '[mount]\nmountpoint = "%s"\ndiff = "%s"\nlog-file = "%s"\n' "$work/mnt" "$work/diff" "$work/mount.log"
+    [ "$again" = yes ] || printf 'backup-path = "%s"\ninstance = "a"\nbackup-id = "latest"\n' "$work/catalog"
+  } >/etc/pbkfs/test.toml
   mount -t tmpfs tmpfs /run
   mkdir -p /run/lock /run/systemd/system
   mount -t cgroup2 none /sys/fs/cgroup
@@ -192,14 +194,14 @@ for scenario; do
     grep -E '^(pbkfs|server): ' "$work/driver.log" | sed 's/^/# /'
   }
   if [ "$scenario" = unordered ]; then
-    says 'the mount was busy when its turn came' "$work/diff/pbkfs.log" 'the mount is busy and stays'
+    says 'the mount was busy when its turn came' "$work/mount.log" 'the mount is busy and stays'
     [ "$state" = mounted ] || fail "the mount ended: $state"
     echo 'ok - systemd killed it after TimeoutStopSec'
   else
-    down=$(at "$work/server.log" 'database system is shut down') up=$(at "$work/diff/pbkfs.log" 'INFO unmounted')
+    down=$(at "$work/server.log" 'database system is shut down') up=$(at "$work/mount.log" 'INFO unmounted')
     [ -n "$down" ] && [[ $down < $up ]] || fail "the server stopped at '$down', the mount at '$up'"
     echo "ok - the server stopped at $down, then the mount at $up"
-    silent 'the mount was not busy' "$work/diff/pbkfs.log" 'the mount is busy'
+    silent 'the mount was not busy' "$work/mount.log" 'the mount is busy'
     [ "$state" = clean ] || fail "the mount ended: $state"
     echo 'ok - the mount ended clean'
   fi
