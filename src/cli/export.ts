@@ -9,7 +9,7 @@ import { formatBytes } from './show-table.js';
 
 const HELP = `
 FROM is a mount point, or the diff of a mount that has ended. The copy is what the mount shows, with modes, times and (as
-root) owners; it needs pbkfs no more. Blocks of zeros become holes, blocks of files made on the mount are shared where the file
+root) owners; it needs no pbkfs any more. Blocks of zeros become holes, blocks of files made on the mount are shared where the file
 system can. Everything is synced at the end. A directory that is not empty is refused, and so is a mount that somebody
 writes to, unless --force is given: then files may be of different moments.
 

@@ -5,11 +5,13 @@ import { Command } from 'commander';
 import { packageVersion } from '../version.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
+import { addCompletionCommand } from './completion.js';
 import { addExportCommand } from './export.js';
 import { addExporterCommand } from './exporter.js';
 import { addFsckCommand } from './fsck.js';
 import { addInfoCommand } from './info.js';
 import { addListCommand } from './list.js';
+import { addManCommand } from './man-page.js';
 import { addMountCommand } from './mount.js';
 import { EXIT_STATUSES, reportFailure } from './report.js';
 import { addShowCommand } from './show.js';
@@ -52,7 +54,9 @@ addArchiveGetCommand(program, (status) => {
   process.exitCode = status;
 });
 addExporterCommand(program);
+addCompletionCommand(program);
 addVersionCommand(program);
+addManCommand(program);
 
 try {
   await program.parseAsync();

@@ -128,6 +128,26 @@ t.test('a killed mount is taken away by the next one, and by unmount (trap 30)',
   t.notOk(isMounted(mount.mountpoint));
 });
 
+t.test('the other commands work for the same user', { skip }, async (t) => {
+  const mount = prepare(t);
+  const { mountpoint, diff, base } = mount;
+  t.match(await first(mount), { status: 0 });
+  t.match(await shell(mount, 'echo kept > base/1/new'), { status: 0 });
+  t.match(await asUser(['list']), { status: 0, stdout: new RegExp(`${mountpoint} .* serving .*${diff}`) });
+  t.match(await asUser(['info', mountpoint, '--file', 'base/1/100', '--block', '1']), {
+    status: 0,
+    stdout: /from backup/,
+  });
+  t.match(await asUser(['stat', mountpoint, '--counters-reset']), { status: 0, stdout: /Requests from the kernel/ });
+  t.match(await asUser(['sync', mountpoint]), { status: 0, stdout: /is durable/ });
+  t.match(await asUser(['export', mountpoint, '-o', join(base, 'copy')]), { status: 0 });
+  t.equal(readFileSync(join(base, 'copy/base/1/new'), 'utf8'), 'kept\n');
+  t.match(await asUser(['unmount', '-d', diff]), { status: 0, stdout: /^unmounted/ });
+  t.match(await asUser(['export', diff, '-o', join(base, 'second')]), { status: 0 });
+  t.match(await asUser(['cleanup', '-d', diff, '--force']), { status: 0, stdout: /^wiped/ });
+  t.notOk(existsSync(diff));
+});
+
 t.test('what is not permitted is said clearly', { skip }, async (t) => {
   const mount = prepare(t);
   const { mountpoint, base } = mount;

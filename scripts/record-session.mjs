@@ -1,0 +1,63 @@
+// Regenerates the terminal session in the README: runs its commands on the bundled catalog and puts their real output
+// between the markers. As root, after a build: node scripts/record-session.mjs
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const home = mkdtempSync('/tmp/pbkfs-session-');
+const commands = [
+  'pbkfs show -B backups -I a',
+  'pbkfs mount -B backups -I a -i latest -D mnt -d diff',
+  'echo "written to the mount" > mnt/note; cat mnt/PG_VERSION',
+  'pbkfs info mnt --file base/1/1259 --block 2',
+  'pbkfs sync mnt',
+  'pbkfs list',
+  'pbkfs unmount -D mnt',
+  'pbkfs export diff -o plain; ls plain/note',
+  'pbkfs cleanup -d diff',
+  'pbkfs cleanup -d diff --force',
+];
+
+try {
+  execFileSync('tar', ['--zstd', '-xf', join(root, 'test/fixtures/mini.tar.zst'), '-C', home]);
+  execFileSync('mv', [join(home, 'mini/catalog'), join(home, 'backups')]);
+  execFileSync('chown', ['-R', '0:0', join(home, 'backups')]);
+  mkdirSync(join(home, 'mnt'));
+  mkdirSync(join(home, 'bin'));
+  const program = `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/src/cli/main.js')} "$@"\n`;
+  writeFileSync(join(home, 'bin/pbkfs'), program, { mode: 0o755 });
+  const lines = commands.flatMap((command) => {
+    // Only its own mounts and directories: whatever else is mounted on this host is nobody's business.
+    const env = {
+      ...process.env,
+      PATH: `${join(home, 'bin')}:${process.env.PATH}`,
+      XDG_STATE_HOME: join(home, 'state'),
+    };
+    const { stdout } = spawnSync('sh', ['-c', `${command} 2>&1`], { cwd: home, env, encoding: 'utf8' });
+    const shown = stdout
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !/^\/tmp\/(?!pbkfs-session-)/.test(line));
+    const renamed = shown.map((line) => line.replaceAll(home, '/srv'));
+    return [`$ ${command}`, ...(command === 'pbkfs list' ? aligned(renamed) : renamed)];
+  });
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [begin, end] = ['<!-- session -->\n', '<!-- end of session -->'];
+  const at = readme.indexOf(begin) + begin.length;
+  if (at < begin.length || !readme.includes(end)) throw new Error('README.md has no markers for the session');
+  const block = `\n\`\`\`console\n${lines.map((line) => line.trimEnd()).join('\n')}\n\`\`\`\n\n`;
+  writeFileSync(join(root, 'README.md'), readme.slice(0, at) + block + readme.slice(readme.indexOf(end)));
+} finally {
+  spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), 'unmount', '-D', join(home, 'mnt'), '--force']);
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** Shorter names leave the columns of a table too wide. */
+function aligned(lines) {
+  const rows = lines.map((line) => line.split(/ {2,}/));
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join('  '));
+}
