@@ -78,10 +78,11 @@ function prose(text: string): string[] {
   return text.trim() === '' ? [] : ['.PP', ...lines];
 }
 
-/** Text that roff takes for nothing else. */
+/** Text that roff takes for nothing else; it knows other letters than ASCII by their numbers. */
 function roff(text: string): string {
   return text
     .replace(/\\/g, '\\e')
     .replace(/-/g, '\\-')
-    .replace(/^(['.])/gm, '\\&$1');
+    .replace(/^(['.])/gm, '\\&$1')
+    .replace(/[^\n -~]/gu, (letter) => `\\[u${letter.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}]`);
 }
