@@ -10,6 +10,7 @@ import { bytesOnDisk } from './disk-usage.js';
 import { syncDirectory } from './durable-file.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
 import { resolveFuture } from './paths.js';
+import { UNSAFE_MARKER } from './unsafe-marker.js';
 
 /** Everything pbkfs makes in a diff, in the order it is removed: without its journal, a diff is one never written to. */
 const OURS = [
@@ -18,6 +19,8 @@ const OURS = [
   'objects',
   'counters.json',
   LOG_FILE,
+  UNSAFE_MARKER,
+  `${UNSAFE_MARKER}.tmp`,
   `${BINDING_FILE}.tmp`,
   BINDING_FILE,
   LOCK_FILE,

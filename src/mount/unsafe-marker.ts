@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { replaceFile, syncDirectory } from './durable-file.js';
 
-const UNSAFE_MARKER = '.pbkfs-dirty';
+export const UNSAFE_MARKER = '.pbkfs-dirty';
 
 /** Marks a diff, durably, before anything is written to it. */
 export function markUnsafe(diff: string): void {

@@ -182,6 +182,8 @@ t.test('cleanup wipes what nobody needs, and nothing else', { skip: mountMissing
   await mount.remount();
   t.ok(existsSync(mount.path('base/1/new')), 'a refused cleanup has changed nothing');
   await mount.unmount();
+  writeFileSync(join(diff, '.pbkfs-dirty'), 'as --perf-unsafe leaves it');
+  t.match(await pbkfs(['export', diff, '-o', join(mount.base, 'copy')]), { status: 1, stderr: /--perf-unsafe/ });
   writeFileSync(join(diff, 'mine'), 'x');
   t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 0, stdout: /left in it.*: mine\n$/ });
   t.strictSame(readdirSync(diff), ['mine']);

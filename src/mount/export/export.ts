@@ -28,6 +28,7 @@ import { isOurs, mountAt, readMounts } from '../mountinfo.js';
 import { findServers } from '../orphaned-server.js';
 import { bytesOf, isWithin, resolveFuture, resolveMountpoint, textOf } from '../paths.js';
 import { readStatus } from '../stat.js';
+import { refuseUnsafeDiff } from '../unsafe-marker.js';
 import { fromWire, type WireError } from '../wire-error.js';
 import { type Plan, planExport } from './plan.js';
 import { type Attributes, bytes, MountedTree, OverlayTree, type TreeSource } from './tree-source.js';
@@ -103,6 +104,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     );
   }
   const { binding } = found;
+  if (!request.force) refuseUnsafeDiff(diff);
   for (const directory of [diff, binding.catalog]) refuseWithin(directory, to);
   const lock = acquireDiffLock(diff, '(pbkfs export)');
   try {
