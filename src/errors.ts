@@ -28,6 +28,7 @@ export const errno = {
   ENOSYS: 38,
   ENOTEMPTY: 39,
   ELOOP: 40,
+  EILSEQ: 84,
   EOPNOTSUPP: 95,
   /** as Node names the same number */
   ENOTSUP: 95,

@@ -2,6 +2,7 @@
 // and the tests are made.
 
 import { Option } from 'commander';
+import { backends } from '../fs/serve-types.js';
 import { logLevels } from '../log.js';
 import { byteSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
@@ -39,6 +40,11 @@ export function mountOptions(): Option[] {
     ),
     option('--uid <number>', 'owner of all files', wholeNumber(0, MAX_ID)),
     option('--gid <number>', 'group of all files', wholeNumber(0, MAX_ID)),
+    option(
+      '--backend <backend>',
+      'what carries requests: kernel (the default), or the library fuse-native, which can do less; see docs/backends.md',
+      oneOf(...backends),
+    ),
     option('--threads <number>', 'threads that answer reads and writes', wholeNumber(1, 16)),
     option(
       '--verify <how>',

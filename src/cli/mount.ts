@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { VerifyMode } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
+import type { Backend } from '../fs/serve-types.js';
 import type { LogLevel } from '../log.js';
 import { launchMount, type MountedInfo, type MountRequest, runForegroundMount, serve } from '../mount/index.js';
 import { mountOptions } from './mount-options.js';
@@ -26,6 +27,7 @@ interface MountOptions extends RecoveryOptions {
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
+  readonly backend?: Backend;
   readonly verify?: VerifyMode;
   readonly force?: true;
   readonly stopServer?: true;
@@ -111,7 +113,7 @@ function toRequest(options: MountOptions): MountRequest {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, diffLimit, perfUnsafe, log }),
-    ...given({ metricsListen, logActivity }),
+    ...given({ metricsListen, logActivity, backend: options.backend }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,
@@ -139,11 +141,12 @@ function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], u
 }
 
 function announce(info: MountedInfo, end: string): void {
-  const { instance, backupId, chainLength, mountpoint, pid, warnings, metricsAddress } = info;
+  const { instance, backupId, chainLength, mountpoint, pid, backend, warnings, metricsAddress } = info;
   for (const warning of warnings) process.stderr.write(`pbkfs: warning: ${warning}\n`);
   const chain = chainLength === 1 ? '' : `, a chain of ${chainLength}`;
+  const through = backend === 'kernel' ? '' : ` through ${backend}`;
   process.stdout.write(
-    `mounted backup ${backupId} of ${instance}${chain} on ${mountpoint} (process ${pid}; ${end} unmounts)\n`,
+    `mounted backup ${backupId} of ${instance}${chain} on ${mountpoint}${through} (process ${pid}; ${end} unmounts)\n`,
   );
   if (metricsAddress !== undefined)
     process.stdout.write(`metrics: ${metricsAddress}${metricsAddress.startsWith('unix:') ? '' : '/metrics'}\n`);

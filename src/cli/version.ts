@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Command } from 'commander';
 import { MINIMUM_MINOR, OUR_MINOR } from '../fs/handshake.js';
+import { loadNativeLibrary } from '../fs/native/binding.js';
 import { packageVersion } from '../version.js';
 
 interface Versions {
@@ -19,13 +20,23 @@ interface Versions {
   readonly fuseDevice: boolean;
 }
 
-function versions(): Versions {
+/** Why --backend fuse-native would not work here; undefined where it would. */
+function nativeMissing(): string | undefined {
+  try {
+    loadNativeLibrary();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function versions(native = nativeMissing()): Versions {
   return {
     version: packageVersion(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     kernel: release(),
-    backends: ['kernel'],
+    backends: native === undefined ? ['kernel', 'fuse-native'] : ['kernel'],
     protocol: { from: `7.${MINIMUM_MINOR}`, to: `7.${OUR_MINOR}` },
     fuseDevice: existsSync('/dev/fuse'),
   };

@@ -81,7 +81,11 @@ export function runNamespaceLoop(options: NamespaceLoopOptions): void {
  * Removes objects that nobody needs any more, a few at a time; tells whether it did. The journal has to be synced before
  * that, which may take long: somebody else does it, and rings the bell.
  */
-function tidier({ overlay, syncJournal, tidyFailed }: NamespaceLoopOptions): () => boolean {
+export function tidier({
+  overlay,
+  syncJournal,
+  tidyFailed,
+}: Pick<NamespaceLoopOptions, 'overlay' | 'syncJournal' | 'tidyFailed'>): () => boolean {
   let askAgain = 0;
   let notBefore = 0;
   return () => {

@@ -4,7 +4,13 @@ import type { Chain, VerifyMode } from '../backup/index.js';
 import type { Logger } from '../log.js';
 import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 
+/** What carries requests: our own server of the kernel protocol, or the library fuse-native. */
+export const backends = ['kernel', 'fuse-native'] as const;
+export type Backend = (typeof backends)[number];
+
 export interface ServeOptions {
+  /** `kernel` where it is missing. */
+  readonly backend?: Backend;
   /** Absolute path. */
   readonly catalog: string;
   readonly instance: string;
@@ -62,9 +68,8 @@ export interface MountReport {
 
 /** What serves a mount, and what it agreed on with the kernel. */
 export interface BackendInfo {
-  /** `kernel`: this process speaks the protocol itself. */
-  readonly backend: string;
-  /** Version of the FUSE protocol in use, such as `7.38`. */
+  readonly backend: Backend;
+  /** Version of the FUSE protocol in use, such as `7.38`; of a library, all that it can have. */
   readonly protocol: string;
   /** Names of the INIT flags in force. */
   readonly features: readonly string[];

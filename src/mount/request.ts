@@ -1,6 +1,7 @@
 // What a user asks of `pbkfs mount`; plain data, since it travels to the background process.
 
 import type { VerifyMode } from '../backup/index.js';
+import type { Backend } from '../fs/serve-types.js';
 import type { LogLevel } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 
@@ -17,6 +18,8 @@ export interface MountRequest {
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
+  /** `kernel` where it is missing. */
+  readonly backend?: Backend;
   /** No diff: every change is refused. */
   readonly readOnly?: boolean;
   /** DIFF/pbkfs.log where it is missing; the foreground logs to the terminal. */
@@ -52,6 +55,7 @@ export interface MountedInfo {
   readonly mountpoint: string;
   readonly instance: string;
   readonly backupId: string;
+  readonly backend: Backend;
   /** How many backups the chain has. */
   readonly chainLength: number;
   /** Where its metrics are served, if they are. */

@@ -6,6 +6,10 @@ import type { ServeOptions, Server } from '../fs/serve-types.js';
 export type ServeMount = (options: ServeOptions) => Promise<Server>;
 
 export const serve: ServeMount = async (options) => {
+  if (options.backend === 'fuse-native') {
+    const { serveNativeMount } = await import('../fs/native/native-server.js');
+    return serveNativeMount(options);
+  }
   const { serveMount } = await import('../fs/server.js');
   return serveMount(options);
 };

@@ -1,10 +1,10 @@
 // SIGTERM and SIGINT unmount; a mount that is busy goes on being served until the second one.
 
 import type { Logger } from '../log.js';
-import { unmountDevice } from '../sys/fuse-mount.js';
 import { describeHolders } from './holders.js';
 import { mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
+import { unmountElsewhere } from './unmount-elsewhere.js';
 
 /** Turns requests to stop into an unmount; the server then sees the end of its connection and finishes by itself. */
 export class Stopper {
@@ -20,20 +20,20 @@ export class Stopper {
   /** The mount is up; a request that came before is carried out now. */
   mounted(mountpoint: string, log: Logger): void {
     this.#mount = { mountpoint, log };
-    if (this.#requested) this.#unmount();
+    if (this.#requested) void this.#unmount();
   }
 
   stop(reason: string): void {
     this.#requested = true;
     this.#mount?.log.info('asked to stop', { reason });
-    this.#unmount();
+    void this.#unmount();
   }
 
-  #unmount(): void {
+  async #unmount(): Promise<void> {
     if (this.#mount === undefined) return;
     const { mountpoint, log } = this.#mount;
     try {
-      unmountDevice(mountpoint, this.#busy ? 'detach' : 'polite');
+      await unmountElsewhere(mountpoint, this.#busy ? 'detach' : 'polite');
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EBUSY') this.#reportBusy(mountpoint, log);

@@ -275,4 +275,9 @@ export function sendDatagram(path: string, text: string): void {
   if (number !== 0) throw systemError('sendto', number, path);
 }
 
+/** dlopen(3) of a shared library that stays; throws what the dynamic linker says. */
+export function keepLibraryLoaded(path: string): void {
+  libc().ffi.load(path);
+}
+
 const EINTR = 4;

@@ -29,6 +29,7 @@ const samples: Readonly<Record<string, readonly [string, string, string | null]>
   xid: ['814', '815', '-1'],
   what: ['immediate', 'latest', 'soon'],
   timeline: ['latest', '2', 'newest'],
+  backend: ['fuse-native', 'kernel', 'other'],
   boolean: ['false', 'true', 'maybe'],
   action: ['promote', 'shutdown', 'explode'],
   command: ['cp /a/%f %p', 'false', null],
