@@ -9,7 +9,7 @@ import t from 'tap';
 import { repoRoot } from '../support/paths.js';
 import { madeUpSegment, nameOf } from '../support/wal-segment.js';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 const { bin } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { bin: { pbkfs: string } };
 const directory = mkdtempSync(join(tmpdir(), 'pbkfs-get-'));

@@ -8,7 +8,7 @@ import { pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
 import { definitions, faults } from '../support/schema.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 /** The table of docs/cli.md. */
 const documented = [

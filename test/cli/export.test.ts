@@ -22,7 +22,7 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { faults } from '../support/schema.js';
 import { smallFiles } from '../support/small-catalog.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 /** Everything a copy has to keep, by path; links of tablespaces are followed. */
 function picture(root: string, path = ''): Map<string, string> {

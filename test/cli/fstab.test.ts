@@ -10,7 +10,7 @@ import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { smallFiles } from '../support/small-catalog.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const HELPER = fileURLToPath(new URL('../../src/cli/mount-helper.js', import.meta.url));
 
 t.test('options of fstab become options of pbkfs mount', async (t) => {

@@ -8,7 +8,7 @@ import { type SmallMount, smallMount } from '../mount/small-mount.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { faults } from '../support/schema.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 interface Info {
   readonly chain: readonly { readonly id: string }[];

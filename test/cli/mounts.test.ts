@@ -9,7 +9,7 @@ import { SmallMount, smallMount, unmounted, until } from '../mount/small-mount.j
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { faults } from '../support/schema.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 interface Listed {
   readonly mounts: { mountpoint: string; state: string; [key: string]: unknown }[];

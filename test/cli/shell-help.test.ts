@@ -8,7 +8,7 @@ import { pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
 import { faults } from '../support/schema.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const missing = (program: string): string | false =>
   spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`;

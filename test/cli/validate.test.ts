@@ -11,7 +11,7 @@ import { copyCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 function directory(t: Test): string {
   const made = mkdtempSync(join(tmpdir(), 'pbkfs-validate-'));

@@ -11,7 +11,7 @@ import { mountCatalog, mountMissing, pbkfs, type TestMount } from '../support/mo
 import type { Teardown } from '../support/postgres.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const ids = [1, 2, 3].map((n) => backupIdOf(startTime(n)));
 

@@ -9,7 +9,7 @@ import { mountMissing, pbkfs, TestMount } from '../support/mount.js';
 import { connected, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 interface Status {
   readonly bytes: number;

@@ -12,7 +12,7 @@ const ROUNDS = 2;
 /** A name changes after so many entries. */
 const EVERY = 100;
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 /** Every tenth name may change, the others stay. */
 const names = Array.from({ length: FILES }, (_, n) => (n % 10 === 0 ? `changing-${n}` : `staying-${n}`));

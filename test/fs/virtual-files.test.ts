@@ -8,7 +8,7 @@ import { smallMount } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
 import { prometheusMissing, promtool } from '../support/promtool.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 t.test('virtual files of a mount', { skip: mountMissing }, async (t) => {
   const mount = await smallMount(t);

@@ -18,7 +18,7 @@ import { smallMount, unmounted } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
 import { madeUpSegment, nameOf, SEGMENT } from '../support/wal-segment.js';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 t.test('served WAL is what the archive holds, and grows with it', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);

@@ -6,7 +6,7 @@ import { isAlive } from '../../src/sys/process-identity.js';
 import { mountMissing } from '../support/mount.js';
 import { fakeMount, until } from './fake/mount.js';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 t.test('exit 0 means mounted, and a pipe of the caller is let go (trap 33)', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);

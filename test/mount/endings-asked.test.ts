@@ -10,7 +10,7 @@ import { run } from '../support/run.js';
 import { load } from './load.js';
 import { ended, smallMount, unmounted, until } from './small-mount.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 /** How long the process of a small mount may take to end, in ms. */
 const PROCESS_ENDS = 5000;

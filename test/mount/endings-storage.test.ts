@@ -11,7 +11,7 @@ import type { Teardown } from '../support/postgres.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { smallMount, until } from './small-mount.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 /** A disk of 2 MiB for the diff. */
 function smallDisk(t: Teardown): (base: string) => string {

@@ -10,7 +10,7 @@ import { CatalogWatch } from '../../src/mount/exporter/catalog-watch.js';
 import { HostMounts, mergeScrapes } from '../../src/mount/exporter/host-mounts.js';
 import { extractCatalog } from '../support/catalogs.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 function directory(t: Test): string {
   const made = mkdtempSync(join(tmpdir(), 'pbkfs-exporter-'));

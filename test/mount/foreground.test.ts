@@ -3,7 +3,7 @@ import t from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { fakeMount, until } from './fake/mount.js';
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   t.test(`${signal} ends a foreground mount cleanly`, { skip: mountMissing }, async (t) => {

@@ -16,7 +16,7 @@ import { makePage } from '../support/pages.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { type SmallMount, smallMount, unmounted, until } from './small-mount.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 const BLOCK = 8192;
 const SEGMENT = 'base/1/100';

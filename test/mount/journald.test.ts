@@ -6,7 +6,7 @@ import t from 'tap';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { unmounted, until } from './small-mount.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 /** Where libsystemd connects to; on a host that runs systemd the real journald owns it. */
 const SOCKET = '/run/systemd/journal/stdout';

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { type SmallMount, unmounted, until } from './small-mount.js';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 const WAIT = 60_000;
 
 async function mounted(t: Test, ...more: string[]): Promise<{ mount: SmallMount; log: string }> {

@@ -10,7 +10,7 @@ import { NotifySocket } from '../support/notify-socket.js';
 import { repoRoot } from '../support/paths.js';
 import { unmounted, until } from './small-mount.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 t.test('the command of the unit tells READY, and STOPPING after SIGTERM', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);

@@ -11,7 +11,7 @@ import { makePage } from '../support/pages.js';
 import { run, runOk } from '../support/run.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const FILES = 48;
 const name = (n: number): string => `base/1/${1000 + n}`;

@@ -7,7 +7,7 @@ import t from 'tap';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { unmounted } from './small-mount.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 t.test('a mount that is not ready in time is ended, and works later', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);

@@ -10,7 +10,7 @@ import { isAlive } from '../../src/sys/process-identity.js';
 import { mountMissing } from '../support/mount.js';
 import { fakeMount, until } from './fake/mount.js';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 t.test('returns only when the process has ended and the diff is free', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);

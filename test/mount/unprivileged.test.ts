@@ -23,7 +23,7 @@ import { isMounted, pbkfs } from '../support/mount.js';
 import { type RunResult, run } from '../support/run.js';
 import { type SmallMount, unmounted, until } from './small-mount.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 const DEVICE = '/dev/fuse';
 const user = serverUser();

@@ -6,7 +6,7 @@ import { BARRIER_WORDS, completeTicket, pendingMutations, takeTicket } from '../
 import { runCrew } from './crew.js';
 import type { Job } from './crew-worker.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const shared = (words: number) => new Int32Array(new SharedArrayBuffer(words * 4));
 

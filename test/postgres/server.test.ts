@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { connected, newCluster, postgres15, query, start } from '../support/postgres.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 /** A killed orphan may stay a zombie until init looks. */
 function runs(pid: number): boolean {

@@ -21,7 +21,7 @@ import { DirectOverlay } from '../support/direct-overlay.js';
 import { WholeFileReader } from '../support/reader-tree.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 const root = scratchDirectory();
 const pristine = writeSmallCatalog(join(root, 'pristine'));

@@ -29,7 +29,7 @@ import { startTime } from '../support/catalog-writer.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const numRuns = Number(process.env.PBKFS_FUZZ_RUNS ?? 400);
 const root = scratchDirectory();
