@@ -14,7 +14,9 @@ import { addListCommand } from './list.js';
 import { addManCommand } from './man-page.js';
 import { addMountCommand } from './mount.js';
 import { EXIT_STATUSES, reportFailure } from './report.js';
+import { addRescueCommand } from './rescue.js';
 import { addShowCommand } from './show.js';
+import { addStartCommand, addStopCommand } from './start.js';
 import { addStatCommand } from './stat.js';
 import { addSyncCommand } from './sync.js';
 import { addUnmountCommand } from './unmount.js';
@@ -50,6 +52,9 @@ addValidateCommand(program, (status) => {
 addFsckCommand(program, (status) => {
   process.exitCode = status;
 });
+addRescueCommand(program);
+addStartCommand(program);
+addStopCommand(program);
 addArchiveGetCommand(program, (status) => {
   process.exitCode = status;
 });

@@ -21,6 +21,8 @@ export interface SafeSettingsInput {
   readonly recovery?: Recovery | ConfiguredRecovery | undefined;
   /** The caller's own settings; none of the protected ones. */
   readonly extra?: Readonly<Record<string, string>> | undefined;
+  /** Libraries of the backup's configuration that its WAL or its data cannot do without. */
+  readonly preload?: string | undefined;
 }
 
 /** A backup's limit counts where it is larger: replay would fail with less. */
@@ -37,6 +39,7 @@ export function safeSettings(input: SafeSettingsInput): Record<string, string> {
     ...ownFiles(input),
     ...nothingOutside(input.major),
     ...recoverySettings(input.recovery),
+    ...(input.preload === undefined ? {} : { shared_preload_libraries: input.preload }),
   };
   for (const name of Object.keys(input.extra ?? {})) {
     if (Object.hasOwn(protectedSettings, name)) {

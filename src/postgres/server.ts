@@ -21,10 +21,20 @@ export interface StartOptions {
   readonly user: ServerUser;
   /** More settings; those that keep the server away from production cannot be changed. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** shared_preload_libraries; none where it is missing. */
+  readonly preload?: string;
   /** Archive recovery; without it the server starts on what the data directory holds. */
   readonly recovery?: Recovery | ConfiguredRecovery;
   /** Milliseconds until the server must answer queries. Default 120 000: replay takes its time. */
   readonly startTimeout?: number;
+  /** Port in the name of its socket; 5432 where it is missing. */
+  readonly port?: number;
+  /** Where its socket lies instead of the private directory; the server's user must be able to write there. */
+  readonly socketDir?: string;
+  /** Told before the server is started, for whoever cleans up after us. */
+  readonly starting?: (privateDir: string) => Promise<void>;
+  /** Called again and again while the server is not ready. */
+  readonly waiting?: (server: PostgresServer) => void;
 }
 
 /** How a client reaches the server; any database role will do, `postgres` exists as a rule. */
@@ -52,9 +62,11 @@ process.on('exit', () => {
  */
 export async function startServer(options: StartOptions): Promise<PostgresServer> {
   const control = await readControlFile(options.dataDir);
-  const files = makePrivateDir(options.user);
+  const made = makePrivateDir(options.user);
+  const files = options.socketDir === undefined ? made : { ...made, socketDir: options.socketDir };
   let server: PostgresServer;
   try {
+    await options.starting?.(files.path);
     const settings = safeSettings({
       major: options.binaries.major,
       dataDir: options.dataDir,
@@ -62,16 +74,22 @@ export async function startServer(options: StartOptions): Promise<PostgresServer
       control,
       recovery: options.recovery,
       extra: options.settings,
+      preload: options.preload,
     });
     if (options.recovery !== undefined && options.recovery.target !== 'configured')
       requestRecovery(options.dataDir, options.user);
-    server = new PostgresServer(spawnPostmaster(options, files, settings), files, options.dataDir);
+    server = new PostgresServer(
+      spawnPostmaster(options, files, settings),
+      files,
+      options.dataDir,
+      options.port ?? PORT,
+    );
   } catch (error) {
     removePrivateDir(files);
     throw error;
   }
   try {
-    await server.waitUntilReady(options.startTimeout ?? 120_000);
+    await server.waitUntilReady(options.startTimeout ?? 120_000, options.waiting);
   } catch (error) {
     await server.crash();
     throw error;
@@ -81,7 +99,7 @@ export async function startServer(options: StartOptions): Promise<PostgresServer
 
 function spawnPostmaster(options: StartOptions, files: PrivateDir, settings: Record<string, string>): ChildProcess {
   const log = openLog(files);
-  const args = Object.entries({ ...settings, port: String(PORT) }).flatMap(([name, value]) => [
+  const args = Object.entries({ ...settings, port: String(options.port ?? PORT) }).flatMap(([name, value]) => [
     '-c',
     `${name}=${value}`,
   ]);
@@ -109,11 +127,11 @@ export class PostgresServer {
   #end: string | undefined;
   #log = '';
 
-  constructor(child: ChildProcess, files: PrivateDir, dataDir: string) {
+  constructor(child: ChildProcess, files: PrivateDir, dataDir: string, port = PORT) {
     this.#child = child;
     this.#files = files;
     this.#dataDir = dataDir;
-    this.connection = { host: files.socketDir, port: PORT };
+    this.connection = { host: files.socketDir, port };
     this.#ended = new Promise((resolve) => {
       child.once('error', (error) => resolve(`could not be started: ${error.message}`));
       child.once('exit', (status, signal) => resolve(signal === null ? `exit status ${status}` : `signal ${signal}`));
@@ -143,11 +161,12 @@ export class PostgresServer {
   }
 
   /** Waits like pg_ctl: the postmaster writes its state into line 8 of postmaster.pid. */
-  async waitUntilReady(timeout: number): Promise<void> {
+  async waitUntilReady(timeout: number, waiting?: (server: PostgresServer) => void): Promise<void> {
     const deadline = Date.now() + timeout;
     while (!(await this.#isReady())) {
       if (this.#end !== undefined) throw this.#failure(`the server did not start: ${this.#end}`);
       if (Date.now() > deadline) throw this.#failure(`the server was not ready within ${timeout / 1000} s`);
+      waiting?.(this);
       await sleep(POLL_MS);
     }
   }
@@ -173,6 +192,32 @@ export class PostgresServer {
     for (const child of children) killHard(child);
     await this.#ended;
     while (children.some(isAlive)) await sleep(POLL_MS);
+  }
+
+  /** Lets the server live on when this process ends. @returns its private directory, for whoever stops it */
+  leave(): string {
+    running.delete(this);
+    this.#child.unref();
+    return this.#files.path;
+  }
+
+  /** Name of the WAL segment that is being replayed, as the title of the startup process tells it. */
+  replaying(): string | undefined {
+    for (const { pid } of this.#child.pid === undefined ? [] : childrenOf(this.#child.pid)) {
+      try {
+        const title = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+        const segment = /startup.*recovering ([0-9A-F]{24})/.exec(title)?.[1];
+        if (segment !== undefined) return segment;
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+    return undefined;
+  }
+
+  /** @throws PbkfsError server_failed with the end of its log when it has ended by itself */
+  mustRun(): void {
+    if (this.#end !== undefined) throw this.#failure(`the server ended: ${this.#end}`);
   }
 
   /** For the end of this process, where nothing can be awaited: an immediate shutdown. */

@@ -56,15 +56,15 @@ export class WalPath {
 
   /**
    * Everything from the backup's start on.
-   * @param progress called with each segment that was read
+   * @param progress called with each segment before its events
    */
   *events(progress: (number: number) => void = () => undefined): Generator<WalEvent, void> {
     const reader = new RecordReader(this.segmentSize, this.start);
     for (let number = Math.floor(this.start / this.segmentSize); !reader.finished; number++) {
       const bytes = this.segment(number);
       if (bytes === undefined) return;
-      yield* reader.read(number, bytes);
       progress(number);
+      yield* reader.read(number, bytes);
     }
   }
 

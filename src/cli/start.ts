@@ -1,0 +1,177 @@
+// pbkfs start and pbkfs stop
+
+import type { Command } from 'commander';
+import { PbkfsError } from '../errors.js';
+import { directory, wholeNumber } from './options.js';
+import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
+import { sessionProgress } from './session-progress.js';
+
+interface StartOptions extends RecoveryOptions {
+  readonly backupPath?: string;
+  readonly instance?: string;
+  readonly backupId?: string;
+  readonly mountpoint?: string;
+  readonly diff?: string;
+  readonly ephemeral?: true;
+  readonly port?: number;
+  readonly socketDir?: string;
+  readonly binDir?: string;
+  readonly preloadLibraries?: string;
+  readonly force?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+The server runs as the user postgres when this is root, else as this user. It reads no configuration of the backup: its
+own files and the command line keep it away from archive commands, primaries, networks and schedulers, and what was
+switched off is printed. Access is by a socket that only that user and root can open. WAL is looked through before it is
+replayed: CREATE TABLESPACE, which touches a directory outside, is refused. Ctrl-C leaves nothing behind.
+
+Examples:
+  pbkfs start -B /backup -I main -i latest --ephemeral
+  pbkfs start -B /backup -I main -i latest -D /mnt/pg -d /tmp/diff --recovery-target-time '2026-11-21 04:28:33+00'
+  pbkfs start -D /mnt/pg -- -c work_mem=64MB
+  pbkfs stop -D /mnt/pg`;
+
+export function addStartCommand(program: Command): void {
+  const command = program
+    .command('start')
+    .summary('mount a backup and run PostgreSQL on it')
+    .description(
+      'Mounts a backup, or takes a mount, and runs PostgreSQL of the right version on it, kept from production.',
+    )
+    .argument('[options...]', 'settings for the server behind "--", as "-c name=value"')
+    .option('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .option('-I, --instance <name>', 'instance in the catalog')
+    .option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted')
+    .option('-D, --mountpoint <dir>', 'an empty directory, or a mount (default: a temporary one)', directory)
+    .option('-d, --diff <dir>', 'where writes go, as with mount', directory)
+    .option('--ephemeral', 'fsync off; the diff is removed by "pbkfs stop"')
+    .option('--port <number>', 'number in the name of its socket (default: 5432)', wholeNumber(1, 65535))
+    .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
+    .option('--bin-dir <dir>', 'directory of the server programs', directory)
+    .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
+    .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
+    .option('--json', 'print JSON; errors too, on stderr')
+    .addHelpText('after', HELP);
+  for (const option of recoveryOptions()) {
+    if (
+      !['--restore-command', '--restore-as-replica', '--primary-conninfo', '--primary-slot-name'].includes(option.long!)
+    ) {
+      command.addOption(option);
+    }
+  }
+  command.action(async (settings: string[], options: StartOptions) => start(options, serverSettings(settings)));
+}
+
+export function addStopCommand(program: Command): void {
+  program
+    .command('stop')
+    .summary('stop the server on a mount, and unmount')
+    .description('Stops a server that "pbkfs start" has started, and takes away what that had made.')
+    .requiredOption('-D, --mountpoint <dir>', 'where it is mounted', directory)
+    .option('--now', 'an immediate shutdown, without a checkpoint')
+    .addHelpText('after', '\nExamples:\n  pbkfs stop -D /mnt/pg')
+    .action(async ({ mountpoint, now }: { readonly mountpoint: string; readonly now?: true }) => {
+      process.chdir('/');
+      const { stopSession } = await import('../session/started.js');
+      const progress = sessionProgress();
+      progress.step('stopping the server');
+      const stopped = await stopSession(mountpoint, now ?? false, (seconds) =>
+        progress.detail(`${Math.floor(seconds)} s`),
+      );
+      progress.clear();
+      const what = [
+        stopped.server ? 'stopped the server' : 'no server ran any more',
+        ...(stopped.unmounted ? ['unmounted'] : []),
+      ];
+      process.stdout.write(`${stopped.mountpoint}: ${what.join(', ')}\n`);
+    });
+}
+
+async function start(options: StartOptions, settings: Record<string, string>): Promise<void> {
+  const {
+    backupPath: catalog,
+    instance,
+    backupId,
+    mountpoint,
+    diff,
+    port,
+    socketDir,
+    binDir,
+    preloadLibraries: preload,
+  } = options;
+  const { isMountPoint } = await import('../session/clean-up.js');
+  const existing = mountpoint !== undefined && isMountPoint(mountpoint);
+  if (diff === undefined && !options.ephemeral && !existing) {
+    throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');
+  }
+  const { Guarded } = await import('../session/guarded.js');
+  const { openSession } = await import('../session/session.js');
+  const { leaveSession } = await import('../session/started.js');
+  const { switchedOff } = await import('../session/switched-off.js');
+  const recovery = recoveryOf(options);
+  process.chdir('/');
+  const guard = new Guarded();
+  const progress = sessionProgress();
+  try {
+    const session = await openSession(
+      {
+        ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
+        ephemeral: options.ephemeral ?? false,
+        force: options.force ?? false,
+        settings,
+      },
+      guard,
+      progress,
+    );
+    leaveSession(session);
+    await guard.leave();
+    progress.clear();
+    const { connection } = session.server;
+    const off = switchedOff(session.mountpoint);
+    const connect = `psql -h ${connection.host} -p ${connection.port} -U postgres`;
+    if (options.json) {
+      const { backupId: backup, mountpoint, diff, binaries, user } = session;
+      const shown = { backup, mountpoint, diff, ...connection, pid: session.server.pid, version: binaries.version };
+      process.stdout.write(`${JSON.stringify({ ...shown, user: user.name, switchedOff: off }, undefined, 2)}\n`);
+      return;
+    }
+    const lines = [
+      `PostgreSQL ${session.binaries.version} runs on backup ${session.backupId} in ${session.mountpoint} as user ${session.user.name}`,
+      `connect: ${connect}`,
+      `stop:    pbkfs stop -D ${session.mountpoint}`,
+      ...(off.length === 0
+        ? []
+        : ['settings of the backup that it does not follow:', ...off.map((line) => `  ${line}`)]),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  } catch (error) {
+    progress.clear();
+    // After Ctrl-C whatever was under way fails; the signal says why.
+    if (guard.interrupted) await new Promise(() => undefined);
+    await guard.finish();
+    throw error;
+  }
+}
+
+/** `-c name=value` and `--name=value`, as the server takes them. @throws PbkfsError usage */
+function serverSettings(args: readonly string[]): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (let at = 0; at < args.length; at++) {
+    const text = args[at] === '-c' ? args[++at] : args[at]!.startsWith('--') ? args[at]!.slice(2) : undefined;
+    const match = /^([\w.-]+)=(.*)$/s.exec(text ?? '');
+    if (match === null) {
+      throw new PbkfsError('usage', `the server gets settings only, as "-c name=value", not "${args[at]}"`);
+    }
+    settings[match[1]!.replaceAll('-', '_')] = match[2]!;
+  }
+  return settings;
+}
+
+/** The members that have a value. */
+export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,106 @@
+// Takes a session away in the right order: the server, the mount, its files. Knows only paths, so that it also works on
+// what is half made.
+
+import { readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PbkfsError } from '../errors.js';
+import { isDiffLocked } from '../mount/lock.js';
+import { mountAt, readMounts } from '../mount/mountinfo.js';
+import { bytesOf } from '../mount/paths.js';
+import { unmount } from '../mount/unmount.js';
+import { childrenOf, killHard } from '../postgres/processes.js';
+import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+
+/** What a session has made; every path absolute. */
+export interface Belongings {
+  /** Where its mount is, or is about to be; undefined for a mount that was there before. */
+  readonly mountpoint?: string;
+  readonly diff?: string;
+  /** Data directory of the server it has started, or is about to. */
+  readonly dataDir?: string;
+  /** Directories to remove with all they hold: the server's private one, a diff nobody wants, temporary ones. */
+  readonly remove: readonly string[];
+  /** Empty directories to remove. */
+  readonly removeEmpty?: readonly string[];
+}
+
+const POLL_MS = 50;
+const PATIENCE_MS = 60_000;
+/** An immediate shutdown takes no longer as a rule; then its processes are killed. */
+const SHUTDOWN_MS = 5000;
+
+/** @throws PbkfsError mount_busy when something else keeps the mount in use */
+export async function cleanUp(belongings: Belongings): Promise<void> {
+  const { mountpoint, diff, dataDir, remove, removeEmpty = [] } = belongings;
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    if (dataDir !== undefined) await killServer(dataDir);
+    try {
+      if (mountpoint !== undefined && isMountPoint(mountpoint)) await unmount(mountpoint);
+    } catch (error) {
+      // A server that has just been killed lets go of its files a moment later; a mount that was coming up goes itself.
+      if (Date.now() > deadline) throw error;
+    }
+    const mounted = mountpoint !== undefined && isMountPoint(mountpoint);
+    const held = diff !== undefined && isDiffLocked(diff);
+    const served = dataDir !== undefined && findPostmaster(dataDir) !== undefined;
+    if (!mounted && !held && !served) break;
+    if (Date.now() > deadline) {
+      throw new PbkfsError('mount_busy', `the mount on ${mountpoint ?? dataDir} is still in use`, {
+        hint: `end its users and run "pbkfs unmount -D ${mountpoint ?? dataDir}"`,
+      });
+    }
+    await sleep(POLL_MS);
+  }
+  for (const directory of remove) rmSync(directory, { recursive: true, force: true });
+  for (const directory of removeEmpty) {
+    try {
+      rmdirSync(directory);
+    } catch {
+      // Somebody has put something there, or it is gone.
+    }
+  }
+}
+
+/** The postmaster that was started with `-D dataDir`; by /proc alone. */
+export function findPostmaster(dataDir: string): ProcessIdentity | undefined {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const [, flag, directory] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      if (flag !== '-D' || directory !== dataDir) continue;
+      if (basename(readlinkSync(`/proc/${name}/exe`)) !== 'postgres') continue;
+    } catch {
+      // Not ours to look at, or ended meanwhile.
+      continue;
+    }
+    const identity = identityOf(Number(name));
+    if (identity !== undefined && isAlive(identity)) return identity;
+  }
+  return undefined;
+}
+
+async function killServer(dataDir: string): Promise<void> {
+  const postmaster = findPostmaster(dataDir);
+  if (postmaster === undefined) return;
+  const children = childrenOf(postmaster.pid);
+  signal(postmaster, 'SIGQUIT');
+  const all = [postmaster, ...children];
+  for (const until = Date.now() + SHUTDOWN_MS; all.some(isAlive) && Date.now() < until; ) await sleep(POLL_MS);
+  const left = [...(isAlive(postmaster) ? childrenOf(postmaster.pid) : []), ...all];
+  for (const process of left) killHard(process);
+  while (left.some(isAlive)) await sleep(POLL_MS);
+}
+
+export function signal(target: ProcessIdentity, name: NodeJS.Signals): void {
+  try {
+    if (isAlive(target)) process.kill(target.pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+export function isMountPoint(path: string): boolean {
+  return mountAt(readMounts(), bytesOf(path)) !== undefined;
+}

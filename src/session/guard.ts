@@ -1,0 +1,22 @@
+// A process that cleans up after a session whose own process ended before it said that all is well: by Ctrl-C, kill -9,
+// a closed terminal. It reads what exists from its standard input, a JSON line each time that changes; the end of the
+// input without `{"leave": true}` before it means: take all of it away.
+
+import { createInterface } from 'node:readline';
+import { type Belongings, cleanUp } from './clean-up.js';
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+let belongings: Belongings | undefined;
+for await (const line of createInterface({ input: process.stdin })) {
+  const message = JSON.parse(line) as Belongings | { readonly leave: true };
+  belongings = 'leave' in message ? undefined : message;
+}
+if (belongings !== undefined) {
+  try {
+    await cleanUp(belongings);
+  } catch (error) {
+    process.stderr.write(`pbkfs: cannot clean up: ${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
+}

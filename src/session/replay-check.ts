@@ -1,0 +1,63 @@
+// Looks through the WAL that a server would replay for what must not happen unseen: CREATE TABLESPACE changes the mode
+// of the original directory and makes one in it, at its absolute path, production's or not.
+
+import type { BackupInfo, Catalog } from '../backup/index.js';
+import { formatLsn, type RecoveryTarget, type TimelineTarget, type WalEvent, WalPath } from '../backup/wal/index.js';
+import { segmentName } from '../backup/wal/lsn.js';
+import { PbkfsError } from '../errors.js';
+import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
+
+/**
+ * Reads the WAL from the backup's start to the target.
+ * @param recovers false: only what a STREAM backup replays by itself, up to its stop-lsn
+ * @param progress number of segments read
+ * @returns the restore_command that gives exactly the WAL that was looked at: the archive may grow meanwhile
+ * @throws PbkfsError server_failed naming the tablespace; wal_damaged, target_unreachable
+ */
+export function checkReplay(
+  catalog: Catalog,
+  instance: string,
+  backup: BackupInfo,
+  recovery: { readonly target: RecoveryTarget; readonly timeline: TimelineTarget } | undefined,
+  progress: (segments: number) => void,
+): string {
+  const path = new WalPath(catalog, instance, backup, recovery?.timeline ?? 'current');
+  let read = 0;
+  let last = Math.floor(path.start / path.segmentSize);
+  const seen = (number: number): void => {
+    last = number;
+    progress(++read);
+  };
+  for (const event of path.events(seen)) {
+    if (isBehind(event, recovery?.target, path.consistent)) break;
+    if (event.kind !== 'tablespace' || event.path === '') continue;
+    throw new PbkfsError(
+      'server_failed',
+      `replaying the WAL would touch ${event.path}: at ${formatLsn(event.lsn)} tablespace ${event.oid} is created there`,
+      {
+        hint: "choose a target before that position, or a backup made after it: the directory may be production's",
+      },
+    );
+  }
+  const bound = segmentName(0, last, path.segmentSize).slice(8);
+  return `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
+}
+
+/** Whether recovery has stopped before this event, for certain. */
+function isBehind(event: WalEvent, target: RecoveryTarget | undefined, consistent: number): boolean {
+  if (event.lsn < consistent) return false;
+  switch (target?.kind) {
+    case undefined:
+    case 'immediate':
+      return true;
+    case 'lsn':
+      return event.lsn > target.lsn;
+    case 'time':
+      return (
+        (event.kind === 'commit' || event.kind === 'abort' || event.kind === 'prepared-end') && event.time > target.time
+      );
+    // Of these the event itself is the target; what comes behind it is read for nothing.
+    default:
+      return false;
+  }
+}

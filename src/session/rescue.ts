@@ -1,0 +1,213 @@
+// Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
+
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
+import { formatTime, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
+import { PbkfsError } from '../errors.js';
+import { bytesOnDisk } from '../mount/disk-usage.js';
+import { type CopyFormat, copyOut } from './copy-out.js';
+import type { Guarded } from './guarded.js';
+import { findPgDump, runPgDump } from './pg-dump.js';
+import { ask } from './query.js';
+import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
+import type { TableName } from './table-name.js';
+
+export type RescueFormat = 'custom' | 'plain' | 'csv' | 'copy';
+
+export interface RescueRequest {
+  readonly catalog: string;
+  readonly instance: string;
+  /** The newest backup that is consistent before the target time where it is missing. */
+  readonly backupId?: string;
+  /** The end of the backup where it is missing. */
+  readonly target?: RecoveryTarget;
+  readonly timeline?: TimelineTarget;
+  readonly inclusive?: boolean;
+  readonly tables: readonly TableName[];
+  /** Whole, or where the query is asked. */
+  readonly database?: string;
+  readonly query?: string;
+  readonly format?: RescueFormat;
+  /** A file; with several files to write a directory. */
+  readonly output: string;
+  readonly role?: string;
+  readonly workDir?: string;
+  readonly binDir?: string;
+  readonly preload?: string;
+  readonly force: boolean;
+}
+
+export interface Rescued {
+  readonly backupId: string;
+  readonly format: RescueFormat;
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  /** Bytes read from the files of the catalog, disk space of the diff, size of the backed-up cluster. */
+  readonly catalogBytes: number;
+  readonly diffBytes: number;
+  readonly clusterBytes: number;
+  readonly seconds: number;
+}
+
+/** @throws PbkfsError; the output is written whole or not at all */
+export async function rescue(request: RescueRequest, guard: Guarded, progress: SessionProgress): Promise<Rescued> {
+  const began = Date.now();
+  const { catalog, instance } = request;
+  const backup = chooseBackup(request);
+  const target = request.target ?? { kind: 'immediate' };
+  const session = await openSession(
+    {
+      catalog,
+      instance,
+      backupId: backup.id,
+      ephemeral: true,
+      force: request.force,
+      // Paused at the target, the server is a standby: reading sets no hint bits there, so that the diff stays small.
+      recovery: {
+        target,
+        timeline: request.timeline ?? 'current',
+        action: target.kind === 'latest' ? 'promote' : 'pause',
+        ...(request.inclusive === undefined ? {} : { inclusive: request.inclusive }),
+      },
+      settings: { autovacuum: 'off', max_parallel_workers_per_gather: '0' },
+      ...(request.workDir === undefined ? {} : { workDir: request.workDir }),
+      ...(request.binDir === undefined ? {} : { binDir: request.binDir }),
+      ...(request.preload === undefined ? {} : { preload: request.preload }),
+    },
+    guard,
+    progress,
+  );
+  const role = roleOf(request, backup);
+  await promoteWhenLocked(session, role, progress);
+  const { format, jobs } = plan(request, findPgDump(session.binaries));
+  const finished: [from: string, to: string][] = [];
+  for (const job of jobs) {
+    progress.step(`writing ${basename(job.path)}`);
+    mkdirSync(dirname(job.path), { recursive: true });
+    const unfinished = `${job.path}.pbkfs-part`;
+    await guard.add({ remove: [unfinished] });
+    await job.run(session, role, unfinished);
+    finished.push([unfinished, job.path]);
+  }
+  progress.step('stopping');
+  await closeSession(session);
+  const { catalogBytes, diffBytes } = costs(session.diff);
+  for (const [from, to] of finished) renameSync(from, to);
+  const files = finished.map(([, path]) => ({ path, bytes: lstatSync(path).size }));
+  const clusterBytes = backup.pgdataBytes ?? 0;
+  const seconds = (Date.now() - began) / 1000;
+  return { backupId: backup.id, format, files, catalogBytes, diffBytes, clusterBytes, seconds };
+}
+
+/** The role that made the backup can read everything. */
+function roleOf(request: RescueRequest, backup: BackupInfo): string {
+  return request.role ?? /(?:^|\s)user=(\S+)/.exec(backup.primaryConninfo ?? '')?.[1] ?? 'postgres';
+}
+
+/**
+ * At a target just before the commit of a DROP TABLE, the paused standby holds that transaction's lock on the table, and
+ * every reader would wait for ever. The end of recovery aborts the transaction.
+ */
+async function promoteWhenLocked({ server }: Session, role: string, progress: SessionProgress): Promise<void> {
+  const locked = `select pg_is_in_recovery() and exists (
+    select from pg_locks where locktype = 'relation' and mode = 'AccessExclusiveLock' and granted)`;
+  if ((await ask(server.connection, locked, { role }))[0] !== true) return;
+  progress.step('ending recovery: a transaction under way at the target has locked a table');
+  await ask(server.connection, 'select pg_wal_replay_resume()', { role });
+  while ((await ask(server.connection, 'select pg_is_in_recovery()', { role }))[0] !== false) await sleep(POLL_MS);
+}
+
+const POLL_MS = 50;
+
+function chooseBackup(request: RescueRequest): BackupInfo {
+  const { instance, backupId, target, force } = request;
+  const catalog = openCatalog(request.catalog);
+  if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return catalog.backup(instance, backupId);
+  const backups = catalog.backups(instance);
+  const time = target?.kind === 'time' ? target.time : Number.POSITIVE_INFINITY;
+  const found = backups.find(
+    (backup) =>
+      (backup.recoveryTime ?? backup.endTime ?? Number.POSITIVE_INFINITY) * 1e6 <= time &&
+      checkBackup(backups, instance, backup, { force }).mountable,
+  );
+  if (found !== undefined) return found;
+  const when = Number.isFinite(time) ? ` that is consistent before ${formatTime(time)}` : '';
+  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted${when}`, {
+    hint: '"pbkfs show" lists the backups',
+  });
+}
+
+interface Job {
+  readonly path: string;
+  run(session: Session, role: string, file: string): Promise<void>;
+}
+
+/** What to write where. @throws PbkfsError usage, before anything is written; server_failed without a pg_dump */
+function plan(request: RescueRequest, pgDump: string | undefined): { format: RescueFormat; jobs: Job[] } {
+  const { query, tables, database, output } = request;
+  const format = request.format ?? (query !== undefined ? 'csv' : pgDump === undefined ? 'copy' : 'custom');
+  if (query !== undefined) {
+    const copied = format as CopyFormat;
+    const login = database!;
+    const run: Job['run'] = ({ server }, role, file) =>
+      copyOut(server.connection, { role, database: login }, query, copied, file);
+    return { format, jobs: [{ path: output, run }] };
+  }
+  if (format === 'csv' || format === 'copy') {
+    const path = (table: TableName): string =>
+      tables.length === 1 && !isDirectory(output)
+        ? output
+        : join(output, `${table.database}.${table.schema}.${table.table}.${format}`.replaceAll('/', '_'));
+    const jobs = tables.map(
+      (table): Job => ({
+        path: path(table),
+        run: ({ server }, role, file) =>
+          copyOut(server.connection, { role, database: table.database }, table, format, file),
+      }),
+    );
+    return { format, jobs };
+  }
+  const databases = tables.length === 0 ? [database!] : [...new Set(tables.map((table) => table.database))];
+  const jobs = databases.map((name): Job => {
+    const own = tables.filter((table) => table.database === name);
+    const path =
+      databases.length === 1 && !isDirectory(output)
+        ? output
+        : join(output, `${name.replaceAll('/', '_')}.${format === 'custom' ? 'dump' : 'sql'}`);
+    return { path, run: (session, role, file) => dump(session, role, name, own, format, file, pgDump) };
+  });
+  if (pgDump === undefined && (format === 'custom' || tables.length === 0)) {
+    throw new PbkfsError('server_failed', 'no pg_dump of the right version was found', {
+      hint: 'install the client programs (Debian: postgresql-client-N), or take tables with --format copy, csv or plain',
+    });
+  }
+  return { format, jobs };
+}
+
+async function dump(
+  session: Session,
+  role: string,
+  database: string,
+  tables: readonly TableName[],
+  format: 'custom' | 'plain',
+  file: string,
+  pgDump: string | undefined,
+): Promise<void> {
+  const server = session.server.connection;
+  if (pgDump !== undefined) return runPgDump(pgDump, { server, role, database, tables, format, file });
+  await writeFile(file, `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host\n\n`, {
+    mode: 0o600,
+  });
+  for (const table of tables) await copyOut(server, { role, database }, table, 'script', file, true);
+}
+
+function costs(diff: string): { catalogBytes: number; diffBytes: number } {
+  const counters = JSON.parse(readFileSync(join(diff, 'counters.json'), 'utf8')) as Record<string, number>;
+  return { catalogBytes: counters.catalogBytesRead ?? 0, diffBytes: bytesOnDisk(diff) ?? 0 };
+}
+
+function isDirectory(path: string): boolean {
+  return path.endsWith('/') || (existsSync(path) && lstatSync(path).isDirectory());
+}

@@ -1,0 +1,60 @@
+// What a server says when this host lacks something the backup needs, and the way round.
+
+import { PbkfsError } from '../errors.js';
+
+interface Trouble {
+  readonly sign: RegExp;
+  readonly what: (match: RegExpExecArray, major: number) => string;
+  readonly hint: (match: RegExpExecArray, major: number) => string;
+}
+
+const TROUBLES: readonly Trouble[] = [
+  {
+    sign: /initialized with LC_(?:COLLATE|CTYPE) "([^"]+)",\s+which is not recognized by setlocale|invalid (?:value for parameter "lc_\w+"|locale name)[^"]*"([^"]+)"/,
+    what: (match) => `this host lacks the locale ${match[1] ?? match[2]} of the database`,
+    hint: (match) => {
+      const locale = match[1] ?? match[2] ?? '';
+      return `make it: localedef -i ${locale.split('.')[0]} -f UTF-8 ${locale} (Debian: apt-get install locales)`;
+    },
+  },
+  {
+    sign: /could not access file "([^"]+)": No such file or directory|could not load library "([^"]+)"/,
+    what: (match) => `this host lacks the library ${match[1] ?? match[2]}`,
+    hint: (match, major) => {
+      const library = (match[1] ?? match[2] ?? '').replace(/^.*\//, '').replace(/\.so$/, '');
+      return `install the extension for this server (Debian: apt-cache search postgresql-${major || 'N'}-${library.replaceAll('_', '-')}); other tables can be read without it`;
+    },
+  },
+  {
+    sign: /resource manager with ID (\d+) not registered/,
+    what: (match) => `the WAL holds records of an extension (resource manager ${match[1]}) that is not loaded`,
+    hint: () =>
+      'name its library with --preload-libraries; where it is not installed, choose a target before its records',
+  },
+  {
+    sign: /role "([^"]+)" does not exist/,
+    what: (match) => `the cluster has no role ${match[1]}`,
+    hint: () => 'name a superuser of the cluster with -U',
+  },
+  {
+    sign: /unrecognized configuration parameter "([^"]+)"/,
+    what: (match) => `this server does not know the setting ${match[1]} of the backup's postgresql.auto.conf`,
+    hint: () => 'mount the backup, take the line out of postgresql.auto.conf there, and start on that mount',
+  },
+];
+
+/** The same failure, named where it is one of those; anything else as it is. */
+export function explainFailure(error: unknown, major: number): unknown {
+  if (!(error instanceof PbkfsError)) return error;
+  const cause = error.cause as { readonly detail?: string } | undefined;
+  const text = `${error.message}\n${error.hint ?? ''}\n${cause?.detail ?? ''}`;
+  for (const { sign, what, hint } of TROUBLES) {
+    const match = sign.exec(text);
+    if (match === null) continue;
+    return new PbkfsError('server_failed', what(match, major), {
+      hint: `${hint(match, major)}\nthe server said: ${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`,
+      cause: error,
+    });
+  }
+  return error;
+}

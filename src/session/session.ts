@@ -1,0 +1,258 @@
+// A mount with a server on it, from options to a server that stands at its target, and all of it away again.
+
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openCatalog, resolveChain } from '../backup/index.js';
+import { parseLsnNumber } from '../backup/wal/index.js';
+import { PbkfsError } from '../errors.js';
+import { launchMount } from '../mount/daemon.js';
+import { findRegistered } from '../mount/registry.js';
+import { unmount } from '../mount/unmount.js';
+import { findServer, type ServerBinaries } from '../postgres/find-server.js';
+import { memorySettings } from '../postgres/memory.js';
+import { reachableTempDir } from '../postgres/reachable.js';
+import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
+import { type PostgresServer, startServer } from '../postgres/server.js';
+import { type ServerUser, serverUser } from '../postgres/server-user.js';
+import { isMountPoint } from './clean-up.js';
+import type { Guarded } from './guarded.js';
+import { ask } from './query.js';
+import { checkReplay } from './replay-check.js';
+import { explainFailure } from './server-trouble.js';
+
+export interface SessionRequest {
+  readonly catalog?: string;
+  readonly instance?: string;
+  readonly backupId?: string;
+  /** An empty directory, or a mount that is there; one is made where it is missing. */
+  readonly mountpoint?: string;
+  /** Where it is missing, one is made and removed at the end. */
+  readonly diff?: string;
+  /** Below which directory temporary ones are made. */
+  readonly workDir?: string;
+  /** Nothing that is written is wanted afterwards. */
+  readonly ephemeral: boolean;
+  readonly recovery?: RecoveryConfig;
+  readonly binDir?: string;
+  readonly port?: number;
+  readonly socketDir?: string;
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly preload?: string;
+  readonly force: boolean;
+}
+
+/** Says what is being done, and how far it is. */
+export interface SessionProgress {
+  step(text: string): void;
+  detail(text: string): void;
+  warn(text: string): void;
+}
+
+export interface Session {
+  readonly server: PostgresServer;
+  readonly binaries: ServerBinaries;
+  readonly user: ServerUser;
+  readonly mountpoint: string;
+  readonly diff: string;
+  readonly backupId: string;
+  /** This session has mounted it. */
+  readonly mounted: boolean;
+  /** Directories to remove once server and mount are gone. */
+  readonly temporary: readonly string[];
+}
+
+/** Roles that are tried in order. */
+export const DEFAULT_ROLE = 'postgres';
+
+/**
+ * Mounts, starts, and waits until the server has reached its target.
+ * @param guard is told of everything before it is made
+ * @throws PbkfsError; what is made by then is for the guard to take away
+ */
+export async function openSession(
+  request: SessionRequest,
+  guard: Guarded,
+  progress: SessionProgress,
+): Promise<Session> {
+  const user = serverUser();
+  const existing = request.mountpoint !== undefined && isMountPoint(request.mountpoint);
+  const place = existing ? existingMount(request) : await newPlace(request, user, guard);
+  const catalog = openCatalog(place.catalog);
+  const chain = resolveChain(catalog, place.instance, place.backupId, { force: request.force });
+  const { target } = chain;
+  const major = Number.parseInt(target.serverVersion ?? '', 10);
+  const binaries = findServer({ major, user, ...(request.binDir === undefined ? {} : { binDir: request.binDir }) });
+  if (binaries.source === 'npm') {
+    progress.warn(
+      'the server comes from an npm package: its collations may sort otherwise than where the backup was made, so do not trust text indexes',
+    );
+  }
+  const recovery = existing ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
+  let restoreCommand = MOUNT_RESTORE_COMMAND;
+  if (!existing || replaysBackup(place.mountpoint)) {
+    progress.step(`looking through the WAL that backup ${target.id} needs`);
+    const replayed = existing ? configuredTarget(place.mountpoint) : recovery;
+    const seen = (count: number): void => progress.detail(`${count} segments`);
+    restoreCommand = checkReplay(catalog, chain.instance, target, replayed, seen);
+  }
+  if (!existing) {
+    progress.step(`mounting backup ${target.id} of ${chain.instance}`);
+    const info = await launchMount({
+      catalog: place.catalog,
+      instance: chain.instance,
+      backupId: target.id,
+      mountpoint: place.mountpoint,
+      diff: place.diff,
+      uid: user.uid,
+      gid: user.gid,
+      force: request.force,
+      afterPowerLoss: false,
+      materializeOnRead: false,
+      ...(recovery === undefined ? {} : { recovery }),
+    });
+    for (const warning of info.warnings) progress.warn(warning);
+  }
+  const dataDir = place.mountpoint;
+  await guard.add({ dataDir });
+  progress.step(`starting PostgreSQL ${binaries.version}`);
+  const recovering = existsSync(join(dataDir, 'recovery.signal'));
+  const pauses = recovering && pausesAtTarget(dataDir);
+  const ephemeral = request.ephemeral ? { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' } : {};
+  // A mount of ours is synced: the walk over all files at the start would find nothing to do.
+  const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
+  const server = await startServer({
+    dataDir,
+    binaries,
+    user,
+    settings: { ...memorySettings(), ...synced, ...ephemeral, ...request.settings },
+    ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses } } : {}),
+    ...(request.port === undefined ? {} : { port: request.port }),
+    ...(request.socketDir === undefined ? {} : { socketDir: request.socketDir }),
+    ...(request.preload === undefined ? {} : { preload: request.preload }),
+    // Replay takes as long as it takes; whoever waits sees how far it is.
+    startTimeout: Number.POSITIVE_INFINITY,
+    starting: (privateDir) => guard.add({ remove: [privateDir] }),
+    waiting: (running) => progress.detail(running.replaying() ?? ''),
+  }).catch((error: unknown) => {
+    throw explainFailure(error, major);
+  });
+  if (pauses) await untilPaused(server, progress);
+  const { mountpoint, diff, temporary } = place;
+  return { server, binaries, user, mountpoint, diff, backupId: target.id, mounted: !existing, temporary };
+}
+
+/** The clean end: the server in order, then the mount; temporary directories are left to the guard. */
+export async function closeSession({ server, mounted, mountpoint }: Session): Promise<void> {
+  await server.stop('fast');
+  if (mounted) await unmount(mountpoint);
+}
+
+const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'promote' };
+const POLL_MS = 50;
+
+interface Place {
+  readonly catalog: string;
+  readonly instance: string;
+  readonly backupId: string;
+  readonly mountpoint: string;
+  readonly diff: string;
+  readonly temporary: readonly string[];
+}
+
+function existingMount({ mountpoint, recovery, diff }: SessionRequest): Place {
+  const entry = findRegistered(mountpoint!);
+  if (entry?.diff === undefined) {
+    throw new PbkfsError(
+      'mountpoint_unusable',
+      `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
+    );
+  }
+  if (recovery !== undefined || diff !== undefined) {
+    throw new PbkfsError(
+      'usage',
+      `${mountpoint} is mounted already: its diff and its recovery target are what they are`,
+    );
+  }
+  const { catalog, instance, backupId } = entry;
+  return { catalog, instance, backupId, mountpoint: mountpoint!, diff: entry.diff, temporary: [] };
+}
+
+async function newPlace(request: SessionRequest, user: ServerUser, guard: Guarded): Promise<Place> {
+  const { catalog, instance, backupId } = request;
+  if (catalog === undefined || instance === undefined || backupId === undefined) {
+    throw new PbkfsError('usage', '-B CATALOG, -I INSTANCE and -i BACKUP_ID must be given', {
+      hint: 'only a mount that is there already (-D) knows its backup',
+    });
+  }
+  const temporary: string[] = [];
+  let { mountpoint, diff } = request;
+  if (mountpoint === undefined || diff === undefined) {
+    const base = join(request.workDir ?? reachableTempDir(user), `pbkfs-session-${randomBytes(6).toString('hex')}`);
+    temporary.push(base);
+    await guard.add({ remove: [base] });
+    mkdirSync(base, { mode: 0o700 });
+    // The server's user must get through to its data directory.
+    chmodSync(base, 0o711);
+    mountpoint ??= join(base, 'mount');
+    diff ??= join(base, 'diff');
+    if (mountpoint.startsWith(base)) {
+      mkdirSync(mountpoint, { mode: 0o700 });
+      if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
+    }
+  }
+  if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {
+    if (existsSync(request.diff)) {
+      throw new PbkfsError('usage', `--ephemeral removes the diff at the end, and ${request.diff} is there already`);
+    }
+    temporary.push(request.diff);
+    await guard.add({ remove: [request.diff] });
+  }
+  await guard.add({ mountpoint, diff });
+  return { catalog, instance, backupId, mountpoint, diff, temporary };
+}
+
+/** Whether a server on it would begin with the WAL of the backup: it has not done so yet, or not to the end. */
+function replaysBackup(dataDir: string): boolean {
+  return ['backup_label', 'recovery.signal'].some((name) => existsSync(join(dataDir, name)));
+}
+
+/** The target that a mount's settings name, for the check of the WAL; what cannot be told is all WAL there is. */
+function configuredTarget(dataDir: string): Pick<RecoveryConfig, 'target' | 'timeline'> | undefined {
+  if (!existsSync(join(dataDir, 'recovery.signal'))) return undefined;
+  const text = readFileSync(join(dataDir, 'postgresql.auto.conf'), 'latin1');
+  const setting = (name: string): string => new RegExp(`^${name} = '(.*)'$`, 'm').exec(text)?.[1] ?? '';
+  const number = Number(setting('recovery_target_timeline'));
+  const timeline = number > 0 ? number : setting('recovery_target_timeline') === 'latest' ? 'latest' : 'current';
+  const lsn = parseLsnNumber(setting('recovery_target_lsn'));
+  // A millisecond more than it may be: what lies behind the target is looked at for nothing.
+  const time = (Date.parse(setting('recovery_target_time').replace(' ', 'T').replace(/\+00$/, 'Z')) + 1) * 1000;
+  if (setting('recovery_target') === 'immediate') return { target: { kind: 'immediate' }, timeline };
+  if (lsn !== undefined) return { target: { kind: 'lsn', lsn }, timeline };
+  return Number.isNaN(time) ? { target: { kind: 'latest' }, timeline } : { target: { kind: 'time', time }, timeline };
+}
+
+/** What the mount's settings say: a server that promotes at its target need not answer before. */
+function pausesAtTarget(dataDir: string): boolean {
+  const text = readFileSync(join(dataDir, 'postgresql.auto.conf'), 'latin1');
+  const hasTarget = /^recovery_target(_time|_lsn|_xid|_name)? = '.+'/m.test(text);
+  return hasTarget && /^recovery_target_action = 'pause'/m.test(text);
+}
+
+/** Read-only queries are answered before the target is reached. */
+async function untilPaused(server: PostgresServer, progress: SessionProgress): Promise<void> {
+  const question = 'select not pg_is_in_recovery() or pg_is_wal_replay_paused()';
+  for (;;) {
+    try {
+      if ((await ask(server.connection, question))[0] === true) return;
+    } catch (error) {
+      // Its log tells more than a connection that broke; its end may be noticed a moment later.
+      await sleep(POLL_MS);
+      server.mustRun();
+      throw error;
+    }
+    progress.detail(server.replaying() ?? '');
+    await sleep(POLL_MS);
+  }
+}

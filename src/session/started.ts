@@ -1,0 +1,74 @@
+// A session that goes on without us: remembered beside the mount's entry in the registry, ended by `pbkfs stop`.
+
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PbkfsError } from '../errors.js';
+import { resolveMountpoint } from '../mount/paths.js';
+import { companionFile } from '../mount/registry.js';
+import { unmount } from '../mount/unmount.js';
+import { isAlive } from '../sys/process-identity.js';
+import { cleanUp, findPostmaster, isMountPoint, signal } from './clean-up.js';
+import type { Session } from './session.js';
+
+interface Started {
+  /** `start` has mounted it, so `stop` unmounts it. */
+  readonly mounted: boolean;
+  readonly remove: readonly string[];
+}
+
+const SUFFIX = 'server';
+const POLL_MS = 50;
+
+/** Lets the session live on when this process ends. */
+export function leaveSession(session: Session): void {
+  const file = companionFile(session.mountpoint, SUFFIX);
+  if (file === undefined) throw new PbkfsError('server_failed', 'there is no directory to remember the server in');
+  const remove = [session.server.leave(), ...session.temporary];
+  const started: Started = { mounted: session.mounted, remove };
+  writeFileSync(file, `${JSON.stringify(started)}\n`, { mode: 0o600 });
+}
+
+export interface Stopped {
+  readonly mountpoint: string;
+  readonly server: boolean;
+  readonly unmounted: boolean;
+  readonly removed: readonly string[];
+}
+
+/**
+ * Stops the server in order (immediately with `now`), takes the mount away if `start` made it, and what was temporary.
+ * @throws PbkfsError not_mounted when nothing was started there; server_failed when it does not stop
+ */
+export async function stopSession(path: string, now: boolean, waiting: (seconds: number) => void): Promise<Stopped> {
+  const mountpoint = resolveMountpoint(path);
+  const file = companionFile(mountpoint, SUFFIX);
+  const started = file === undefined ? undefined : read(file);
+  const postmaster = findPostmaster(mountpoint);
+  if (started === undefined && postmaster === undefined) {
+    throw new PbkfsError('not_mounted', `no server was started by pbkfs on ${mountpoint}`, {
+      hint: isMountPoint(mountpoint) ? `to unmount it: pbkfs unmount -D ${mountpoint}` : 'pbkfs list shows the mounts',
+    });
+  }
+  if (postmaster !== undefined) {
+    signal(postmaster, now ? 'SIGQUIT' : 'SIGINT');
+    const began = Date.now();
+    while (isAlive(postmaster)) {
+      waiting((Date.now() - began) / 1000);
+      await sleep(POLL_MS);
+    }
+  }
+  const { mounted = false, remove = [] } = started ?? {};
+  const unmounted = mounted && isMountPoint(mountpoint);
+  if (unmounted) await unmount(mountpoint);
+  await cleanUp({ remove });
+  if (file !== undefined) rmSync(file, { force: true });
+  return { mountpoint, server: postmaster !== undefined, unmounted, removed: remove };
+}
+
+function read(file: string): Started | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Started;
+  } catch {
+    return undefined;
+  }
+}

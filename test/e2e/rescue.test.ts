@@ -1,0 +1,233 @@
+// From a backup and a moment to the rows of a table that was dropped: rescue, start and stop, and what they leave.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { LiveCatalog } from '../support/live-catalog.js';
+import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
+import { clientProgram, connected, initdb, postgres15, query, serverTempDir, start } from '../support/postgres.js';
+import { run, runOk } from '../support/run.js';
+import { hashTree } from '../support/tree.js';
+
+t.setTimeout(240_000);
+
+const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const INSERT = `insert into orders select n, md5(n::text), case when n % 7 = 0 then null else E'tab\\t\\\\' || n end
+  from generate_series(1, 3000) n`;
+
+interface Disaster {
+  readonly catalog: string;
+  readonly backup: string;
+  /** Before the table was dropped. */
+  readonly time: string;
+  /** `copy orders to stdout` at that time. */
+  readonly rows: string;
+  /** Where production's tablespace lies. */
+  readonly production: string;
+  readonly work: string;
+}
+
+/** An ARCHIVE backup, rows that came after it, a DROP TABLE, and a tablespace made in production's directory. */
+async function disaster(t: Test): Promise<Disaster> {
+  const { user } = postgres15();
+  const directory = serverTempDir(t);
+  const [dataDir, production, work] = ['data', 'production', 'work'].map((name) => {
+    const path = join(directory, name);
+    mkdirSync(path, { mode: 0o755 });
+    chownSync(path, user.uid, user.gid);
+    return path;
+  }) as [string, string, string];
+  chmodSync(dataDir, 0o700);
+  await initdb(dataDir, ['--no-sync', '--wal-segsize=1']);
+  const server = await start(t, dataDir, { settings: { wal_keep_size: '1GB', fsync: 'off' } });
+  const catalog = new LiveCatalog(join(directory, 'catalog'), dataDir);
+  await query(server, 'create table orders(id int primary key, word text, note text)');
+  const backup = await catalog.backup(server, { stream: false });
+  await query(server, 'select pg_sleep(1.1)'); // recovery-time has whole seconds
+  await query(server, INSERT);
+  const time = await query(server, 'select clock_timestamp()::text');
+  const rows = join(work, 'before');
+  await query(server, `copy orders to '${rows}'`);
+  await query(server, 'drop table orders');
+  await query(server, `create tablespace made_later location '${production}'`);
+  await catalog.archive(server);
+  await server.stop('immediate');
+  writeFileSync(join(production, 'PG_15_production'), 'not yours');
+  return { catalog: catalog.path, backup: backup.id, time, rows: readFileSync(rows, 'utf8'), production, work };
+}
+
+t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
+  const { catalog, backup, time, rows, production, work } = await disaster(t);
+  const before = { catalog: hashTree(catalog), production: hashTree(production) };
+  const source = ['-B', catalog, '-I', 'main'];
+  const scratch = join(work, 'scratch');
+  mkdirSync(scratch);
+  chmodSync(scratch, 0o711);
+  const nothingLeft = async (t: Test): Promise<void> => {
+    for (const deadline = Date.now() + 30_000; readdirSync(scratch).length > 0 && Date.now() < deadline; )
+      await sleep(50);
+    t.strictSame(readdirSync(scratch), [], 'no temporary directory');
+    t.notOk(readFileSync('/proc/self/mountinfo', 'utf8').includes(scratch), 'no mount');
+    t.equal(serversIn(scratch), 0, 'no server');
+  };
+
+  await t.test('its rows are those of before the drop, byte for byte', async (t) => {
+    const out = join(work, 'orders.copy');
+    const asked = ['--time', time, '--table', 'postgres.public.orders', '--format', 'copy', '-o', out];
+    const result = await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch, '--json']);
+    t.equal(result.stderr, '');
+    t.equal(readFileSync(out, 'utf8'), rows);
+    const report = JSON.parse(result.stdout) as Record<string, number>;
+    t.match(report, { backupId: backup, format: 'copy', files: [{ path: out, bytes: rows.length }] });
+    t.ok(report.catalogBytes! > 8192 && report.diffBytes! > 0, `${report.catalogBytes} read, diff ${report.diffBytes}`);
+    await nothingLeft(t);
+  });
+
+  const pgDump = clientProgram('pg_dump');
+  const skip = 'missing' in pgDump ? pgDump.missing : false;
+  await t.test('a dump restores to the same rows', { skip }, async (t) => {
+    const out = join(work, 'orders.sql');
+    const asked = ['--time', time, '--table', 'postgres.public.orders', '--format', 'plain', '-o', out];
+    const result = await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch]);
+    t.match(result, { status: 0, stderr: '', stdout: /^wrote .*orders\.sql \(plain, .*\nfrom backup/ });
+    const script = readFileSync(out, 'utf8');
+    t.match(script, /CREATE TABLE public\.orders/);
+    t.equal(/^COPY public\.orders .*\n([\s\S]*?)^\\\.$/m.exec(script)?.[1], rows);
+    await nothingLeft(t);
+  });
+
+  await t.test('what cannot be is refused, and leaves nothing', async (t) => {
+    const out = join(work, 'never');
+    for (const [args, status, message] of [
+      [
+        ['-i', backup, '--table', 'postgres.public.nothing', '--format', 'csv'],
+        1,
+        /has no table "public"."nothing" at that point/,
+      ],
+      [
+        ['--time', '2001-01-01 00:00:00', '--table', 'postgres.public.orders'],
+        1,
+        /no backup that can be mounted that is consistent before 2001/,
+      ],
+      [
+        ['-i', backup, '--recovery-target', 'latest', '--table', 'postgres.public.orders'],
+        1,
+        /would touch .*production: at 0\/[0-9A-F]+ tablespace/,
+      ],
+      [['-i', backup, '--table', 'orders'], 2, /DATABASE\.SCHEMA\.TABLE is wanted/],
+      [['-i', backup], 2, /say what to rescue/],
+      [['--table', 'a.b.c'], 2, /give a backup with -i, or a moment/],
+      [['-i', backup, '--query', 'select 1'], 2, /--query needs --database/],
+    ] as const) {
+      const result = await pbkfs(['rescue', ...source, ...args, '-o', out, '--work-dir', scratch]);
+      t.equal(result.status, status, args.join(' '));
+      t.match(result.stderr, message);
+    }
+    t.notOk(existsSync(out));
+    await nothingLeft(t);
+  });
+  for (const [signal, moment, reached] of [
+    ['SIGKILL', 'the mount comes up', () => readFileSync('/proc/self/mountinfo', 'utf8').includes(scratch)],
+    ['SIGINT', 'the server starts', () => serversIn(scratch) > 0],
+  ] as const) {
+    await t.test(`${signal} as ${moment} leaves nothing`, async (t) => {
+      const asked = [
+        '--time',
+        time,
+        '--table',
+        'postgres.public.orders',
+        '--format',
+        'csv',
+        '-o',
+        join(work, 'killed'),
+      ];
+      const child = begin(['rescue', ...source, ...asked, '--work-dir', scratch]);
+      const ended = once(child, 'exit');
+      while (child.exitCode === null && !reached()) await sleep(5);
+      t.equal(child.exitCode, null, 'in the middle of it');
+      child.kill(signal);
+      t.equal((await ended)[1], signal);
+      await nothingLeft(t);
+      t.strictSame(
+        readdirSync(work).filter((name) => name.startsWith('killed')),
+        [],
+      );
+    });
+  }
+
+  await t.test('start and stop: a server that answers, and then nothing', async (t) => {
+    const [mountpoint, diff] = ['mount', 'diff'].map((name) => join(serverTempDir(t), name)) as [string, string];
+    mkdirSync(mountpoint);
+    chownSync(mountpoint, postgres15().user.uid, postgres15().user.gid);
+    const place = ['-D', mountpoint, '-d', diff];
+    const target = ['--recovery-target-time', time, '--recovery-target-action', 'promote'];
+    const refused = await pbkfs(['start', ...source, '-i', backup, ...place, ...target, '--', '-c', 'archive_mode=on']);
+    t.match(refused, { status: 2, stderr: /the setting archive_mode is fixed/ });
+    t.notOk(isMounted(mountpoint));
+
+    const started = await pbkfs([
+      'start',
+      ...source,
+      '-i',
+      backup,
+      ...place,
+      ...target,
+      '--json',
+      '--',
+      '-c',
+      'work_mem=5MB',
+    ]);
+    t.equal(started.stderr, '');
+    const { host, port, pid } = JSON.parse(started.stdout) as { host: string; port: number; pid: number };
+    t.teardown(() => pbkfs(['stop', '-D', mountpoint, '--now']));
+    const ask = (sql: string) => query({ connection: { host, port } } as Parameters<typeof query>[0], sql);
+    t.equal(await ask('select count(*) from orders'), '3000');
+    t.equal(await ask('show work_mem'), '5MB');
+    t.equal(await ask('show archive_mode'), 'off');
+    await ask('create table kept()');
+    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server, unmounted/ });
+    t.notOk(existsSync(`/proc/${pid}`));
+    t.notOk(existsSync(host), 'no private directory');
+    t.notOk(isMounted(mountpoint));
+    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 1, stderr: /no server was started/ });
+
+    await runOk(process.execPath, [CLI, 'mount', '-D', mountpoint, '-d', diff]);
+    const again = await pbkfs(['start', '-D', mountpoint, '--json']);
+    t.equal(again.status, 0, again.stderr);
+    const second = JSON.parse(again.stdout) as { host: string; port: number };
+    const kept = await connected(
+      { connection: second } as Parameters<typeof connected>[0],
+      'postgres',
+      async (client) => {
+        return (await client.query(`select to_regclass('kept')::text as name`)).rows[0] as { name: string };
+      },
+    );
+    t.equal(kept.name, 'kept', 'on a mount that was there, with what it held');
+    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server\n/ });
+    t.ok(isMounted(mountpoint), 'the mount is not ours to take away');
+    t.equal((await run(process.execPath, [CLI, 'unmount', '-D', mountpoint])).status, 0);
+  });
+
+  t.equal(hashTree(production), before.production, 'production was not touched');
+  t.equal(hashTree(catalog), before.catalog, 'nor the catalog');
+});
+
+function begin(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [CLI, ...args], { stdio: 'ignore', detached: true });
+}
+
+/** Processes that were started with a directory below `directory` as an argument of `postgres -D`. */
+function serversIn(directory: string): number {
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`\0-D\0${directory}`);
+    } catch {
+      return false;
+    }
+  }).length;
+}
