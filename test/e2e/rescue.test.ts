@@ -150,7 +150,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       while (child.exitCode === null && !reached()) await sleep(5);
       t.equal(child.exitCode, null, 'in the middle of it');
       child.kill(signal);
-      t.equal((await ended)[1], signal);
+      t.match(await ended, signal === 'SIGKILL' ? [null, signal] : [130, null]);
       await nothingLeft(t);
       t.strictSame(
         readdirSync(work).filter((name) => name.startsWith('killed')),
@@ -182,7 +182,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       'work_mem=5MB',
     ]);
     t.equal(started.stderr, '');
-    const { host, port, pid } = JSON.parse(started.stdout) as { host: string; port: number; pid: number };
+    const { host, port } = JSON.parse(started.stdout) as { host: string; port: number };
     t.teardown(() => pbkfs(['stop', '-D', mountpoint, '--now']));
     const ask = (sql: string) => query({ connection: { host, port } } as Parameters<typeof query>[0], sql);
     t.equal(await ask('select count(*) from orders'), '3000');
@@ -190,7 +190,6 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.equal(await ask('show archive_mode'), 'off');
     await ask('create table kept()');
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server, unmounted/ });
-    t.notOk(existsSync(`/proc/${pid}`));
     t.notOk(existsSync(host), 'no private directory');
     t.notOk(isMounted(mountpoint));
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 1, stderr: /no server was started/ });
