@@ -14,7 +14,7 @@ import { run, runOk } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { hashTree } from '../support/tree.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const INSERT = `insert into orders select n, md5(n::text), case when n % 7 = 0 then null else E'tab\\t\\\\' || n end
