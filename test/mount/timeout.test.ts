@@ -1,7 +1,7 @@
 // `pbkfs mount --timeout`: a mount that hangs is given up, and leaves nothing behind.
 
 import { execFileSync } from 'node:child_process';
-import { readdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
@@ -12,11 +12,9 @@ t.setTimeout(600_000);
 t.test('a mount that is not ready in time is ended, and works later', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);
   // Opening a named pipe waits for a writer: a catalog that hangs, as a dead network server makes it.
-  const instance = join(mount.catalog, 'backups/main');
-  const backup = readdirSync(instance).filter((name) => /^[0-9A-Z]+$/.test(name))[0]!;
-  const list = join(instance, backup, 'backup_content.control');
-  renameSync(list, `${list}.kept`);
-  execFileSync('mkfifo', [list]);
+  const config = join(mount.catalog, 'backups/main/pg_probackup.conf');
+  renameSync(config, `${config}.kept`);
+  execFileSync('mkfifo', [config]);
   const args = ['mount', '-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];
   t.match(await pbkfs([...args, '--wait', '--timeout', '1']), {
     status: 1,
@@ -24,7 +22,7 @@ t.test('a mount that is not ready in time is ended, and works later', { skip: mo
     stderr: /^pbkfs: the mount was not ready within 1 s; nothing is mounted\nhint: /,
   });
   t.notOk(isMounted(mount.mountpoint));
-  renameSync(`${list}.kept`, list);
+  renameSync(`${config}.kept`, config);
   t.match(await pbkfs([...args, '--wait', '--timeout', '60']), { status: 0, stderr: '' });
   t.ok(isMounted(mount.mountpoint));
 });

@@ -188,7 +188,7 @@ t.test('others may use it where /etc/fuse.conf permits that', { skip: skip || no
   const conf = join(base, 'fuse.conf');
   writeFileSync(conf, 'user_allow_other\n');
   // In a mount namespace of its own: the file of this machine stays what it is.
-  const script = `mount --bind "$1" /etc/fuse.conf; shift
+  const script = `unset NODE_OPTIONS; mount --bind "$1" /etc/fuse.conf; shift
     own() { setpriv --reuid=${user.uid} --regid=${user.gid} --clear-groups "$@"; }
     other() { setpriv --reuid=54321 --regid=54321 --clear-groups "$@"; }
     for option in --allow-other ''; do
