@@ -1,7 +1,7 @@
 // Following WAL record by record, each against its own CRC, as recovery will: from one position to another.
 
-import { crc32c } from '../crc.js';
 import { formatLsn, type Lsn } from './lsn.js';
+import { AT_PREV, hasItsCrc, isSwitch, MAX_RECORD, RECORD_HEADER } from './record-format.js';
 import {
   LONG_HEADER,
   readSegmentHeader,
@@ -9,23 +9,6 @@ import {
   XLOG_BLCKSZ,
   XLP_FIRST_IS_CONTRECORD,
 } from './segment-header.js';
-
-/*
- * XLogRecord (PostgreSQL 9.5-18, src/include/access/xlogrecord.h), little-endian, at multiples of 8:
- *    0 u32 xl_tot_len   4 u32 xl_xid   8 u64 xl_prev   16 u8 xl_info   17 u8 xl_rmid   18 pad   20 u32 xl_crc   24 data
- * xl_crc is the CRC-32C of the data followed by the first 20 bytes. A record goes on behind the header of the next page.
- */
-const RECORD_HEADER = 24;
-const AT_PREV = 8;
-const AT_INFO = 16;
-const AT_RMID = 17;
-const AT_CRC = 20;
-/** XLogRecordMaxSize of PostgreSQL 16; nothing writes larger ones. */
-const MAX_RECORD = 1020 << 20;
-
-/** RM_XLOG_ID with XLOG_SWITCH: the rest of the segment is empty. */
-const RM_XLOG = 0;
-const SWITCH = 0x40;
 
 /** A page begins with this flag where PostgreSQL 14 or later gave up a record that a crash had cut off. */
 const XLP_FIRST_IS_OVERWRITE_CONTRECORD = 8;
@@ -191,12 +174,10 @@ function readRecord(
     }
     record = Buffer.concat(pieces);
   }
-  const crc = crc32c(record.subarray(0, AT_CRC), crc32c(record.subarray(RECORD_HEADER)));
-  if (crc !== record.readUInt32LE(AT_CRC)) throw new Stumble(`the record at ${formatLsn(at)} does not have its CRC`);
+  if (!hasItsCrc(record)) throw new Stumble(`the record at ${formatLsn(at)} does not have its CRC`);
   if (previous !== undefined && record.readBigUInt64LE(AT_PREV) !== BigInt(previous)) {
     throw new Stumble(`the record at ${formatLsn(at)} does not follow the one at ${formatLsn(previous)}`);
   }
-  const isSwitch = record[AT_RMID] === RM_XLOG && (record[AT_INFO]! & 0xf0) === SWITCH;
-  const next = isSwitch ? Math.ceil(end / segmentSize) * segmentSize : Math.ceil(end / 8) * 8;
+  const next = isSwitch(record) ? Math.ceil(end / segmentSize) * segmentSize : Math.ceil(end / 8) * 8;
   return { at: next, whole: true };
 }

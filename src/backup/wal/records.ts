@@ -1,7 +1,17 @@
 // Reads the records of WAL segments, for the few that say when something was committed or which directory is touched.
 
-import { crc32c } from '../crc.js';
 import type { Lsn } from './lsn.js';
+import {
+  AT_PREV,
+  AT_RMID,
+  AT_XID,
+  hasItsCrc,
+  infoOf,
+  isSwitch,
+  MAX_RECORD,
+  RECORD_HEADER,
+  RM_XLOG,
+} from './record-format.js';
 import { LONG_HEADER, SHORT_HEADER, XLOG_BLCKSZ, XLP_FIRST_IS_CONTRECORD, XLP_LONG_HEADER } from './segment-header.js';
 
 /** What recovery can stop at, and what it must not do unseen. Times are microseconds since 1970. */
@@ -13,16 +23,8 @@ export type WalEvent =
   /** CREATE TABLESPACE: replaying it changes the directory `path` of this host. */
   | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string };
 
-/*
- * XLogRecord: 0 u32 xl_tot_len  4 u32 xl_xid  8 u64 xl_prev  16 u8 xl_info  17 u8 xl_rmid  18 pad  20 u32 xl_crc
- * then block and data headers, then their data, the main data last. Records begin at multiples of 8 and go on behind
- * the header of the next page. The same from PostgreSQL 9.5 to 18 (src/include/access/xlogrecord.h).
- */
-const RECORD_HEADER = 24;
-const RM_XLOG = 0;
 const RM_XACT = 1;
 const RM_TBLSPC = 5;
-const XLOG_SWITCH = 0x40;
 const XLOG_RESTORE_POINT = 0x70;
 const XACT_OPMASK = 0x70;
 const XACT_KINDS: Readonly<Record<number, 'commit' | 'abort' | 'prepared-end'>> = {
@@ -31,8 +33,6 @@ const XACT_KINDS: Readonly<Record<number, 'commit' | 'abort' | 'prepared-end'>> 
   48: 'prepared-end',
   64: 'prepared-end',
 };
-/** Longest record PostgreSQL writes (XLogRecordMaxSize), so that garbage is not waited for. */
-const MAX_RECORD = 1020 << 20;
 /** Microseconds from 1970 to 2000, where PostgreSQL's clock begins. */
 const EPOCH = 946_684_800_000_000;
 
@@ -123,10 +123,9 @@ export class RecordReader {
 
   /** A recycled segment holds old records behind the last new one: those name another predecessor. */
   #isGood(record: Buffer, start: Lsn): boolean {
-    const previous = Number(record.readBigUInt64LE(8));
+    const previous = Number(record.readBigUInt64LE(AT_PREV));
     const follows = Number.isNaN(this.lastRecord) ? previous < start : previous === this.lastRecord;
-    const crc = crc32c(record.subarray(0, 20), crc32c(record.subarray(RECORD_HEADER)));
-    if (follows && crc === record.readUInt32LE(20)) return true;
+    if (follows && hasItsCrc(record)) return true;
     this.finished = true;
     return false;
   }
@@ -136,20 +135,16 @@ function align8(value: number): number {
   return (value + 7) & ~7;
 }
 
-function isSwitch(record: Buffer): boolean {
-  return record[17] === RM_XLOG && (record[16]! & 0xf0) === XLOG_SWITCH;
-}
-
 function eventOf(record: Buffer, lsn: Lsn): WalEvent | undefined {
-  const manager = record[17]!;
-  const info = record[16]! & 0xf0;
+  const manager = record[AT_RMID]!;
+  const info = infoOf(record);
   if (manager === RM_XACT) {
     const kind = XACT_KINDS[info & XACT_OPMASK];
     const data = kind === undefined ? undefined : mainData(record);
     if (kind === undefined || data === undefined || data.length < 8) return undefined;
     const time = timeOf(data);
     if (kind === 'prepared-end') return { kind, lsn, time };
-    return { kind, lsn, xid: record.readUInt32LE(4), time };
+    return { kind, lsn, xid: record.readUInt32LE(AT_XID), time };
   }
   if (manager === RM_XLOG && info === XLOG_RESTORE_POINT) {
     const data = mainData(record);
