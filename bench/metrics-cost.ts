@@ -3,7 +3,6 @@
 //
 //     npm run build && node dist/bench/metrics-cost.js
 
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -11,13 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { Counters, createCounters, operation } from '../src/metrics/counters.js';
 import { mountCatalog, mountMissing, type TestMount } from '../test/support/mount.js';
 import type { Load } from './load.js';
+import { measure, median } from './rounds.js';
 import { benchTarget } from './target.js';
 
 const ROUNDS = 20;
 const SECONDS = 1;
 const FILE_BYTES = 16 * 1024 * 1024;
 const CLOCK_OFF = fileURLToPath(new URL('./clock-off.cjs', import.meta.url));
-const LOAD = fileURLToPath(new URL('./load.js', import.meta.url));
 
 /** ns that the recording of one request takes: two looks at the clock and the shared cells. */
 function recordingTime(): number {
@@ -52,10 +51,7 @@ class Side {
   /** CPU time of the mount process, in µs, for each read of one round. */
   round(): void {
     const [cpu, reads] = [this.#cpu(), this.#reads()];
-    const child = spawnSync(process.execPath, [LOAD, JSON.stringify(this.#load), String(SECONDS)], {
-      encoding: 'utf8',
-    });
-    if (child.status !== 0) throw new Error(child.stderr);
+    measure(this.#load, SECONDS);
     this.microseconds.push((this.#cpu() - cpu) / (this.#reads() - reads));
   }
 
@@ -70,8 +66,6 @@ class Side {
     return Number(/^process_cpu_seconds_total.* (\S+)$/m.exec(metrics)![1]) * 1e6;
   }
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 const undo: (() => unknown)[] = [];
 const teardown = { teardown: (handler: () => unknown) => undo.push(handler) };

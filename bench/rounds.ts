@@ -31,14 +31,15 @@ export function compete(contest: Contest, rounds: number, seconds: number): Outc
   return { name: contest.name, mount: median(mount), native: median(native) };
 }
 
-function measure(load: Load, seconds: number): number {
+/** What the load program says it reached. @throws Error with what it said when it failed */
+export function measure(load: Load, seconds: number): number {
   const child = spawnSync(process.execPath, [PROGRAM, JSON.stringify(load), String(seconds)], { encoding: 'utf8' });
   const result = Number(child.stdout);
   if (child.status !== 0 || !(result > 0)) throw new Error(`${load.kind} failed: ${child.stderr}`);
   return result;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }
