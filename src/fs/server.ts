@@ -1,29 +1,27 @@
 // One mount in this process: starts the threads, mounts, grows the readers on demand, and ends in the right order.
 
-import { closeSync, fdatasync, writeFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { type ErrorCode, PbkfsError } from '../errors.js';
-import { createCounters, sumCounters } from '../metrics/counters.js';
-import { journalWords, syncInBackground } from '../overlay/data/group-sync.js';
+import { createCounters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import { control, encodeChange, SharedState, stop } from '../overlay/shared/shared-state.js';
 import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
 import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
+import { JournalSync } from './journal-sync.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import { ReaderPool } from './reader-pool.js';
 import { ActivityLog } from './report/activity.js';
 import { LiveReport } from './report/mount-report.js';
+import { saveCounters } from './report/saved-counters.js';
 import type { BackendInfo, ServeOptions, Server } from './serve-types.js';
 
 /** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
 const STOP_AFTER = 300;
 const GIVE_UP_AFTER = 1200;
-
-/** How often the log says what was done, in seconds, where nobody says otherwise. */
-const ACTIVITY_SECONDS = 900;
 
 /** Serves one mount. Made by serveMount. */
 class MountServer implements Server {
@@ -36,8 +34,7 @@ class MountServer implements Server {
   readonly #namespace: Worker;
   readonly #sentry: ChainSentry;
   readonly #activity: ActivityLog;
-  /** a sync of the journal is under way in the background */
-  #syncing = false;
+  readonly #journalSync: JournalSync;
   #objects = '';
   #features: KernelFeatures | null = null;
   /** no further readers: the mount is gone, or has failed */
@@ -65,8 +62,11 @@ class MountServer implements Server {
       ended: (gone) => this.#readerEnded(gone),
       failed: (error) => this.#fail(error),
     });
-    const { activitySeconds = ACTIVITY_SECONDS } = options;
-    this.#activity = new ActivityLog(this.#shared.buffers.counters, options.log, activitySeconds);
+    this.#activity = new ActivityLog(this.#shared.buffers.counters, options.log, options.activitySeconds);
+    this.#journalSync = new JournalSync(this.#shared.control, (error) => {
+      if (error !== null && !this.#ending) options.log.error(`sync of the journal: ${error.message}`);
+      ringBell(this.#shared.control);
+    });
     const backend = (): BackendInfo | undefined => this.backend;
     const threads = (): number => this.#readers.started;
     this.report = new LiveReport(options, this.#shared, {
@@ -155,7 +155,7 @@ class MountServer implements Server {
           this.#objects = message.objects;
           resolve();
         } else if (message.type === 'sync-journal') {
-          this.#syncJournal();
+          this.#journalSync.start();
         } else if (message.type === 'content') {
           void this.#makeContent(message.lookup, message.name);
         } else if (message.type === 'failed') {
@@ -178,7 +178,7 @@ class MountServer implements Server {
           reject(error);
           if (this.#failure === null) this.#fail(error);
         }
-        this.#saveCounters();
+        saveCounters(this.#options.diff, this.#shared.buffers.counters, this.#options.log);
         if (this.#readers.size === 0) this.#settle();
       });
     });
@@ -201,20 +201,6 @@ class MountServer implements Server {
     ringBell(this.#shared.control);
   }
 
-  /** Off the namespace thread, which has names to answer while a disk takes its time. */
-  #syncJournal(): void {
-    if (this.#syncing) return;
-    const words = this.#shared.control;
-    this.#syncing = syncInBackground(words, journalWords, (ended) => {
-      fdatasync(Atomics.load(words, control.journalFd), (error) => {
-        this.#syncing = false;
-        ended(error);
-        if (error !== null && !this.#ending) this.#options.log.error(`sync of the journal: ${error.message}`);
-        ringBell(words);
-      });
-    });
-  }
-
   #readerEnded(gone: boolean): void {
     this.#ending = true;
     if (gone) this.#mountGone = true;
@@ -227,17 +213,6 @@ class MountServer implements Server {
     this.#readers.closeDevices();
     if (this.#namespaceEnded) this.#settle();
     else this.#stopNamespace();
-  }
-
-  /** What the mount did, for whoever looks after it has ended. */
-  #saveCounters(): void {
-    if (this.#options.diff === null) return;
-    try {
-      const text = JSON.stringify(sumCounters(this.#shared.buffers.counters), null, 2);
-      writeFileSync(`${this.#options.diff}/counters.json`, `${text}\n`);
-    } catch (error) {
-      this.#options.log.warn(`counters not saved: ${(error as Error).message}`);
-    }
   }
 
   /** After a failure the diff stays as it is, like after a kill: what is in memory is not to be trusted. */

@@ -1,18 +1,18 @@
 // A mount through fuse-native instead of the kernel protocol: names and data in this one thread, which libfuse calls.
 
-import { fdatasync, writeFileSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
-import { Counters, createCounters, sumCounters } from '../../metrics/counters.js';
+import { Counters, createCounters } from '../../metrics/counters.js';
 import { DataEngine } from '../../overlay/data/data-engine.js';
-import { journalWords, syncInBackground } from '../../overlay/data/group-sync.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { control, encodeChange, SharedState } from '../../overlay/shared/shared-state.js';
 import { unmountDevice } from '../../sys/fuse-mount.js';
 import { ChainSentry } from '../chain-sentry.js';
 import { fdLimitPerThread } from '../fd-limit.js';
+import { JournalSync } from '../journal-sync.js';
 import { tidier } from '../namespace-loop.js';
 import { ActivityLog } from '../report/activity.js';
 import { LiveReport } from '../report/mount-report.js';
+import { saveCounters } from '../report/saved-counters.js';
 import type { ServeOptions, Server } from '../serve-types.js';
 import { loadNativeLibrary, type NativeLibrary } from './binding.js';
 import { NativeDispatch } from './native-dispatch.js';
@@ -21,8 +21,6 @@ import { NativeSession } from './native-session.js';
 /** Of a file name that fuse-native copies into fields of 1024 bytes. */
 const MAX_OPTION_BYTES = 1000;
 const TIDY_EVERY = 100;
-/** How often the log says what was done, in seconds, where nobody says otherwise. */
-const ACTIVITY_SECONDS = 900;
 /** How long the kernel may take to say hello, in ms. */
 const HELLO = 10_000;
 
@@ -41,7 +39,6 @@ class NativeServer implements Server {
   readonly #session: NativeSession;
   readonly #library: NativeLibrary;
   #tidyTimer: NodeJS.Timeout | undefined;
-  #syncing = false;
 
   constructor(options: ServeOptions, library: NativeLibrary) {
     this.#options = options;
@@ -52,8 +49,7 @@ class NativeServer implements Server {
     this.#sentry = new ChainSentry(chain, log, (change) => {
       Atomics.store(shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));
     });
-    const { activitySeconds = ACTIVITY_SECONDS } = options;
-    this.#activity = new ActivityLog(shared.buffers.counters, log, activitySeconds);
+    this.#activity = new ActivityLog(shared.buffers.counters, log, options.activitySeconds);
     this.report = new LiveReport(options, shared, { backend: this.backend, threads: 1 });
     const overlay = new Overlay(shared, { ...options, warn });
     this.#overlay = overlay;
@@ -120,7 +116,7 @@ class NativeServer implements Server {
     this.#sentry.stop();
     this.#activity.stop();
     this.#close();
-    this.#saveCounters();
+    saveCounters(this.#options.diff, this.#shared.buffers.counters, this.#options.log);
   }
 
   #close(): void {
@@ -129,38 +125,19 @@ class NativeServer implements Server {
   }
 
   #tidyRegularly(): NodeJS.Timeout {
+    const { log } = this.#options;
+    const journalSync = new JournalSync(this.#shared.control, (error) => {
+      if (error !== null) log.error(`sync of the journal: ${error.message}`);
+    });
     const tidy = tidier({
       overlay: this.#overlay,
-      syncJournal: () => this.#syncJournal(),
-      tidyFailed: (error) => this.#options.log.error(`removing what nobody needs: ${(error as Error).message}`),
+      syncJournal: () => journalSync.start(),
+      tidyFailed: (error) => log.error(`removing what nobody needs: ${(error as Error).message}`),
     });
     return setInterval(() => {
       this.#overlay.compactJournal();
       while (this.#overlay.pendingRemovals > 0 && tidy());
     }, TIDY_EVERY).unref();
-  }
-
-  #syncJournal(): void {
-    if (this.#syncing) return;
-    const words = this.#shared.control;
-    this.#syncing = syncInBackground(words, journalWords, (ended) => {
-      fdatasync(Atomics.load(words, control.journalFd), (error) => {
-        this.#syncing = false;
-        ended(error);
-        if (error !== null) this.#options.log.error(`sync of the journal: ${error.message}`);
-      });
-    });
-  }
-
-  #saveCounters(): void {
-    const { diff, log } = this.#options;
-    if (diff === null) return;
-    try {
-      const text = JSON.stringify(sumCounters(this.#shared.buffers.counters), null, 2);
-      writeFileSync(`${diff}/counters.json`, `${text}\n`);
-    } catch (error) {
-      log.warn(`counters not saved: ${(error as Error).message}`);
-    }
   }
 }
 

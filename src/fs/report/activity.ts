@@ -5,6 +5,9 @@ import { type CounterSnapshot, pendingOperations, sumCounters, sumTimes } from '
 import { type Operation, operations } from '../../metrics/definitions.js';
 import { type Distribution, quantile } from '../../metrics/histogram.js';
 
+/** How often there is a line, in seconds, where nobody says otherwise. */
+const ACTIVITY_SECONDS = 900;
+
 export class ActivityLog {
   readonly #counters: SharedArrayBuffer;
   readonly #log: Logger;
@@ -14,7 +17,7 @@ export class ActivityLog {
   #timesBefore: Map<Operation, Distribution>;
 
   /** @param seconds between two lines; 0: none */
-  constructor(counters: SharedArrayBuffer, log: Logger, seconds: number) {
+  constructor(counters: SharedArrayBuffer, log: Logger, seconds = ACTIVITY_SECONDS) {
     this.#counters = counters;
     this.#log = log;
     this.#seconds = seconds;
