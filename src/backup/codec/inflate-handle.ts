@@ -5,7 +5,7 @@ import zlib from 'node:zlib';
 /** Inflates input[start, end) from its beginning. @returns bytes made; throws Error with zlib's message */
 export type Inflate = (input: Uint8Array, start: number, end: number, out: Uint8Array) => number;
 
-/** What node:zlib's streams work on, the same from Node 11 to 26; minizlib, which npm uses, leans on it as well. */
+/** What node:zlib's streams work on, the same in Node 20, 22, 24 and 26; minizlib, which npm uses, leans on it as well. */
 interface ZlibHandle {
   reset(): void;
   /** Leaves free room of the output and unread bytes of the input in the stream's _writeState. */

@@ -11,7 +11,7 @@ import { isZeroPage, pageChecksum } from '../page-checksum.js';
 import { crcDoubt } from '../stream-crc.js';
 import { walkStream } from '../stream-walk.js';
 import type { StreamPart } from '../types.js';
-import { pageFault } from './page-fault.js';
+import { type Lsn, pageFault, parseLsn } from './page-fault.js';
 import type { Check } from './plan.js';
 import type { Problem, ProblemKind } from './problem.js';
 
@@ -70,6 +70,7 @@ function mapOf(part: StreamPart, tell: Tell): HeaderEntries | undefined {
 /** Reads the stream once and judges every page. @returns how many records there are; -1 when it cannot be followed */
 function walk(check: StreamCheck, fd: number, map: HeaderEntries | undefined, tell: Tell): number {
   const { part } = check;
+  const stop = parseLsn(check.stopLsn);
   let count = 0;
   let payload = 0;
   let told = 0;
@@ -87,7 +88,7 @@ function walk(check: StreamCheck, fd: number, map: HeaderEntries | undefined, te
       },
       (buffer, at) => {
         const i = count - 1;
-        const wrong = pageOf(part, buffer, at, payload) ?? judge(check, blocks[i]!, mapChecksum(map, i));
+        const wrong = pageOf(part, buffer, at, payload) ?? judge(check, stop, blocks[i]!, mapChecksum(map, i));
         if (wrong === undefined) return;
         told++;
         if (told <= MAX_PAGES_TOLD) tell('page', wrong, blocks[i]!);
@@ -132,7 +133,12 @@ function pageOf(part: StreamPart, buffer: Buffer, at: number, size: number): str
 }
 
 /** @param mapped what the header map says the checksum is */
-function judge({ part, segno, stopLsn }: StreamCheck, block: number, mapped: number | undefined): string | undefined {
+function judge(
+  { part, segno }: StreamCheck,
+  stop: Lsn | undefined,
+  block: number,
+  mapped: number | undefined,
+): string | undefined {
   if (isZeroPage(page, 0))
     return mapped === undefined || mapped === 0 ? undefined : `an empty page, the header map says ${mapped}`;
   const own = page.readUInt16LE(8);
@@ -144,7 +150,7 @@ function judge({ part, segno, stopLsn }: StreamCheck, block: number, mapped: num
       return `pd_checksum is ${own}, the page has ${computed}${since}`;
     }
   }
-  return pageFault(page, stopLsn);
+  return pageFault(page, stop);
 }
 
 /** The message without what the problem says anyway. */
