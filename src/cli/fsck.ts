@@ -56,7 +56,7 @@ function shown(result: FsckResult, pending: readonly string[]): object {
 const MOST_LINES = 30;
 
 function describe(result: FsckResult, pending: readonly string[]): string {
-  const { binding, journal, objects, orphans, names, damage, repaired } = result;
+  const { binding, journal, objects, orphans, names, damage, repaired, foreign, unsafe } = result;
   const { backup, lastMount, catalog } = binding;
   const lines = [
     `diff of backup ${backup.backupId}, instance ${backup.instance}, catalog ${catalog}`,
@@ -83,6 +83,9 @@ function describe(result: FsckResult, pending: readonly string[]): string {
     const lost = orphans.reduce((sum, orphan) => sum + orphan.bytesOnDisk, 0);
     lines.push(`orphans: ${orphans.length} objects that no name leads to (${formatBytes(lost)})`);
   }
+  if (foreign.length > 0)
+    lines.push(`not of pbkfs, and left alone: ${foreign.map((name) => JSON.stringify(name)).join(', ')}`);
+  if (unsafe) lines.push('mounted with --perf-unsafe and not cleanly unmounted since: only "mount --force" takes it');
   for (const text of damage) lines.push(`damaged: ${text}`);
   for (const text of repaired) lines.push(`done: ${text}`);
   lines.push(verdict(result, pending));

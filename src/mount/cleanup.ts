@@ -4,27 +4,12 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { inspectJournal } from '../overlay/fsck/inspect.js';
-import { BINDING_FILE, type Binding } from './binding.js';
-import { inspectDiff, LOG_FILE } from './diff-directory.js';
+import type { Binding } from './binding.js';
+import { foreignNames, inspectDiff, OWN_NAMES } from './diff-directory.js';
 import { bytesOnDisk } from './disk-usage.js';
 import { syncDirectory } from './durable-file.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
 import { resolveFuture } from './paths.js';
-import { UNSAFE_MARKER } from './unsafe-marker.js';
-
-/** Everything pbkfs makes in a diff, in the order it is removed: without its journal, a diff is one never written to. */
-const OURS = [
-  'journal',
-  'journal.new',
-  'objects',
-  'counters.json',
-  LOG_FILE,
-  UNSAFE_MARKER,
-  `${UNSAFE_MARKER}.tmp`,
-  `${BINDING_FILE}.tmp`,
-  BINDING_FILE,
-  LOCK_FILE,
-];
 
 export interface Cleaned {
   /** Absolute path of the diff. */
@@ -58,7 +43,7 @@ export function cleanup(path: string, force: boolean): Cleaned {
         hint: '--force wipes it all the same; nothing brings its content back',
       });
     }
-    for (const name of OURS) {
+    for (const name of OWN_NAMES) {
       if (name === LOCK_FILE) {
         lock.release();
         released = true;
@@ -66,7 +51,7 @@ export function cleanup(path: string, force: boolean): Cleaned {
       rmSync(join(diff, name), { recursive: true, force: true });
       if (name === 'journal.new') syncDirectory(diff);
     }
-    const left = readdirSync(diff).filter((name) => name !== 'lost+found');
+    const left = foreignNames(diff);
     if (readdirSync(diff).length === 0) removeDirectory(diff);
     else syncDirectory(diff);
     return { diff, binding, objects, bytes, left };

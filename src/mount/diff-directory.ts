@@ -6,8 +6,28 @@ import { PbkfsError } from '../errors.js';
 import { BINDING_FILE, type Binding, readBinding } from './binding.js';
 import { syncDirectory } from './durable-file.js';
 import { LOCK_FILE } from './lock.js';
+import { UNSAFE_MARKER } from './unsafe-marker.js';
 
 export const LOG_FILE = 'pbkfs.log';
+
+/** Everything pbkfs makes in a diff, in the order it is removed: its journal first, so that what is left says so. */
+export const OWN_NAMES: readonly string[] = [
+  'journal',
+  'journal.new',
+  'objects',
+  'counters.json',
+  LOG_FILE,
+  UNSAFE_MARKER,
+  `${UNSAFE_MARKER}.tmp`,
+  `${BINDING_FILE}.tmp`,
+  BINDING_FILE,
+  LOCK_FILE,
+];
+
+/** Names in a diff that are not of pbkfs, nor of the file system itself. */
+export function foreignNames(diff: string): string[] {
+  return readdirSync(diff).filter((name) => !OWN_NAMES.includes(name) && name !== 'lost+found');
+}
 
 /** What a mount that failed at its very start may leave, and what mkfs puts into a new file system. */
 const HARMLESS = new Set([LOCK_FILE, LOG_FILE, `${BINDING_FILE}.tmp`, 'lost+found']);

@@ -9,9 +9,10 @@ import type { DiffReport } from '../overlay/fsck/report.js';
 import { Overlay } from '../overlay/overlay.js';
 import { SharedState } from '../overlay/shared/shared-state.js';
 import { type Binding, checkIdentity, writeBinding } from './binding.js';
-import { inspectDiff } from './diff-directory.js';
+import { foreignNames, inspectDiff } from './diff-directory.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
 import { resolveFuture } from './paths.js';
+import { isMarkedUnsafe } from './unsafe-marker.js';
 
 export interface FsckRequest {
   readonly diff: string;
@@ -23,6 +24,10 @@ export interface FsckRequest {
 export interface FsckResult extends DiffReport {
   readonly diff: string;
   readonly binding: Binding;
+  /** Mounted with --perf-unsafe and not cleanly unmounted since: what an fsync promised may be missing. */
+  readonly unsafe: boolean;
+  /** Names in the diff that pbkfs did not make; nobody touches them. */
+  readonly foreign: readonly string[];
   /** What repairing did; empty when there was nothing to do or nothing was asked for. */
   readonly repaired: readonly string[];
 }
@@ -40,10 +45,12 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
     throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
   }
   const { binding } = found;
+  const endedCleanly = binding.lastMount.state === 'clean';
+  const about = { diff, unsafe: isMarkedUnsafe(diff), foreign: foreignNames(diff) };
   if (!request.repair) {
     if (isDiffLocked(diff)) throw busy(diff, binding);
     const chain = chainOf(binding, request.catalog);
-    return { diff, binding, ...inspectContent(diff, chain), repaired: [] };
+    return { ...about, binding, ...inspectContent(diff, chain, endedCleanly), repaired: [] };
   }
   const lock = acquireDiffLock(diff, '(pbkfs fsck)');
   try {
@@ -53,13 +60,13 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
       backupId: chain.target.id,
       startTime: chain.target.startTime ?? 0,
     });
-    const before = inspectContent(diff, chain);
+    const before = inspectContent(diff, chain, endedCleanly);
     const todo = repairs(before);
-    if (before.damage.length > 0 || todo.length === 0) return { diff, binding, ...before, repaired: [] };
+    if (before.damage.length > 0 || todo.length === 0) return { ...about, binding, ...before, repaired: [] };
     openAndClose(diff, chain, binding, warn);
     const state = { ...binding, lastMount: { ...binding.lastMount, state: 'clean' as const } };
     writeBinding(diff, state);
-    return { diff, binding: state, ...inspectContent(diff, chain), repaired: todo };
+    return { ...about, binding: state, ...inspectContent(diff, chain, true), repaired: todo };
   } finally {
     lock.release();
   }

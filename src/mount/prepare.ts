@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
+import { refuseLostJournal } from '../overlay/diff/index.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { type BackupIdentity, type Binding, checkIdentity, type MountState, writeBinding } from './binding.js';
 import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from './diff-directory.js';
@@ -106,6 +107,7 @@ function claimDiff(
     previous = now.kind === 'bound' ? now.binding : undefined;
     if (previous !== undefined) checkIdentity(diff, previous, backup);
     if (!request.force) refuseUnsafeDiff(diff);
+    refuseLostJournal(diff, previous?.lastMount.state === 'clean');
   } catch (error) {
     lock.release();
     throw error;

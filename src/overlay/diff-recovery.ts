@@ -1,6 +1,6 @@
 // Settling and syncing objects outside the request path: after a kill, after power loss, and at the clean end.
 
-import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
 import type { Inode } from './namespace/inode.js';
@@ -22,6 +22,25 @@ export class Recovery {
     this.#storage = storage;
     this.#directory = directory;
     this.#shared = shared;
+  }
+
+  /**
+   * Refuses a diff whose object is not what the last mount left at its clean end: a copy that was cut off, most likely.
+   * Served as it is, what is missing would read as zeros.
+   * @throws PbkfsError diff_damaged
+   */
+  mustBeWhole(inode: Inode): void {
+    const { data, map } = objectPaths(this.#directory, inode.objectId!);
+    for (const path of inode.isBased ? [data, map] : [data]) {
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found === undefined) throw missingObject(inode.objectId!, undefined);
+      if (path === map || found.size >= inode.attributes.size) continue;
+      throw new PbkfsError(
+        'diff_damaged',
+        `the object ${data} has ${found.size} bytes, and had ${inode.attributes.size} when the diff was unmounted`,
+        { hint: 'copy the diff again from where it is whole, or start with a new, empty one; pbkfs fsck tells all' },
+      );
+    }
   }
 
   /** Length of a file of the backup by its loaded block map. */

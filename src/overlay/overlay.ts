@@ -17,6 +17,7 @@ import {
   mapBlocks,
   NodeStorage,
   openObject,
+  refuseLostJournal,
   stateSize,
 } from './diff/index.js';
 import { missingObject, Recovery } from './diff-recovery.js';
@@ -102,7 +103,8 @@ export class Overlay {
     const decoded = records.map((record) => decodeRecord(record.payload));
     const clean = decoded.length === 0 || decoded.at(-1)!.changes.some((change) => change[0] === 'clean');
     this.namespace.replay(decoded);
-    if (!clean) this.#recover(this.#cacheWasLost(decoded));
+    if (clean) for (const inode of this.#known()) this.#recovery().mustBeWhole(inode);
+    else this.#recover(this.#cacheWasLost(decoded));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
     this.budget.start(options.diffLimit, this.#countBlocks());
@@ -256,6 +258,7 @@ export class Overlay {
   #openDiff(diff: string | null) {
     if (diff === null) return { objects: new NoObjects(), journal: new NoJournal(), records: [] };
     const directory = `${diff}/objects`;
+    refuseLostJournal(diff);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId, this.budget);
     return { objects, ...Journal.open(this.#storage, `${diff}/journal`) };

@@ -1,46 +1,15 @@
 // fsck: what it says of sound, killed and broken diffs, that looking changes nothing, and what --repair does.
 
-import { createHash } from 'node:crypto';
-import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { backupIdOf } from '../../src/backup/index.js';
-import { writeBinding } from '../../src/mount/binding.js';
+import t from 'tap';
 import { fsck, repairs } from '../../src/mount/fsck.js';
 import { acquireDiffLock } from '../../src/mount/lock.js';
-import { selfIdentity } from '../../src/sys/process-identity.js';
-import { startTime } from '../support/catalog-writer.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { pbkfs } from '../support/mount.js';
-import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
-
-const root = scratchDirectory();
-const catalog = writeSmallCatalog(join(root, 'catalog'));
-const page = Buffer.alloc(8192, 7);
-let made = 0;
-
-/** A diff that was mounted, changed in many ways, and then closed or killed. */
-function diffOf(t: Test, end: 'close' | 'kill'): string {
-  const diff = join(root, `diff${made++}`);
-  t.teardown(() => rmSync(diff, { recursive: true, force: true }));
-  const direct = new DirectOverlay({ catalog, diff });
-  direct.write('base/1/100', 8192, page);
-  direct.fsync('base/1/100');
-  direct.write('base/1/100', 3 * 8192, page);
-  direct.write('base/1/raw', 5, Buffer.from('changed'));
-  direct.create('base/2/new').write(0, Buffer.from('made here'));
-  direct.mkdir('base/6');
-  direct.rename('base/1/small', 'base/6/moved');
-  direct.write('base/6/moved', 0, Buffer.from('x'));
-  direct.unlink('base/2/200');
-  direct[end]();
-  writeBinding(diff, {
-    catalog,
-    backup: { instance: 'main', backupId: backupIdOf(startTime(3)), startTime: startTime(3), systemIdentifier: '7' },
-    lastMount: { ...selfIdentity(), mountpoint: '/mnt/gone', state: end === 'close' ? 'clean' : 'mounted' },
-  });
-  return diff;
-}
+import { faults } from '../support/schema.js';
+import { smallFiles } from '../support/small-catalog.js';
+import { fingerprint, workedCatalog, workedDiff, workedPage, workedRoot } from '../support/worked-diff.js';
 
 const silent = (message: string): never => {
   throw new Error(message);
@@ -48,18 +17,8 @@ const silent = (message: string): never => {
 const look = (diff: string) => fsck({ diff, repair: false }, silent);
 const repair = (diff: string) => fsck({ diff, repair: true }, silent);
 
-/** Every byte of a diff. */
-function fingerprint(diff: string): string {
-  const hash = createHash('sha256');
-  for (const name of readdirSync(diff, { recursive: true, encoding: 'utf8' }).sort()) {
-    const path = join(diff, name);
-    if (statSync(path).isFile()) hash.update(`${name}\n`).update(readFileSync(path));
-  }
-  return hash.digest('hex');
-}
-
 function content(diff: string): Map<string, Buffer> {
-  const direct = new DirectOverlay({ catalog, diff });
+  const direct = new DirectOverlay({ catalog: workedCatalog, diff });
   const paths = ['base/1/100', 'base/1/101', 'base/1/raw', 'base/2/new', 'base/6/moved'];
   const found = new Map(paths.map((path) => [path, direct.readAll(path)]));
   if (direct.exists('base/2/200')) found.set('base/2/200', direct.readAll('base/2/200'));
@@ -68,7 +27,7 @@ function content(diff: string): Map<string, Buffer> {
 }
 
 t.test('a clean diff is sound and explained; looking changes nothing', (t) => {
-  const diff = diffOf(t, 'close');
+  const diff = workedDiff(t, 'close');
   const before = fingerprint(diff);
   const result = look(diff);
   t.equal(fingerprint(diff), before);
@@ -87,7 +46,7 @@ t.test('a clean diff is sound and explained; looking changes nothing', (t) => {
 });
 
 t.test('a killed diff: un-synced files are named; --repair makes them durable and loses nothing', (t) => {
-  const diff = diffOf(t, 'kill');
+  const diff = workedDiff(t, 'kill');
   const before = fingerprint(diff);
   const result = look(diff);
   t.equal(fingerprint(diff), before);
@@ -105,7 +64,7 @@ t.test('a killed diff: un-synced files are named; --repair makes them durable an
     found
       .get('base/1/100')!
       .subarray(3 * 8192, 4 * 8192)
-      .equals(page),
+      .equals(workedPage),
   );
   t.equal(found.get('base/2/new')!.toString(), 'made here');
   t.equal(found.get('base/6/moved')!.subarray(1).equals(smallFiles.get('base/1/small')!.subarray(1)), true);
@@ -114,7 +73,7 @@ t.test('a killed diff: un-synced files are named; --repair makes them durable an
 });
 
 t.test('orphans and a torn journal tail are found and repaired', (t) => {
-  const diff = diffOf(t, 'kill');
+  const diff = workedDiff(t, 'kill');
   const orphan = 'f'.repeat(32);
   writeFileSync(join(diff, 'objects', orphan), Buffer.alloc(5000, 1));
   writeFileSync(join(diff, 'objects', `${'e'.repeat(32)}.map`), 'half');
@@ -147,7 +106,7 @@ t.test('what was durable and is broken: told, and --repair leaves everything as 
     ['journal header', (diff) => spoil(join(diff, 'journal'), 20), /journal .* broken header/],
   ];
   for (const [name, damage, wanted] of cases) {
-    const diff = diffOf(t, 'close');
+    const diff = workedDiff(t, 'close');
     damage(diff);
     const before = fingerprint(diff);
     t.match(look(diff).damage, [wanted], name);
@@ -159,19 +118,19 @@ t.test('what was durable and is broken: told, and --repair leaves everything as 
 });
 
 t.test('a mounted diff, no diff, a lost catalog: refused', (t) => {
-  const diff = diffOf(t, 'close');
+  const diff = workedDiff(t, 'close');
   const lock = acquireDiffLock(diff, '/mnt/x');
   t.throws(() => look(diff), { code: 'diff_busy' });
   t.throws(() => repair(diff), { code: 'diff_busy' });
   lock.release();
-  t.throws(() => look(join(root, 'absent')), { code: 'diff_foreign' });
-  t.throws(() => look(catalog), { code: 'diff_foreign' });
-  t.throws(() => fsck({ diff, repair: false, catalog: root }, silent), { code: 'catalog_not_found' });
+  t.throws(() => look(join(workedRoot, 'absent')), { code: 'diff_foreign' });
+  t.throws(() => look(workedCatalog), { code: 'diff_foreign' });
+  t.throws(() => fsck({ diff, repair: false, catalog: workedRoot }, silent), { code: 'catalog_not_found' });
   t.end();
 });
 
 t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) => {
-  const diff = diffOf(t, 'kill');
+  const diff = workedDiff(t, 'kill');
   const text = await pbkfs(['fsck', '-d', diff]);
   t.match(text, { status: 0, stderr: '' });
   t.match(text.stdout, /last mounted on \/mnt\/gone: was killed/);
@@ -180,9 +139,18 @@ t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) =
     text.stdout,
     /the diff is sound; the next mount, or --repair, will make \d files durable, compact the journal/,
   );
+  const unrepaired = await pbkfs(['fsck', '-d', diff, '--json']);
+  t.same(faults('fsck', unrepaired.stdout), []);
   const json = await pbkfs(['fsck', '-d', diff, '--repair', '--json']);
+  t.same(faults('fsck', json.stdout), []);
   t.match(JSON.parse(json.stdout), { sound: true, pending: [], journal: { closedCleanly: true } });
   rmSync(join(diff, 'objects'), { recursive: true });
   const broken = await pbkfs(['fsck', '-d', diff]);
   t.match(broken, { status: 1, stdout: /damaged: base\/1\/100: its object is missing/ });
+  const damage = await pbkfs(['fsck', '-d', diff, '--json']);
+  t.same(faults('fsck', damage.stdout), []);
+  t.match(JSON.parse(damage.stdout), { sound: false, damage: [/missing/] });
+  const refused = await pbkfs(['fsck', '-d', workedCatalog, '--json']);
+  t.match(refused, { status: 1, stdout: '' });
+  t.same(faults('error', refused.stderr), []);
 });

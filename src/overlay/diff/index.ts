@@ -7,6 +7,7 @@ export type { Snapshot } from './durable-image.js';
 export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
 export { type LoadOptions, loadMap } from './load-map.js';
+export { refuseLostJournal } from './lost-journal.js';
 export { createMap } from './map-file.js';
 export { mapBlocks } from './map-format.js';
 export { type Fallocate, NodeStorage } from './node-storage.js';

@@ -27,8 +27,9 @@ export interface LoadOptions {
   /** The file system may have forgotten un-synced data although the boot id is the same. */
   readonly afterPowerLoss?: boolean;
   /**
-   * The predecessor unmounted cleanly, so everything is durable already and no sync is needed. Default false: what a
-   * killed predecessor left un-synced is synced and promoted before this returns.
+   * The predecessor unmounted cleanly, so everything is durable already, no sync is needed, and any difference between
+   * object, current and durable image is damage. Default false: what a killed predecessor left un-synced is synced and
+   * promoted before this returns.
    */
   readonly cleanlyClosed?: boolean;
 }
@@ -80,6 +81,11 @@ export function loadMap(
 
   const map = new MapFile(storage, object, options.baseLength);
   const size = storage.size(object.objectFd);
+  if (options.cleanlyClosed === true && newest === undefined)
+    throw damaged(object, 'has no durable image', RESTORE_HINT);
+  if (options.cleanlyClosed === true && newest?.complete === false && size < newest.length) {
+    throw damaged(object, `says ${newest.length} bytes, and its object has ${size}`, RESTORE_HINT);
+  }
   if (newest?.complete === true) {
     state.reset(size, 0, boot);
     adoptSlot(state, contents.newest, newest.sequence);
@@ -90,6 +96,9 @@ export function loadMap(
     state.reset(Math.min(current.length, size), Math.min(current.baseLimit, current.length, size), boot);
     state.setBits(readBits(storage, object, options.baseLength));
     adoptSlot(state, contents.newest, newest?.sequence ?? 0);
+    if (options.cleanlyClosed === true && newest !== undefined && !sameImage(state, newest)) {
+      throw damaged(object, 'has a current image that is not its durable one', RESTORE_HINT);
+    }
     if (size > state.length) storage.ftruncate(object.objectFd, state.length);
     if (size !== current.length) map.writeHeader(state);
     if (newest === undefined || !sameImage(state, newest)) state.noteMapChange();

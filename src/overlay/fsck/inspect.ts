@@ -12,6 +12,7 @@ import {
   objectPaths,
   openObject,
   type JournalRecord as RawRecord,
+  refuseLostJournal,
   stateSize,
 } from '../diff/index.js';
 import { scanJournal } from '../diff/journal-file.js';
@@ -26,15 +27,17 @@ import type { DiffReport, JournalReport, ObjectReport } from './report.js';
 /**
  * @param diff directory of the diff; nobody may have it mounted
  * @param chain of the backup it belongs to
+ * @param endedCleanly by its binding the last mount did
  * @throws PbkfsError about the backup; faults of the diff are in the report
  */
-export function inspectDiff(diff: string, chain: Chain): DiffReport {
+export function inspectDiff(diff: string, chain: Chain, endedCleanly: boolean): DiffReport {
   const reader = openChain(chain);
   const base = new BaseTree<Inode>(reader.entries(), reader.tablespaces());
   const damage: string[] = [];
   let journal: JournalReport;
   let tree: Tree;
   try {
+    refuseLostJournal(diff, endedCleanly);
     const read = readJournal(`${diff}/journal`);
     journal = read.report;
     tree = new Tree(
@@ -145,7 +148,7 @@ function plainVerdict(directory: string, inode: Inode, journal: JournalReport): 
   const { size } = statSync(objectPaths(directory, inode.objectId!).data);
   if (!journal.closedCleanly) return { state: 'unsynced', length: size };
   const listed = inode.attributes.size;
-  if (size === listed) return { state: 'durable', length: size };
+  if (size >= listed) return { state: 'durable', length: listed };
   return { state: 'damaged', length: size, message: `its object has ${size} bytes, the journal says ${listed}` };
 }
 
