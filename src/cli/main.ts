@@ -6,6 +6,7 @@ import { packageVersion } from '../version.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addCompletionCommand } from './completion.js';
+import { addDrillCommand } from './drill.js';
 import { addExportCommand } from './export.js';
 import { addExporterCommand } from './exporter.js';
 import { addFsckCommand } from './fsck.js';
@@ -53,6 +54,9 @@ addFsckCommand(program, (status) => {
   process.exitCode = status;
 });
 addRescueCommand(program);
+addDrillCommand(program, (status) => {
+  process.exitCode = status;
+});
 addStartCommand(program);
 addStopCommand(program);
 addArchiveGetCommand(program, (status) => {

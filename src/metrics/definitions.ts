@@ -8,8 +8,8 @@ export interface MetricDefinition {
   readonly labels: readonly string[];
   /** One sentence, without a period. */
   readonly help: string;
-  /** Who tells it: each mount, or `pbkfs exporter`. */
-  readonly from: 'mount' | 'exporter';
+  /** Who tells it: each mount, `pbkfs exporter`, or the file that `pbkfs drill` writes. */
+  readonly from: 'mount' | 'exporter' | 'drill';
 }
 
 const counter = (unit: MetricDefinition['unit'], help: string, ...labels: string[]) =>
@@ -18,6 +18,8 @@ const gauge = (unit: MetricDefinition['unit'], help: string, ...labels: string[]
   ({ type: 'gauge', unit, labels, help, from: 'mount' }) as const;
 const exported = (unit: MetricDefinition['unit'], help: string, ...labels: string[]) =>
   ({ type: 'gauge', unit, labels, help, from: 'exporter' }) as const;
+const drilled = (unit: MetricDefinition['unit'], help: string, ...labels: string[]) =>
+  ({ type: 'gauge', unit, labels: ['catalog', 'backup_instance', ...labels], help, from: 'drill' }) as const;
 
 export const metricDefinitions = {
   pbkfs_fuse_request_duration_seconds: {
@@ -125,6 +127,23 @@ export const metricDefinitions = {
     'backup_instance',
     'mode',
   ),
+  pbkfs_drill_success: drilled('boolean', 'Whether the last drill passed, of every backup it took: 1 or 0'),
+  pbkfs_drill_timestamp_seconds: drilled('seconds', 'When the last drill ended, in Unix time'),
+  pbkfs_drill_last_success_timestamp_seconds: drilled(
+    'seconds',
+    'When a drill last passed, in Unix time; missing until one has',
+  ),
+  pbkfs_drill_check_success: drilled(
+    'boolean',
+    'Whether a check of the last drill passed: 1 or 0; missing where it was not made',
+    'backup',
+    'check',
+  ),
+  pbkfs_drill_check_duration_seconds: drilled('seconds', 'How long a check of the last drill took', 'backup', 'check'),
+  pbkfs_drill_duration_seconds: drilled('seconds', 'How long the drill of a backup took in all', 'backup'),
+  pbkfs_drill_backup_timestamp_seconds: drilled('seconds', 'When the backup was made, in Unix time', 'backup'),
+  pbkfs_drill_catalog_read_bytes: drilled('bytes', 'Bytes that the drill read from the files of the catalog', 'backup'),
+  pbkfs_drill_diff_bytes: drilled('bytes', 'Disk space that the drill took for its diff', 'backup'),
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricName = keyof typeof metricDefinitions;

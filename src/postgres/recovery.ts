@@ -29,7 +29,7 @@ export function recoverySettings(recovery: Recovery | ConfiguredRecovery | undef
     return {
       restore_command: recovery.restoreCommand,
       recovery_min_apply_delay: '0',
-      hot_standby: recovery.hotStandby ? 'on' : 'off',
+      ...standby(recovery.hotStandby),
     };
   }
   return {
@@ -43,8 +43,16 @@ export function recoverySettings(recovery: Recovery | ConfiguredRecovery | undef
     recovery_target_action: recovery?.action ?? 'promote',
     restore_command: recovery?.restoreCommand ?? '',
     recovery_min_apply_delay: '0',
-    hot_standby: recovery?.action === 'pause' ? 'on' : 'off',
+    ...standby(recovery?.action === 'pause'),
   };
+}
+
+/**
+ * A standby writes hint bits to disk when it reads, unless they would have to be logged, which it cannot: in a cluster
+ * without page checksums only wal_log_hints says so (MarkBufferDirtyHint in src/backend/storage/buffer/bufmgr.c).
+ */
+function standby(on: boolean): Record<string, string> {
+  return on ? { hot_standby: 'on', wal_log_hints: 'on' } : { hot_standby: 'off' };
 }
 
 /** Puts `recovery.signal` into the data directory, owned by the server's user; an existing one stays. */

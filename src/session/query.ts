@@ -29,10 +29,18 @@ export async function connect(server: ConnectionParameters, login: Login = {}): 
 
 /** The first row of the answer. */
 export async function ask(server: ConnectionParameters, sql: string, login: Login = {}): Promise<unknown[]> {
+  return (await rows(server, sql, login))[0] ?? [];
+}
+
+/** All rows of the answer. */
+export async function rows<T extends unknown[] = unknown[]>(
+  server: ConnectionParameters,
+  sql: string,
+  login: Login = {},
+): Promise<T[]> {
   const client = await connect(server, login);
   try {
-    const { rows } = await client.query<unknown[]>({ text: sql, rowMode: 'array' });
-    return rows[0] ?? [];
+    return (await client.query<T>({ text: sql, rowMode: 'array' })).rows;
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -1,14 +1,14 @@
 // Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
 
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
-import { formatTime, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
+import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
-import { bytesOnDisk } from '../mount/disk-usage.js';
+import { chooseBackup, roleOf } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
+import { costsOf } from './costs.js';
 import type { Guarded } from './guarded.js';
 import { findPgDump, runPgDump } from './pg-dump.js';
 import { ask } from './query.js';
@@ -37,6 +37,7 @@ export interface RescueRequest {
   readonly workDir?: string;
   readonly binDir?: string;
   readonly preload?: string;
+  readonly diffLimit?: number;
   readonly force: boolean;
 }
 
@@ -75,11 +76,12 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
       ...(request.workDir === undefined ? {} : { workDir: request.workDir }),
       ...(request.binDir === undefined ? {} : { binDir: request.binDir }),
       ...(request.preload === undefined ? {} : { preload: request.preload }),
+      ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
     },
     guard,
     progress,
   );
-  const role = roleOf(request, backup);
+  const role = request.role ?? roleOf(backup);
   await promoteWhenLocked(session, role, progress);
   const { format, jobs } = plan(request, findPgDump(session.binaries));
   const finished: [from: string, to: string][] = [];
@@ -93,17 +95,12 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   }
   progress.step('stopping');
   await closeSession(session);
-  const { catalogBytes, diffBytes } = costs(session.diff);
+  const { catalogBytes, diffBytes } = costsOf(session.diff);
   for (const [from, to] of finished) renameSync(from, to);
   const files = finished.map(([, path]) => ({ path, bytes: lstatSync(path).size }));
   const clusterBytes = backup.pgdataBytes ?? 0;
   const seconds = (Date.now() - began) / 1000;
   return { backupId: backup.id, format, files, catalogBytes, diffBytes, clusterBytes, seconds };
-}
-
-/** The role that made the backup can read everything. */
-function roleOf(request: RescueRequest, backup: BackupInfo): string {
-  return request.role ?? /(?:^|\s)user=(\S+)/.exec(backup.primaryConninfo ?? '')?.[1] ?? 'postgres';
 }
 
 /**
@@ -120,24 +117,6 @@ async function promoteWhenLocked({ server }: Session, role: string, progress: Se
 }
 
 const POLL_MS = 50;
-
-function chooseBackup(request: RescueRequest): BackupInfo {
-  const { instance, backupId, target, force } = request;
-  const catalog = openCatalog(request.catalog);
-  if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return catalog.backup(instance, backupId);
-  const backups = catalog.backups(instance);
-  const time = target?.kind === 'time' ? target.time : Number.POSITIVE_INFINITY;
-  const found = backups.find(
-    (backup) =>
-      (backup.recoveryTime ?? backup.endTime ?? Number.POSITIVE_INFINITY) * 1e6 <= time &&
-      checkBackup(backups, instance, backup, { force }).mountable,
-  );
-  if (found !== undefined) return found;
-  const when = Number.isFinite(time) ? ` that is consistent before ${formatTime(time)}` : '';
-  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted${when}`, {
-    hint: '"pbkfs show" lists the backups',
-  });
-}
 
 interface Job {
   readonly path: string;
@@ -201,11 +180,6 @@ async function dump(
     mode: 0o600,
   });
   for (const table of tables) await copyOut(server, { role, database }, table, 'script', file, true);
-}
-
-function costs(diff: string): { catalogBytes: number; diffBytes: number } {
-  const counters = JSON.parse(readFileSync(join(diff, 'counters.json'), 'utf8')) as Record<string, number>;
-  return { catalogBytes: counters.catalogBytesRead ?? 0, diffBytes: bytesOnDisk(diff) ?? 0 };
 }
 
 function isDirectory(path: string): boolean {

@@ -32,6 +32,11 @@ const TROUBLES: readonly Trouble[] = [
       'name its library with --preload-libraries; where it is not installed, choose a target before its records',
   },
   {
+    sign: /No space left on device/,
+    what: () => 'there is no room left for what the server writes',
+    hint: () => 'give the diff more room: a larger --diff-limit, or another place with --work-dir (start: -d)',
+  },
+  {
     sign: /role "([^"]+)" does not exist/,
     what: (match) => `the cluster has no role ${match[1]}`,
     hint: () => 'name a superuser of the cluster with -U',

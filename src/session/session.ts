@@ -1,23 +1,20 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
-import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, resolveChain } from '../backup/index.js';
 import { parseLsnNumber } from '../backup/wal/index.js';
-import { PbkfsError } from '../errors.js';
 import { launchMount } from '../mount/daemon.js';
-import { findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
-import { reachableTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
 import { type PostgresServer, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
 import { isMountPoint } from './clean-up.js';
 import type { Guarded } from './guarded.js';
+import { existingMount, newPlace } from './place.js';
 import { ask } from './query.js';
 import { checkReplay } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
@@ -40,6 +37,8 @@ export interface SessionRequest {
   readonly socketDir?: string;
   readonly settings?: Readonly<Record<string, string>>;
   readonly preload?: string;
+  /** Bytes the diff may take. */
+  readonly diffLimit?: number;
   readonly force: boolean;
 }
 
@@ -111,6 +110,7 @@ export async function openSession(
       afterPowerLoss: false,
       materializeOnRead: false,
       ...(recovery === undefined ? {} : { recovery }),
+      ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
     });
     for (const warning of info.warnings) progress.warn(warning);
   }
@@ -151,67 +151,6 @@ export async function closeSession({ server, mounted, mountpoint }: Session): Pr
 
 const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'promote' };
 const POLL_MS = 50;
-
-interface Place {
-  readonly catalog: string;
-  readonly instance: string;
-  readonly backupId: string;
-  readonly mountpoint: string;
-  readonly diff: string;
-  readonly temporary: readonly string[];
-}
-
-function existingMount({ mountpoint, recovery, diff }: SessionRequest): Place {
-  const entry = findRegistered(mountpoint!);
-  if (entry?.diff === undefined) {
-    throw new PbkfsError(
-      'mountpoint_unusable',
-      `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
-    );
-  }
-  if (recovery !== undefined || diff !== undefined) {
-    throw new PbkfsError(
-      'usage',
-      `${mountpoint} is mounted already: its diff and its recovery target are what they are`,
-    );
-  }
-  const { catalog, instance, backupId } = entry;
-  return { catalog, instance, backupId, mountpoint: mountpoint!, diff: entry.diff, temporary: [] };
-}
-
-async function newPlace(request: SessionRequest, user: ServerUser, guard: Guarded): Promise<Place> {
-  const { catalog, instance, backupId } = request;
-  if (catalog === undefined || instance === undefined || backupId === undefined) {
-    throw new PbkfsError('usage', '-B CATALOG, -I INSTANCE and -i BACKUP_ID must be given', {
-      hint: 'only a mount that is there already (-D) knows its backup',
-    });
-  }
-  const temporary: string[] = [];
-  let { mountpoint, diff } = request;
-  if (mountpoint === undefined || diff === undefined) {
-    const base = join(request.workDir ?? reachableTempDir(user), `pbkfs-session-${randomBytes(6).toString('hex')}`);
-    temporary.push(base);
-    await guard.add({ remove: [base] });
-    mkdirSync(base, { mode: 0o700 });
-    // The server's user must get through to its data directory.
-    chmodSync(base, 0o711);
-    mountpoint ??= join(base, 'mount');
-    diff ??= join(base, 'diff');
-    if (mountpoint.startsWith(base)) {
-      mkdirSync(mountpoint, { mode: 0o700 });
-      if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
-    }
-  }
-  if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {
-    if (existsSync(request.diff)) {
-      throw new PbkfsError('usage', `--ephemeral removes the diff at the end, and ${request.diff} is there already`);
-    }
-    temporary.push(request.diff);
-    await guard.add({ remove: [request.diff] });
-  }
-  await guard.add({ mountpoint, diff });
-  return { catalog, instance, backupId, mountpoint, diff, temporary };
-}
 
 /** Whether a server on it would begin with the WAL of the backup: it has not done so yet, or not to the end. */
 function replaysBackup(dataDir: string): boolean {

@@ -28,7 +28,7 @@ const expressions = dashboard.panels.flatMap(({ targets = [] }) => targets.map((
 
 t.test('the tables of docs/metrics.md are those of the definitions', async (t) => {
   let page = readFileSync(PAGE, 'utf8');
-  for (const from of ['mount', 'exporter'] as const) {
+  for (const from of ['mount', 'exporter', 'drill'] as const) {
     const between = new RegExp(`(<!-- ${from} metrics -->\n)([^]*?)(\n<!-- end -->)`);
     if (process.env.PBKFS_WRITE_DOCS === '1') {
       page = page.replace(between, (_, begin, _old, end) => `${begin}${metricsTable(from)}${end}`);

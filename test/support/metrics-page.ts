@@ -2,8 +2,8 @@
 
 import { metricDefinitions, metricNames } from '../../src/metrics/definitions.js';
 
-/** One line a metric of the mounts or of the exporter, in the order of the definitions. */
-export function metricsTable(from: 'mount' | 'exporter'): string {
+/** One line a metric of the mounts, the exporter or a drill, in the order of the definitions. */
+export function metricsTable(from: 'mount' | 'exporter' | 'drill'): string {
   const rows = metricNames
     .filter((name) => metricDefinitions[name].from === from)
     .map((name) => {

@@ -44,10 +44,11 @@ export function serverTempDir(t: Teardown, user = postgres15().user): string {
   return directory;
 }
 
-/** initdb with data checksums into an existing empty directory that the server's user owns. */
-export async function initdb(dataDir: string, args: readonly string[] = []): Promise<void> {
+/** initdb into an existing empty directory that the server's user owns. */
+export async function initdb(dataDir: string, args: readonly string[] = [], checksums = true): Promise<void> {
   const { binaries, user } = postgres15();
-  const fixed = ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-k', '--locale=C', '--encoding=UTF8'];
+  const fixed = ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '--locale=C', '--encoding=UTF8'];
+  if (checksums) fixed.push('-k');
   await runOk(join(binaries.binDir, 'initdb'), [...fixed, ...args], { user });
 }
 

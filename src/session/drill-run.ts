@@ -1,0 +1,90 @@
+// Drills of one instance: which backups, one after the other, and what is left for cron to read.
+
+import { accessSync, constants } from 'node:fs';
+import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
+import { PbkfsError } from '../errors.js';
+import { chooseBackup, mountable } from './choose-backup.js';
+import { type Drilled, type DrillRequest, drill } from './drill.js';
+import { writeDrillMetrics } from './drill-metrics.js';
+import { Guarded } from './guarded.js';
+import type { SessionProgress } from './session.js';
+
+export interface DrillRunRequest extends DrillRequest {
+  /** The newest that can be mounted where it is missing. */
+  readonly backupId?: string;
+  /** Every backup that can be mounted. */
+  readonly all: boolean;
+  readonly metricsFile?: string;
+}
+
+export interface DrillRun {
+  readonly catalog: string;
+  readonly instance: string;
+  readonly passed: boolean;
+  readonly backups: readonly Drilled[];
+  /** Backups that were not drilled because they cannot be mounted, of those newer than the last that was. */
+  readonly passedOver: readonly { readonly backupId: string; readonly reason: string }[];
+}
+
+/**
+ * @param ended told of each backup when its drill has ended
+ * @throws PbkfsError when there is nothing to drill; the metrics file says so too
+ */
+export async function drillBackups(
+  request: DrillRunRequest,
+  progress: SessionProgress,
+  ended: (drilled: Drilled) => void,
+): Promise<DrillRun> {
+  const { catalog, instance, metricsFile } = request;
+  const source = { catalog, instance };
+  const backups: Drilled[] = [];
+  try {
+    for (const file of request.sql) readable(file);
+    const chosen = choose(request);
+    for (const backup of chosen) {
+      const drilled = await drill(request, backup, new Guarded(), progress);
+      backups.push(drilled);
+      ended(drilled);
+    }
+    const passed = backups.every((drilled) => drilled.passed);
+    if (metricsFile !== undefined) await writeDrillMetrics(metricsFile, source, backups, passed);
+    return { ...source, passed, backups, passedOver: notDrilled(request, chosen) };
+  } catch (error) {
+    if (metricsFile !== undefined && !isUsage(error)) await writeDrillMetrics(metricsFile, source, backups, false);
+    throw error;
+  }
+}
+
+function choose(request: DrillRunRequest): BackupInfo[] {
+  const { catalog, instance, all, force } = request;
+  if (!all) return [chooseBackup(request)];
+  const found = mountable(openCatalog(catalog), instance, force);
+  if (found.length > 0) return found;
+  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted`, {
+    hint: '"pbkfs show" lists the backups',
+  });
+}
+
+/** A newest backup that is no good must not hide behind an older one that is. */
+function notDrilled({ catalog, instance, backupId, all, force }: DrillRunRequest, chosen: readonly BackupInfo[]) {
+  if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return [];
+  const backups = openCatalog(catalog).backups(instance);
+  const last = all ? backups.length : backups.findIndex(({ id }) => id === chosen[0]!.id);
+  return backups
+    .slice(0, last)
+    .map((backup) => ({ backupId: backup.id, check: checkBackup(backups, instance, backup, { force }) }))
+    .filter(({ check }) => !check.mountable)
+    .map(({ backupId, check }) => ({ backupId, reason: check.reason ?? 'it cannot be mounted' }));
+}
+
+function readable(file: string): void {
+  try {
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    throw new PbkfsError('usage', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+  }
+}
+
+function isUsage(error: unknown): boolean {
+  return error instanceof PbkfsError && error.code === 'usage';
+}

@@ -1,0 +1,169 @@
+// A verification drill: proves that a backup can be used, by using it. One backup: mount, recover, check, take away.
+
+import type { BackupInfo } from '../backup/index.js';
+import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
+import { unmount } from '../mount/unmount.js';
+import { readControlFile } from '../postgres/control-file.js';
+import { amcheck, connectableDatabases } from './amcheck.js';
+import { roleOf } from './choose-backup.js';
+import { type Costs, costsOf } from './costs.js';
+import { type Finding, find } from './finding.js';
+import type { Guarded } from './guarded.js';
+import { pageCheck } from './page-check.js';
+import { ask } from './query.js';
+import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
+import { sqlCheck } from './sql-check.js';
+
+export interface DrillRequest {
+  readonly catalog: string;
+  readonly instance: string;
+  /** Where it is missing: until the backup is consistent. */
+  readonly target?: RecoveryTarget;
+  readonly timeline?: TimelineTarget;
+  readonly amcheck: boolean;
+  readonly checksums: boolean;
+  /** Absolute paths. */
+  readonly sql: readonly string[];
+  /** Where the files of SQL are run. */
+  readonly database: string;
+  /** Connections and files at a time. */
+  readonly jobs: number;
+  readonly diffLimit?: number;
+  readonly role?: string;
+  readonly workDir?: string;
+  readonly binDir?: string;
+  readonly preload?: string;
+  readonly force: boolean;
+}
+
+export interface Drilled extends Costs {
+  readonly backupId: string;
+  readonly mode: string;
+  /** When the backup ended, in seconds since 1970; null where its control file does not say. */
+  readonly backupTime: number | null;
+  readonly passed: boolean;
+  readonly findings: readonly Finding[];
+  /** Of the server; null when none was started. */
+  readonly serverVersion: string | null;
+  readonly clusterBytes: number;
+  readonly seconds: number;
+}
+
+/**
+ * Never rejects because of the backup: whatever is wrong is a finding. All of it is gone when this returns.
+ * @param guard of this backup alone; it is finished here
+ */
+export async function drill(
+  request: DrillRequest,
+  backup: BackupInfo,
+  guard: Guarded,
+  progress: SessionProgress,
+): Promise<Drilled> {
+  const began = Date.now();
+  const findings: Finding[] = [];
+  let session: Session | undefined;
+  let diff: string | undefined;
+  const recovery = await find('recovery', async () => {
+    session = await openSession(sessionOf(request, backup), guard, progress);
+    diff = session.diff;
+    return recovered(session, request.role ?? roleOf(backup));
+  });
+  // After Ctrl-C everything under way fails; whoever interrupted it waits for the end of the process.
+  if (guard.interrupted) await new Promise(() => undefined);
+  findings.push(recovery);
+  if (session !== undefined && recovery.passed) findings.push(...(await check(request, backup, session, progress)));
+  if (guard.interrupted) await new Promise(() => undefined);
+  let costs: Costs = { catalogBytes: 0, diffBytes: 0 };
+  if (session !== undefined) {
+    progress.step('taking it away');
+    const { mountpoint } = session;
+    const closing = await find('recovery', async () => {
+      await (recovery.passed ? unmount(mountpoint) : closeSession(session!));
+      return 'unmounted';
+    });
+    if (!closing.passed && recovery.passed) findings.push(closing);
+    if (diff !== undefined) costs = costsOf(diff);
+  }
+  if (guard.interrupted) await new Promise(() => undefined);
+  await guard.finish();
+  return {
+    backupId: backup.id,
+    mode: backup.mode ?? '',
+    backupTime: backup.endTime ?? null,
+    passed: findings.every(({ passed }) => passed),
+    findings,
+    serverVersion: session?.binaries.version ?? null,
+    ...costs,
+    clusterBytes: backup.pgdataBytes ?? 0,
+    seconds: (Date.now() - began) / 1000,
+  };
+}
+
+function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof openSession>[0] {
+  const { catalog, instance, target, timeline, force, workDir, binDir, preload, diffLimit } = request;
+  // A STREAM backup brings the WAL that makes it consistent.
+  const wanted = target ?? (backup.stream ? undefined : ({ kind: 'immediate' } as const));
+  return {
+    catalog,
+    instance,
+    backupId: backup.id,
+    ephemeral: true,
+    force,
+    settings: { autovacuum: 'off' },
+    ...(wanted === undefined
+      ? {}
+      : { recovery: { target: wanted, timeline: timeline ?? 'current', action: 'promote' as const } }),
+    ...(workDir === undefined ? {} : { workDir }),
+    ...(binDir === undefined ? {} : { binDir }),
+    ...(preload === undefined ? {} : { preload }),
+    ...(diffLimit === undefined ? {} : { diffLimit }),
+  };
+}
+
+/** The server runs; every database of it must let us in. */
+async function recovered({ server, binaries }: Session, role: string): Promise<string> {
+  const databases = await connectableDatabases(server.connection, role);
+  for (const database of databases) await ask(server.connection, 'select count(*) from pg_class', { role, database });
+  const [lsn] = await ask(server.connection, 'select pg_current_wal_insert_lsn()::text', { role });
+  return `PostgreSQL ${binaries.version} recovered to ${lsn}, ${databases.length} databases`;
+}
+
+/** What was asked for, one after the other; the server is stopped in order after its checks. */
+async function check(
+  request: DrillRequest,
+  backup: BackupInfo,
+  { server, binaries, mountpoint }: Session,
+  progress: SessionProgress,
+): Promise<Finding[]> {
+  const role = request.role ?? roleOf(backup);
+  const { connection } = server;
+  const { jobs } = request;
+  const findings: Finding[] = [];
+  if (request.amcheck) {
+    progress.step('checking tables and indexes');
+    const options = { server: connection, role, major: binaries.major, jobs, progress: progress.detail };
+    findings.push(await find('amcheck', (problems) => amcheck(options, problems)));
+  }
+  for (const file of request.sql) {
+    progress.step(`running ${file}`);
+    const login = { role, database: request.database };
+    findings.push(await find('sql', (problems) => sqlCheck(connection, login, file, problems)));
+  }
+  progress.step('stopping the server');
+  const stopped = await find('recovery', async () => {
+    await server.stop('fast');
+    return 'stopped';
+  });
+  if (!stopped.passed) return [...findings, stopped];
+  if (request.checksums) {
+    progress.step('checking page checksums');
+    findings.push(
+      await find('checksums', async (problems) => {
+        if (!(await readControlFile(mountpoint)).checksums) return { skipped: 'the cluster has no page checksums' };
+        const seen = (bytes: number): void => progress.detail(`${Math.floor(bytes / 2 ** 20)} MiB`);
+        return pageCheck(mountpoint, jobs, seen, problems);
+      }),
+    );
+  }
+  return findings;
+}

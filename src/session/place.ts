@@ -1,0 +1,74 @@
+// Where a session's mount and diff are: a mount that is there, the directories that were named, or temporary ones.
+
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { findRegistered } from '../mount/registry.js';
+import { reachableTempDir } from '../postgres/reachable.js';
+import type { ServerUser } from '../postgres/server-user.js';
+import type { Guarded } from './guarded.js';
+import type { SessionRequest } from './session.js';
+
+export interface Place {
+  readonly catalog: string;
+  readonly instance: string;
+  readonly backupId: string;
+  readonly mountpoint: string;
+  readonly diff: string;
+  readonly temporary: readonly string[];
+}
+
+/** @throws PbkfsError when it is not ours, or when what was asked for can only be had with a new mount */
+export function existingMount({ mountpoint, recovery, diff, diffLimit }: SessionRequest): Place {
+  const entry = findRegistered(mountpoint!);
+  if (entry?.diff === undefined) {
+    throw new PbkfsError(
+      'mountpoint_unusable',
+      `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
+    );
+  }
+  if (recovery !== undefined || diff !== undefined || diffLimit !== undefined) {
+    throw new PbkfsError(
+      'usage',
+      `${mountpoint} is mounted already: its diff, its limit and its recovery target are what they are`,
+    );
+  }
+  const { catalog, instance, backupId } = entry;
+  return { catalog, instance, backupId, mountpoint: mountpoint!, diff: entry.diff, temporary: [] };
+}
+
+/** Makes what is missing, after the guard has been told. @throws PbkfsError usage */
+export async function newPlace(request: SessionRequest, user: ServerUser, guard: Guarded): Promise<Place> {
+  const { catalog, instance, backupId } = request;
+  if (catalog === undefined || instance === undefined || backupId === undefined) {
+    throw new PbkfsError('usage', '-B CATALOG, -I INSTANCE and -i BACKUP_ID must be given', {
+      hint: 'only a mount that is there already (-D) knows its backup',
+    });
+  }
+  const temporary: string[] = [];
+  let { mountpoint, diff } = request;
+  if (mountpoint === undefined || diff === undefined) {
+    const base = join(request.workDir ?? reachableTempDir(user), `pbkfs-session-${randomBytes(6).toString('hex')}`);
+    temporary.push(base);
+    await guard.add({ remove: [base] });
+    mkdirSync(base, { mode: 0o700 });
+    // The server's user must get through to its data directory.
+    chmodSync(base, 0o711);
+    mountpoint ??= join(base, 'mount');
+    diff ??= join(base, 'diff');
+    if (mountpoint.startsWith(base)) {
+      mkdirSync(mountpoint, { mode: 0o700 });
+      if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
+    }
+  }
+  if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {
+    if (existsSync(request.diff)) {
+      throw new PbkfsError('usage', `--ephemeral removes the diff at the end, and ${request.diff} is there already`);
+    }
+    temporary.push(request.diff);
+    await guard.add({ remove: [request.diff] });
+  }
+  await guard.add({ mountpoint, diff });
+  return { catalog, instance, backupId, mountpoint, diff, temporary };
+}
