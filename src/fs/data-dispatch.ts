@@ -108,6 +108,11 @@ export class DataDispatch {
     }
   }
 
+  /** Whether a READ is answered by data threads. */
+  readsData(request: Request): boolean {
+    return this.#table.get(request.row, word.kind) !== rowKind.other;
+  }
+
   /** errno for a failed request; counts what should not happen. */
   errorOf(error: unknown): number {
     if (error === notImplemented) return errno.ENOSYS;
@@ -118,7 +123,7 @@ export class DataDispatch {
 
   #read(request: Request, row: number): number {
     this.#checkLive(row, request.generation);
-    if (this.#table.get(row, word.kind) === rowKind.other) return FORWARD;
+    if (!this.readsData(request)) return FORWARD;
     return this.#engine.read(row, request.generation, request.u64(8), request.u32(16), this.#reply.bytes, OUT_HEADER);
   }
 

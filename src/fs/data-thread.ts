@@ -8,6 +8,7 @@ import { DataEngine, type HeldFiles } from '../overlay/data/data-engine.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
 import { Channel, type ChannelBuffers, question } from './channel.js';
 import { DataDispatch } from './data-dispatch.js';
+import { HandoverQueue } from './handover-queue.js';
 import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
 import { runReaderLoop } from './reader-loop.js';
@@ -17,6 +18,7 @@ export interface DataThreadData {
   thread: number;
   shared: SharedBuffers;
   channel: ChannelBuffers;
+  handover: SharedArrayBuffer;
   objects: string;
   fdLimit: number;
   /** every change is refused with EROFS */
@@ -68,6 +70,7 @@ const engine = new DataEngine({
 post('reading');
 runReaderLoop({
   channel,
+  handover: new HandoverQueue(data.handover, shared.control),
   controlWords: shared.control,
   dispatch: new DataDispatch(shared.table, engine, reply, counters, data),
   reply,

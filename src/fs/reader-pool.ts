@@ -9,6 +9,7 @@ import { cloneDevice } from '../sys/fuse-device.js';
 import { Channel, type ChannelBuffers } from './channel.js';
 import type { DataMessage, DataThreadData } from './data-thread.js';
 import { fdLimitPerThread } from './fd-limit.js';
+import { HandoverQueue } from './handover-queue.js';
 
 /** Data threads at the start, and the most there may be when all of them are busy. */
 const INITIAL_THREADS = 4;
@@ -18,7 +19,7 @@ const GROWTH = 4;
 const STUCK_AFTER = 3;
 
 /** What every data thread gets alike. */
-export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'fdLimit'>;
+export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'handover' | 'fdLimit'>;
 
 export interface ReaderPoolEvents {
   /** a thread is about to read; its requests for the namespace come through this channel */
@@ -34,6 +35,7 @@ export class ReaderPool {
   readonly #shared: SharedState;
   readonly #log: Logger;
   readonly #events: ReaderPoolEvents;
+  readonly #handover: HandoverQueue;
   readonly #readers = new Set<Worker>();
   readonly #devices: number[] = [];
   #settings: ReaderSettings | null = null;
@@ -45,6 +47,7 @@ export class ReaderPool {
 
   constructor(shared: SharedState, log: Logger, events: ReaderPoolEvents) {
     this.#shared = shared;
+    this.#handover = HandoverQueue.create(shared.control);
     this.#log = log;
     this.#events = events;
   }
@@ -95,6 +98,7 @@ export class ReaderPool {
       thread,
       shared: this.#shared.buffers,
       channel: channel.buffers,
+      handover: this.#handover.buffer,
       fdLimit: fdLimitPerThread(MAX_THREADS),
     };
     const reader = new Worker(new URL('./data-thread.js', import.meta.url), { workerData: data });
@@ -134,25 +138,29 @@ export class ReaderPool {
   }
 
   /**
-   * No thread is in read(2). A busy moment is no reason for another one: threads that all finish within
-   * milliseconds would only get in each other's way. If they are stuck, several come at once.
+   * No thread is in read(2), or the last one there leaves READs to the others. A busy moment is no reason for another
+   * thread: those that all finish within milliseconds would only get in each other's way. If they are stuck, several
+   * come at once.
    */
   #watch(): void {
     const { control: words } = this.#shared;
     const begun = Atomics.load(words, control.readsBegun);
+    const { taken } = this.#handover;
     setTimeout(() => {
       if (this.#closed) return;
       const idle = Atomics.load(words, control.idleReaders) > 0;
-      const stuck = !idle && Atomics.load(words, control.readsBegun) === begun;
-      if (stuck && this.#starting === 0) this.#grow();
-      if (!idle && this.#started < MAX_THREADS) {
+      const behind = this.#handover.waiting > 0;
+      const noneReads = !idle && Atomics.load(words, control.readsBegun) === begun;
+      const noneTakes = behind && this.#handover.taken === taken;
+      if ((noneReads || noneTakes) && this.#starting === 0) this.#grow();
+      if ((!idle || behind) && this.#started < MAX_THREADS) {
         this.#watch();
         return;
       }
       Atomics.store(words, control.starving, 0);
       // The last one may have left read(2) before the flag was down, and told nobody.
-      const missed = this.#started < MAX_THREADS && Atomics.load(words, control.idleReaders) === 0;
-      if (missed && Atomics.exchange(words, control.starving, 1) === 0) this.#watch();
+      const missed = Atomics.load(words, control.idleReaders) === 0 || this.#handover.waiting > 0;
+      if (missed && this.#started < MAX_THREADS && Atomics.exchange(words, control.starving, 1) === 0) this.#watch();
     }, STUCK_AFTER);
   }
 

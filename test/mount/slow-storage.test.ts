@@ -58,6 +58,25 @@ function percentile99(sorted: readonly number[]): number {
   return sorted[Math.floor(sorted.length * 0.99)]!;
 }
 
+/** Reads each block of the named files past the page cache, all files at once. Prints what a read took at most, in ms. */
+const COLD_READERS = `
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+let longest = 0;
+await Promise.all(process.argv.slice(1).map(async (path) => {
+  const file = await open(path, constants.O_RDONLY | constants.O_DIRECT);
+  const buffer = Buffer.alloc(8192);
+  for (let i = 0; i < 24; i++) {
+    const begun = performance.now();
+    const { bytesRead } = await file.read(buffer, 0, 8192, (i % 3) * 8192);
+    if (bytesRead !== 8192) throw new Error(path + ': ' + bytesRead);
+    longest = Math.max(longest, performance.now() - begun);
+  }
+  await file.close();
+}));
+console.log(longest.toFixed(0));
+`;
+
 t.test(
   '16 cold readers on a disk that takes 50 ms leave stat of other files fast',
   { skip: mountMissing },
@@ -66,34 +85,36 @@ t.test(
     await mount.first();
     // The first answer comes when the data threads have started.
     statSync(mount.path('base/1/absent'), { throwIfNoEntry: false });
-    const usual = median(await lookups(mount, sleep(1000)));
+    const usual = await lookups(mount, sleep(1000));
     mount.fault('slow-read', mount.catalog);
-    // Past the page cache: each block comes from the disk.
-    const line = 'for i in 1 2 3 4 5 6 7 8; do dd if="$1" of=/dev/null bs=8k iflag=direct 2>/dev/null || exit 1; done';
+    const readers = Array.from({ length: 16 }, (_, n) => mount.path(name(n)));
     const others = Array.from({ length: FILES - 16 }, (_, n) => name(16 + n));
     const wave = async (): Promise<number[]> => {
-      const readers = Array.from({ length: 16 }, (_, n) => run('sh', ['-c', line, 'sh', mount.path(name(n))]));
-      const times = await lookups(mount, Promise.all(readers), others.splice(0, 8));
-      for (const reader of readers) t.equal((await reader).status, 0);
+      const program = ['--input-type=module', '-e', COLD_READERS, ...readers];
+      const environment = { ...process.env, NODE_OPTIONS: '', UV_THREADPOOL_SIZE: '16' };
+      const reading = run(process.execPath, program, { env: environment });
+      const times = await lookups(mount, reading, others.splice(0, 8));
+      const { status, stdout, stderr } = await reading;
+      t.equal(status, 0, stderr);
+      t.ok(Number(stdout) >= 50, `the slowest read took ${stdout.trim()} ms`);
       return times;
     };
-    // The first readers find four data threads, and wait until there are enough of them.
-    const growing = await wave();
-    // What else this machine does only ever adds to the times: the best of a few waves tells most of the mount.
-    let best = await wave();
-    for (let again = 0; again < 4 && median(best) >= 5; again++) {
-      const next = await wave();
-      if (median(next) < median(best)) best = next;
-    }
     const text = (sorted: number[]): string =>
       `median ${median(sorted).toFixed(2)} ms, 99 % under ${percentile99(sorted).toFixed(1)} ms, worst ${sorted.at(-1)!.toFixed(1)} ms`;
-    t.comment(
-      `measured: stat while idle: median ${usual.toFixed(2)} ms; with the first 16 readers, while threads are being ` +
-        `started: ${text(growing)}; with 16 readers after that: ${text(best)}`,
-    );
-    // 5 ms on a machine that is ours; on one that is busy with other things a multiple of what stat takes there anyway, or
-    // at least not the 50 ms that waiting behind a reader would take.
-    t.ok(median(best) < Math.max(45, 5 * usual), `median ${median(best)} ms, ${usual} ms without the readers`);
+    t.comment(`measured: stat while idle: ${text(usual)}`);
+    // The first readers find four data threads, and wait until there are enough of them; stat does not. What else this
+    // machine does only ever adds to the times: the best of a few waves tells most of the mount.
+    let best = await wave();
+    t.comment(`measured: stat beside 16 cold readers: ${text(best)}`);
+    for (let again = 0; again < 2 && percentile99(best) >= 5; again++) {
+      const next = await wave();
+      t.comment(`measured: stat beside 16 cold readers: ${text(next)}`);
+      if (percentile99(next) < percentile99(best)) best = next;
+    }
+    // On a machine that is ours 99 % are under 5 ms; on one that is busy with other things the median is a multiple of what
+    // stat takes there anyway, or at least not the 50 ms of waiting behind a reader. test/fs/handover-model.test.ts shows
+    // for every interleaving that one thread goes on reading.
+    t.ok(median(best) < Math.max(45, 5 * median(usual)), text(best));
     mount.heal('slow-read');
     await mount.unmount();
   },
