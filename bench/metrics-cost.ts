@@ -9,8 +9,9 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { Counters, createCounters, operation } from '../src/metrics/counters.js';
 import { mountCatalog, mountMissing, type TestMount } from '../test/support/mount.js';
-import type { Load } from './load.js';
-import { measure, median } from './rounds.js';
+import { cpuTime } from './cases/overhead.js';
+import { median } from './report/statistics.js';
+import { fio } from './run/fio.js';
 import { benchTarget } from './target.js';
 
 const ROUNDS = 20;
@@ -18,40 +19,31 @@ const SECONDS = 1;
 const FILE_BYTES = 16 * 1024 * 1024;
 const CLOCK_OFF = fileURLToPath(new URL('./clock-off.cjs', import.meta.url));
 
-/** ns that the recording of one request takes: two looks at the clock and the shared cells. */
+/** µs that the recording of one request takes: two looks at the clock and the shared cells. */
 function recordingTime(): number {
   const counters = new Counters(createCounters(), 1);
-  const times = 2_000_000;
-  let best = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 7; round++) {
-    const before = process.cpuUsage();
-    for (let i = 0; i < times; i++) {
-      const begun = performance.now();
-      counters.received();
-      counters.answered(operation.read, performance.now() - begun);
-    }
-    const { user, system } = process.cpuUsage(before);
-    best = Math.min(best, ((user + system) * 1000) / times);
-  }
-  return best;
+  return cpuTime(() => {
+    const begun = performance.now();
+    counters.received();
+    counters.answered(operation.read, performance.now() - begun);
+  });
 }
 
 class Side {
   readonly #mount: TestMount;
-  readonly #load: Load;
+  readonly #file: string;
   readonly microseconds: number[] = [];
 
   constructor(mount: TestMount) {
     this.#mount = mount;
-    const path = join(mount.mountpoint, 'bench');
-    writeFileSync(path, Buffer.alloc(FILE_BYTES, 'pbkfs'));
-    this.#load = { kind: 'random-read', files: [{ path, size: FILE_BYTES }], direct: true };
+    this.#file = join(mount.mountpoint, 'bench');
+    writeFileSync(this.#file, Buffer.alloc(FILE_BYTES, 'pbkfs'));
   }
 
   /** CPU time of the mount process, in µs, for each read of one round. */
-  round(): void {
+  async round(): Promise<void> {
     const [cpu, reads] = [this.#cpu(), this.#reads()];
-    measure(this.#load, SECONDS);
+    await fio({ rw: 'randread', where: { file: this.#file }, size: FILE_BYTES, seconds: SECONDS, direct: true }, false);
     this.microseconds.push((this.#cpu() - cpu) / (this.#reads() - reads));
   }
 
@@ -77,8 +69,9 @@ if (mountMissing !== false) {
     const target = await benchTarget(teardown);
     const on = new Side(await mountCatalog(teardown, target));
     const off = new Side(await mountCatalog(teardown, target, { NODE_OPTIONS: `--require=${CLOCK_OFF}` }));
-    for (let round = 0; round < ROUNDS; round++) for (const side of round % 2 ? [on, off] : [off, on]) side.round();
-    const [recorded, bare, alone] = [median(on.microseconds), median(off.microseconds), recordingTime() / 1000];
+    for (let round = 0; round < ROUNDS; round++)
+      for (const side of round % 2 ? [on, off] : [off, on]) await side.round();
+    const [recorded, bare, alone] = [median(on.microseconds), median(off.microseconds), recordingTime()];
     console.log(
       `8 KiB random reads of the diff, every one served; ${ROUNDS} interleaved rounds of ${SECONDS} s, medians`,
     );

@@ -50,15 +50,18 @@ export class BackupWriter {
   }
 
   addDirectory(path: string): void {
-    this.#line(path, '"size":"0", "mode":"16832", "is_datafile":"0", "is_cfs":"0", "crc":"0", "compress_alg":"none"', '');
+    this.#line(
+      path,
+      '"size":"0", "mode":"16832", "is_datafile":"0", "is_cfs":"0", "crc":"0", "compress_alg":"none"',
+      '',
+    );
   }
 
   /** A file that is stored as it is. */
   addRaw(path: string, content: Buffer): void {
     if (content.length > 0) writeFileSync(this.#place(path), content);
     // Of pg_control the list has the CRC that the file itself holds (format page 8).
-    const crc =
-      path === 'global/pg_control' ? content.readUInt32LE(288) : content.length === 0 ? 0 : crc32c(content);
+    const crc = path === 'global/pg_control' ? content.readUInt32LE(288) : content.length === 0 ? 0 : crc32c(content);
     const keys = `"size":"${content.length}", "mode":"33152", "is_datafile":"0", "is_cfs":"0", "crc":"${crc}"`;
     this.#line(path, `${keys}, "compress_alg":"none"`, '');
   }

@@ -33,7 +33,11 @@ export function verdicts(row: Row): Verdict[] {
   return row.targets.map((target) => {
     const measured = figure(row, target);
     const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target;
-    return { target, measured, reached: measured === undefined ? undefined : measured >= atLeast && measured <= atMost };
+    return {
+      target,
+      measured,
+      reached: measured === undefined ? undefined : measured >= atLeast && measured <= atMost,
+    };
   });
 }
 

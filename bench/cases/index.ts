@@ -1,0 +1,26 @@
+// All cases, in the order of the page.
+
+import type { BenchCase } from '../run/context.js';
+import { checkpoint } from './checkpoint.js';
+import { coldRead } from './cold-read.js';
+import { datafileWrite } from './datafile-write.js';
+import { growth } from './growth.js';
+import { hotRead } from './hot-read.js';
+import { names } from './names.js';
+import { overhead } from './overhead.js';
+import { scan } from './scan.js';
+import { serverRead } from './server-read.js';
+import { wal } from './wal.js';
+
+export const cases: readonly BenchCase[] = [
+  hotRead,
+  serverRead,
+  coldRead,
+  scan,
+  wal,
+  datafileWrite,
+  names,
+  overhead,
+  checkpoint,
+  growth,
+];

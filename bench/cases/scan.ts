@@ -1,0 +1,149 @@
+// Whole datafiles from front to back: uncompressed against ext4, compressed against the decoders and pg_probackup restore.
+
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { backupIdOf, type CompressAlg } from '../../src/backup/index.js';
+import { startTime } from '../../test/support/catalog-writer.js';
+import type { MountTarget } from '../../test/support/mount.js';
+import { run, runOk } from '../../test/support/run.js';
+import type { Row } from '../report/results.js';
+import type { BenchCase, Context } from '../run/context.js';
+import { cpus } from '../run/cpu.js';
+import { fio } from '../run/fio.js';
+import type { Contestant, Sample } from '../run/rounds.js';
+import { buildSides, contestant, mounted, NATIVE, PBKFS } from '../run/sides.js';
+import type { Stage } from '../run/stage.js';
+import { dropCaches } from './cold-read.js';
+import { BACKUP_FILE, type MadeBackup, makeBackup } from './stage-files.js';
+
+const DECODE = fileURLToPath(new URL('../programs/decode.js', import.meta.url));
+const DECODING = `${cpus} × one thread decoding`;
+const RESTORE = 'pg_probackup restore';
+/** What the open edition of pg_probackup can restore. */
+const RESTORABLE: readonly CompressAlg[] = ['none', 'zlib', 'pglz'];
+
+export const scan: BenchCase = {
+  name: 'scan',
+  title: 'Sequential scans',
+  method:
+    'fio reads a whole datafile of a chain of 4 from front to back in pieces of 128 KiB through the page cache, of which it first drops what belongs to the mount; the files of the catalog are in the page cache except for the row "cold". Beside the compressed scans stands what one thread reaches that decodes the same pages from memory and does nothing else, times the number of CPUs. "End to end" is the time to mount and read the whole file on the one side, and `pg_probackup restore -j CPUS --no-validate --no-sync` of the same backup on the other.',
+  run: async (context: Context): Promise<Row[]> => {
+    const rows = await uncompressed(context);
+    for (const alg of ['zlib', 'pglz', 'lz4', 'zstd'] as const) {
+      try {
+        rows.push(...(await context.stage.act((stage) => compressed(within(context, stage), alg))));
+      } catch (error) {
+        context.absent.push(`${alg}: ${(error as Error).message}`);
+      }
+    }
+    return rows;
+  },
+};
+
+async function uncompressed(context: Context): Promise<Row[]> {
+  const backup = makeBackup(context, { mib: context.size(512, 64) });
+  const { target, truth, size } = backup;
+  const sides = await buildSides(context.stage, { target, truth, wanted: [NATIVE, PBKFS], ...context.peers });
+  const scans = (state: 'hot' | 'cold' | 'served') =>
+    sides
+      .filter(({ name }) => state !== 'served' || name === PBKFS)
+      .map((side) => {
+        const made = contestant(side, false, ({ directory }) => scanOnce(directory, size, 1, state === 'served'));
+        return state === 'cold' ? { ...made, measure: () => dropCaches().then(made.measure) } : made;
+      });
+  const row = (state: 'hot' | 'cold' | 'served', what: string) => ({
+    id: `scan/none-${state}`,
+    what: `uncompressed, ${what}`,
+    unit: 'MB/s',
+    targets: state === 'served' ? [] : [{ against: NATIVE, atLeast: 0.8 }],
+  });
+  for (const { directory } of sides) await scanOnce(directory, size, 1, false);
+  const hot = await context.row(row('hot', 'in the page cache'), scans('hot'));
+  const served = await context.row(row('served', 'served from the page cache of the catalog'), scans('served'));
+  const cold = await context.row(row('cold', 'cold'), scans('cold'));
+  return [hot, served, cold, ...(await endToEnd(context, backup, 'none'))];
+}
+
+async function compressed(context: Context, alg: CompressAlg): Promise<Row[]> {
+  const backup = makeBackup(context, { alg, mib: context.size(alg === 'pglz' ? 256 : 512, 64) });
+  const { target, truth, size } = backup;
+  const [side] = await buildSides(context.stage, {
+    ...context.peers,
+    target,
+    truth,
+    wanted: [PBKFS],
+    peers: new Map(),
+  });
+  const stored = join(target.catalog, 'backups', target.instance, backupIdOf(startTime(0)), 'database', BACKUP_FILE);
+  const decoding: Contestant = { side: DECODING, measure: () => decode(alg, stored, context.seconds) };
+  const rows: Row[] = [];
+  for (const jobs of [1, cpus]) {
+    const scanning = contestant(side!, false, ({ directory }) => scanOnce(directory, size, jobs, true));
+    const readers = jobs === 1 ? '1 reader' : `${jobs} readers`;
+    const targets = jobs === 1 ? [{ against: DECODING, atLeast: 0.9 }] : [];
+    rows.push(
+      await context.row({ id: `scan/${alg}-${jobs}`, what: `${alg}, ${readers}`, unit: 'MB/s', targets }, [
+        scanning,
+        decoding,
+      ]),
+    );
+  }
+  return [...rows, ...(await endToEnd(context, backup, alg))];
+}
+
+/** @param drop what the kernel has of the file, so that the server is asked */
+function scanOnce(directory: string, size: number, jobs: number, drop: boolean): Promise<Sample> {
+  const where = { file: join(directory, BACKUP_FILE) };
+  const part = size / jobs;
+  const more = [`--offset_increment=${part}`];
+  return fio({ rw: 'read', where, size: part, jobs, block: 128 * 1024, unit: 'MB/s', invalidate: drop, more }, false);
+}
+
+async function decode(alg: CompressAlg, stored: string, seconds: number): Promise<Sample> {
+  return { value: cpus * Number(await runOk(process.execPath, [DECODE, alg, stored, String(seconds)])) };
+}
+
+async function endToEnd(context: Context, { target, size }: MadeBackup, alg: CompressAlg): Promise<Row[]> {
+  const { pgProbackup } = context.options;
+  const mounting: Contestant = { side: PBKFS, measure: () => timed(() => mountAndRead(context, target, size)) };
+  const sides = [mounting];
+  if (pgProbackup === undefined)
+    context.absent.push(`${alg}, end to end: pg_probackup was not given (--pg-probackup FILE)`);
+  else if (!RESTORABLE.includes(alg)) context.absent.push(`${alg}: the open edition of pg_probackup cannot restore it`);
+  else sides.push({ side: RESTORE, measure: () => restore(context, pgProbackup, target) });
+  const targets = [{ against: RESTORE, atMost: 1 }];
+  return [await context.row({ id: `scan/${alg}-end-to-end`, what: `${alg}, end to end`, unit: 's', targets }, sides)];
+}
+
+async function timed(act: () => Promise<unknown>): Promise<Sample> {
+  const begun = performance.now();
+  await act();
+  return { value: (performance.now() - begun) / 1000 };
+}
+
+/** The mount is taken down outside of the measured time, when the stage is cleared. */
+async function mountAndRead(context: Context, target: MountTarget, size: number): Promise<void> {
+  const { mountpoint } = await mounted(context.stage, target);
+  await scanOnce(mountpoint, size, 1, false);
+}
+
+async function restore(context: Context, program: string, { catalog, instance }: MountTarget): Promise<Sample> {
+  const directory = context.stage.make('restored');
+  rmSync(directory, { recursive: true });
+  mkdirSync(directory, { mode: 0o700 });
+  const args = ['restore', '-B', catalog, '--instance', instance, '-D', directory, '-j', String(cpus)];
+  const env = process.env.LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH };
+  const sample = await timed(async () => {
+    const { status, stderr } = await run(program, [...args, '--no-validate', '--no-sync'], { env, timeout: 300_000 });
+    if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
+  });
+  rmSync(directory, { recursive: true });
+  return sample;
+}
+
+/** The same context on a stage of its own. */
+function within(context: Context, stage: Stage): Context {
+  return Object.assign(Object.create(context) as Context, { stage });
+}
