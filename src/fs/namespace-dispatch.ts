@@ -115,12 +115,12 @@ export class NamespaceDispatch {
 
   /** The virtual file that a LOOKUP asks for; null for every other name. */
   virtualName(request: Request): VirtualName | null {
-    return this.#overlay.virtualName(this.#inode(request), request.name(0));
+    return this.#overlay.hidden.virtualName(this.#inode(request), request.name(0));
   }
 
   /** The reply to a LOOKUP of a virtual file, once its content is there. */
   virtualEntry(name: VirtualName, content: Uint8Array): number {
-    return this.#entry(this.#overlay.virtualFile(name, content));
+    return this.#entry(this.#overlay.hidden.virtualFile(name, content));
   }
 
   #lookup(request: Request): number {

@@ -5,33 +5,20 @@ import { mkdirSync } from 'node:fs';
 import { type Chain, type ChainReader, openChain, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { fallocate } from '../sys/libc.js';
+import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/data-engine.js';
-import { BlockState } from './diff/block-state.js';
-import {
-  bootId,
-  closeObject,
-  type DiffStorage,
-  heldBlocks,
-  Journal,
-  loadMap,
-  mapBlocks,
-  NodeStorage,
-  openObject,
-  refuseLostJournal,
-  stateSize,
-} from './diff/index.js';
+import { bootId, type DiffStorage, Journal, NodeStorage, refuseLostJournal, stateSize } from './diff/index.js';
 import { missingObject, Recovery } from './diff-recovery.js';
+import { HiddenNames } from './hidden-names.js';
 import { JournalCompactor } from './journal-compactor.js';
 import type { BaseNode } from './namespace/base-tree.js';
-import { BaseTree, HIDDEN_DIRECTORY } from './namespace/base-tree.js';
+import { BaseTree } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
-import { describeInode, inodeFile, inodeNumber } from './namespace/inode-file.js';
 import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
-import { isVirtualName, type VirtualName, virtualFile } from './namespace/virtual-file.js';
-import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
+import type { WalLocation } from './namespace/wal-directory.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
 import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
 import { control, type SharedState } from './shared/shared-state.js';
@@ -55,11 +42,15 @@ export interface OverlayOptions {
   warn(message: string): void;
 }
 
+const CLEAN = { cleanlyClosed: true, cacheWasLost: false };
+
 /** Files that one call of holdUnsynced hands out. */
 const HELD_AT_ONCE = 256;
 
 export class Overlay {
   readonly namespace: Namespace;
+  /** names that are not in the tree */
+  readonly hidden: HiddenNames;
   readonly objects: ObjectKeeper | NoObjects;
   readonly #shared: SharedState;
   readonly #options: OverlayOptions;
@@ -69,15 +60,12 @@ export class Overlay {
   readonly #journal: Journal | NoJournal;
   #compactor: JournalCompactor | null = null;
   readonly #bootId = bootId();
-  readonly #wal: WalDirectory | null;
-  /** the directory of WAL while the kernel knows it */
-  #walInode: Inode | null = null;
+  readonly #maps: BlockMaps;
 
   /** Opens backup and diff, and makes durable what a killed predecessor left behind. Throws what is wrong with them. */
   constructor(shared: SharedState, options: OverlayOptions) {
     this.#shared = shared;
     this.#options = options;
-    this.#wal = options.wal === undefined ? null : new WalDirectory(options.wal);
     this.#storage = new NodeStorage({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
     this.#reader = openChain(options.chain);
     const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
@@ -85,6 +73,14 @@ export class Overlay {
     const { objects, journal, records } = this.#openDiff(options.diff);
     this.objects = objects;
     this.#journal = journal;
+    this.#maps = new BlockMaps({
+      storage: this.#storage,
+      directory: objects.directory,
+      arena: shared.arena,
+      bootId: this.#bootId,
+      afterPowerLoss: options.afterPowerLoss,
+      warn: options.warn,
+    });
     const target = options.chain.target;
     const time = target.endTime ?? target.startTime ?? 0;
     this.namespace = new Namespace({
@@ -99,6 +95,16 @@ export class Overlay {
       mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
       warn: options.warn,
     });
+    this.hidden = new HiddenNames({
+      namespace: this.namespace,
+      wal: options.wal,
+      uid: options.uid,
+      gid: options.gid,
+      blockState: (inode) => {
+        this.loadDiff(inode.row, inode.generation);
+        return this.#maps.state(inode);
+      },
+    });
     if (options.diff === null) return;
     const decoded = records.map((record) => decodeRecord(record.payload));
     const clean = decoded.length === 0 || decoded.at(-1)!.changes.some((change) => change[0] === 'clean');
@@ -111,7 +117,7 @@ export class Overlay {
     const opened: Change = ['opened', this.#bootId];
     this.#append(encodeRecord({ time: Date.now(), changes: [opened] }));
     journal.sync();
-    Atomics.store(shared.control, control.hiddenIno, this.#hidden.attributes.ino);
+    Atomics.store(shared.control, control.hiddenIno, this.hidden.directory.attributes.ino);
     Atomics.store(shared.control, control.journalFd, journal.fd);
     Atomics.store(shared.control, control.journalAppended, journal.appended | 0);
     Atomics.store(shared.control, control.journalSynced, journal.appended | 0);
@@ -138,31 +144,15 @@ export class Overlay {
     if (inode !== undefined) this.namespace.forget(inode, count);
   }
 
-  /** The virtual file that a name leads to, if it does: whoever serves this overlay makes its content. */
-  virtualName(directory: Inode, name: string): VirtualName | null {
-    return directory.base?.alias === HIDDEN_DIRECTORY && isVirtualName(name) ? name : null;
-  }
-
-  /** A virtual file with the content that it has now; one reader sees one state throughout. */
-  virtualFile(name: VirtualName, content: Uint8Array): Inode {
-    const { uid, gid } = this.#options;
-    return virtualFile(name, content, uid, gid);
-  }
-
   /** What a name leads to; not for the names of virtual files. */
   lookup(directory: Inode, name: string): Inode | null {
-    const isHidden = directory.base?.alias === HIDDEN_DIRECTORY;
-    if (isHidden && inodeNumber(name) !== undefined) return this.#inodeFile(inodeNumber(name)!);
-    if (isHidden && name === 'wal' && this.#wal !== null) return this.#walDirectory(this.#wal, directory);
-    if (directory.virtual !== null) return this.#wal?.lookup(name) ?? null;
-    if (directory === this.namespace.root && name === HIDDEN_DIRECTORY) return this.#hidden;
-    return this.namespace.lookup(directory, name);
+    const found = this.hidden.lookup(directory, name);
+    return found === undefined ? this.namespace.lookup(directory, name) : found;
   }
 
   /** Names of a directory as READDIR lists them, without `.` and `..`. */
   list(directory: Inode): Iterable<[name: string, entry: Inode | BaseNode<Inode>]> {
-    if (directory.virtual !== null) return this.#wal?.list() ?? [];
-    return this.namespace.list(directory);
+    return this.hidden.list(directory) ?? this.namespace.list(directory);
   }
 
   /** Mode of the inode after an unprivileged write. */
@@ -181,8 +171,9 @@ export class Overlay {
   /** Loads the block map of a file that has an object. */
   loadDiff(row: number, generation: number): string {
     const inode = this.inode(row, generation);
-    if (inode.diffState === 0 && this.#loadMap(inode, true) === 'ignore')
+    if (inode.diffState === 0 && this.#maps.load(inode, CLEAN) === 'ignore') {
       throw missingObject(inode.objectId!, undefined);
+    }
     this.namespace.rows.setObject(inode);
     return '';
   }
@@ -242,12 +233,6 @@ export class Overlay {
     this.objects.close();
   }
 
-  /** One inode as long as the kernel refers to it: a directory with two of them would be two directories. */
-  #walDirectory(wal: WalDirectory, parent: Inode): Inode {
-    if (this.#walInode === null || this.#walInode.row === 0) this.#walInode = wal.inode(parent);
-    return this.#walInode;
-  }
-
   /** Bytes of all files, for statfs of a read-only mount. */
   totalBytes(): number {
     let bytes = 0;
@@ -262,24 +247,6 @@ export class Overlay {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId, this.budget);
     return { objects, ...Journal.open(this.#storage, `${diff}/journal`) };
-  }
-
-  /** Throws ENOENT, which the kernel does not remember, for an inode that it does not hold. */
-  #inodeFile(ino: number): Inode {
-    const inode = [...this.namespace.rows.inodes()].find((known) => known.attributes.ino === ino);
-    if (inode === undefined || !inode.isFile || inode.virtual !== null) throw new SystemError('ENOENT');
-    let state: BlockState | null = null;
-    if (inode.isBased && inode.objectId !== null) {
-      this.loadDiff(inode.row, inode.generation);
-      const region = { buffer: this.#shared.arena.buffer, byteOffset: inode.diffState };
-      state = new BlockState(region, inode.base!.size);
-    }
-    const { uid, gid } = this.#options;
-    return inodeFile(ino, describeInode(inode, this.namespace.attributes(inode).size, state), uid, gid);
-  }
-
-  get #hidden(): Inode {
-    return this.namespace.lookup(this.namespace.root, HIDDEN_DIRECTORY)!;
   }
 
   /** Inodes that have a name and an object. */
@@ -308,18 +275,14 @@ export class Overlay {
   #countBlocks(): number {
     let blocks = 0;
     for (const inode of this.#known()) {
-      if (inode.isBased && inode.diffState === 0 && inode.heldBlocks === null) this.#loadMap(inode, true);
+      if (inode.isBased && inode.diffState === 0 && inode.heldBlocks === null) this.#maps.load(inode, CLEAN);
       blocks += this.#heldBlocks(inode);
     }
     return blocks;
   }
 
   #heldBlocks(inode: Inode): number {
-    if (!inode.isBased) return blocksOf(this.namespace.attributes(inode).size);
-    const { size } = inode.base!;
-    if (inode.diffState === 0) return inode.heldBlocks ?? mapBlocks(size);
-    const region = { buffer: this.#shared.arena.buffer, byteOffset: inode.diffState };
-    return mapBlocks(size) + heldBlocks(region, size);
+    return inode.isBased ? this.#maps.blocks(inode) : blocksOf(this.namespace.attributes(inode).size);
   }
 
   #recovery(): Recovery {
@@ -337,7 +300,7 @@ export class Overlay {
     const recovery = this.#recovery();
     for (const inode of this.#known()) {
       if (inode.isBased) {
-        if (this.#loadMap(inode, false, cacheWasLost) === 'ignore') {
+        if (this.#maps.load(inode, { cleanlyClosed: false, cacheWasLost }) === 'ignore') {
           inode.objectId = null;
           inode.attributes.size = inode.base!.size;
         } else inode.attributes.size = recovery.length(inode);
@@ -364,41 +327,6 @@ export class Overlay {
     if (failure === undefined) return;
     this.#journal.sync();
     throw failure;
-  }
-
-  /** @param cacheWasLost the record of the object may have reached the disk and the object, never synced, not */
-  #loadMap(inode: Inode, cleanlyClosed: boolean, cacheWasLost = false): 'loaded' | 'ignore' {
-    const baseLength = inode.base!.size;
-    const bytes = stateSize(baseLength);
-    const state = this.#shared.arena.allocate(bytes);
-    const region = { buffer: this.#shared.arena.buffer, byteOffset: state };
-    let result: 'loaded' | 'ignore' | 'failed' = 'failed';
-    try {
-      const object = openObject(this.#storage, this.objects.directory, inode.objectId!);
-      try {
-        const { afterPowerLoss } = this.#options;
-        const identity = { baseIdentity: inode.base!.sourcePath, baseLength };
-        result = loadMap(
-          this.#storage,
-          object,
-          { ...identity, bootId: this.#bootId, cleanlyClosed, afterPowerLoss: afterPowerLoss && !cleanlyClosed },
-          region,
-        );
-      } finally {
-        closeObject(this.#storage, object);
-      }
-      if (result === 'loaded') inode.diffState = state;
-      return result;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      if (!cacheWasLost) throw missingObject(inode.objectId!, error);
-      this.#options.warn(
-        `${inode.base!.sourcePath} lost its changes: they were never synced, and neither was their object`,
-      );
-      return 'ignore';
-    } finally {
-      if (result !== 'loaded') this.#shared.arena.free(state, bytes);
-    }
   }
 
   #releaseIndex(inode: Inode): void {

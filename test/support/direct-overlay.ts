@@ -307,10 +307,10 @@ export class DirectOverlay {
 
   /** Whoever serves an overlay makes the content of its virtual files. */
   #lookup(directory: Inode, name: string): Inode | null {
-    const virtual = this.overlay.virtualName(directory, name);
+    const virtual = this.overlay.hidden.virtualName(directory, name);
     return virtual === null
       ? this.overlay.lookup(directory, name)
-      : this.overlay.virtualFile(virtual, Buffer.from(`made for ${virtual}\n`));
+      : this.overlay.hidden.virtualFile(virtual, Buffer.from(`made for ${virtual}\n`));
   }
 
   #parent(path: string): [Inode, string] {

@@ -57,7 +57,7 @@ export class NativeDispatch {
     this.files = new OpenFiles(options.overlay);
     this.silly = new SillyRenames(options.overlay.namespace, this.files);
     this.#virtual = new VirtualSnapshots(async (name) =>
-      options.overlay.virtualFile(name, await options.content(name)),
+      options.overlay.hidden.virtualFile(name, await options.content(name)),
     );
   }
 

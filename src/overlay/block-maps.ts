@@ -1,0 +1,80 @@
+// The block maps of files that have an object, as the namespace thread loads them into shared memory and counts them.
+
+import { BlockState } from './diff/block-state.js';
+import { closeObject, type DiffStorage, heldBlocks, loadMap, mapBlocks, openObject, stateSize } from './diff/index.js';
+import { missingObject } from './diff-recovery.js';
+import type { Inode } from './namespace/inode.js';
+import type { Arena } from './shared/arena.js';
+
+export interface BlockMapsOptions {
+  readonly storage: DiffStorage;
+  /** directory of the objects */
+  readonly directory: string;
+  readonly arena: Arena;
+  readonly bootId: string;
+  /** the diff's file system may have lost un-synced data although the host has not been restarted */
+  readonly afterPowerLoss: boolean;
+  warn(message: string): void;
+}
+
+/** What the last mount left behind. */
+export interface MapEnding {
+  readonly cleanlyClosed: boolean;
+  /** the record of the object may have reached the disk, and the object, never synced, not */
+  readonly cacheWasLost: boolean;
+}
+
+export class BlockMaps {
+  readonly #options: BlockMapsOptions;
+
+  constructor(options: BlockMapsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Loads the map of a file of the backup; `ignore`: the object counts for nothing, the backup's bytes do.
+   * @throws PbkfsError diff_damaged
+   */
+  load(inode: Inode, { cleanlyClosed, cacheWasLost }: MapEnding): 'loaded' | 'ignore' {
+    const { storage, directory, arena, bootId, warn } = this.#options;
+    const { sourcePath, size } = inode.base!;
+    const bytes = stateSize(size);
+    const state = arena.allocate(bytes);
+    let result: 'loaded' | 'ignore' | 'failed' = 'failed';
+    try {
+      const object = openObject(storage, directory, inode.objectId!);
+      try {
+        const afterPowerLoss = this.#options.afterPowerLoss && !cleanlyClosed;
+        const identity = { baseIdentity: sourcePath, baseLength: size };
+        result = loadMap(storage, object, { ...identity, bootId, cleanlyClosed, afterPowerLoss }, this.#region(state));
+      } finally {
+        closeObject(storage, object);
+      }
+      if (result === 'loaded') inode.diffState = state;
+      return result;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!cacheWasLost) throw missingObject(inode.objectId!, error);
+      warn(`${sourcePath} lost its changes: they were never synced, and neither was their object`);
+      return 'ignore';
+    } finally {
+      if (result !== 'loaded') arena.free(state, bytes);
+    }
+  }
+
+  /** A view of the loaded map. */
+  state(inode: Inode): BlockState {
+    return new BlockState(this.#region(inode.diffState), inode.base!.size);
+  }
+
+  /** Blocks of the diff that a file of the backup with an object takes; those of a map that is not loaded as the journal says. */
+  blocks(inode: Inode): number {
+    const { size } = inode.base!;
+    if (inode.diffState === 0) return inode.heldBlocks ?? mapBlocks(size);
+    return mapBlocks(size) + heldBlocks(this.#region(inode.diffState), size);
+  }
+
+  #region(state: number): { buffer: SharedArrayBuffer; byteOffset: number } {
+    return { buffer: this.#options.arena.buffer, byteOffset: state };
+  }
+}
