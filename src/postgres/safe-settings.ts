@@ -89,8 +89,12 @@ function nothingOutside(major: number): Record<string, string> {
     huge_pages: 'off',
     lc_messages: 'C',
     cluster_name: '',
+    // What went wrong must be told.
+    log_min_messages: 'warning',
     ...(major >= 15 ? { archive_library: '' } : { stats_temp_directory: 'pg_stat_tmp' }),
     ...(major <= 15 ? { promote_trigger_file: '' } : {}),
+    // Triggers at a login may do anything.
+    ...(major >= 17 ? { event_triggers: 'off' } : {}),
   };
 }
 

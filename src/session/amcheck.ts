@@ -4,7 +4,7 @@
 import type { Client } from 'pg';
 import type { ConnectionParameters } from '../postgres/server.js';
 import type { Problems } from './finding.js';
-import { connect, rows } from './query.js';
+import { connect, type Login, rows } from './query.js';
 
 /** From which major version on the extension checks tables too. */
 const HEAP_SINCE = 14;
@@ -19,7 +19,7 @@ interface Relation {
 
 export interface AmcheckOptions {
   readonly server: ConnectionParameters;
-  readonly role: string;
+  readonly login: Required<Login>;
   readonly major: number;
   /** Connections at a time. */
   readonly jobs: number;
@@ -32,10 +32,10 @@ export interface AmcheckOptions {
  * @returns what was checked
  */
 export async function amcheck(options: AmcheckOptions, problems: Problems): Promise<string> {
-  const databases = await connectableDatabases(options.server, options.role);
+  const databases = await connectableDatabases(options.server, options.login);
   let checked = 0;
   for (const [index, database] of databases.entries()) {
-    const login = { role: options.role, database };
+    const login = { ...options.login, database };
     const clients = [await connect(options.server, login)];
     try {
       const schema = await extensionSchema(clients[0]!);
@@ -65,10 +65,8 @@ export async function amcheck(options: AmcheckOptions, problems: Problems): Prom
 }
 
 /** @throws PbkfsError server_failed */
-export async function connectableDatabases(server: ConnectionParameters, role: string): Promise<string[]> {
-  const found = await rows<[string]>(server, 'select datname from pg_database where datallowconn order by oid', {
-    role,
-  });
+export async function connectableDatabases(server: ConnectionParameters, login: Login): Promise<string[]> {
+  const found = await rows<[string]>(server, 'select datname from pg_database where datallowconn order by oid', login);
   return found.map(([name]) => name);
 }
 

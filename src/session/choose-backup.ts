@@ -37,8 +37,3 @@ export function mountable(catalog: Catalog, instance: string, force: boolean): B
 function isConsistentBefore(backup: BackupInfo, time: number): boolean {
   return (backup.recoveryTime ?? backup.endTime ?? Number.POSITIVE_INFINITY) * 1e6 <= time;
 }
-
-/** The role that made the backup: it can read everything. */
-export function roleOf(backup: BackupInfo): string {
-  return /(?:^|\s)user=(\S+)/.exec(backup.primaryConninfo ?? '')?.[1] ?? 'postgres';
-}

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { PbkfsError } from '../errors.js';
 import type { ConnectionParameters } from '../postgres/server.js';
 import { connect, type Login } from './query.js';
+import { explainFailure } from './server-trouble.js';
 import { quote, quoted, type TableName } from './table-name.js';
 
 /** `script`: COPY … FROM stdin with the data, for psql. */
@@ -35,7 +36,10 @@ export async function copyOut(
     if (format === 'script') await write(file, true, '\\.\n\n');
   } catch (error) {
     if (error instanceof PbkfsError) throw error;
-    throw new PbkfsError('server_failed', `COPY failed: ${(error as Error).message}`, { cause: error });
+    throw explainFailure(
+      new PbkfsError('server_failed', `COPY failed: ${(error as Error).message}`, { cause: error }),
+      0,
+    );
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -5,12 +5,12 @@ import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { unmount } from '../mount/unmount.js';
 import { readControlFile } from '../postgres/control-file.js';
 import { amcheck, connectableDatabases } from './amcheck.js';
-import { roleOf } from './choose-backup.js';
 import { type Costs, costsOf } from './costs.js';
 import { type Finding, find } from './finding.js';
 import type { Guarded } from './guarded.js';
+import { superuserOf } from './login.js';
 import { pageCheck } from './page-check.js';
-import { ask } from './query.js';
+import { ask, type Login } from './query.js';
 import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
 import { sqlCheck } from './sql-check.js';
 
@@ -62,16 +62,18 @@ export async function drill(
   const began = Date.now();
   const findings: Finding[] = [];
   let session: Session | undefined;
+  let login: Required<Login> = { role: '', database: '' };
   let diff: string | undefined;
   const recovery = await find('recovery', async () => {
     session = await openSession(sessionOf(request, backup), guard, progress);
     diff = session.diff;
-    return recovered(session, request.role ?? roleOf(backup));
+    login = await superuserOf(session.server.connection, backup, request.role);
+    return recovered(session, login);
   });
   // After Ctrl-C everything under way fails; whoever interrupted it waits for the end of the process.
   if (guard.interrupted) await new Promise(() => undefined);
   findings.push(recovery);
-  if (session !== undefined && recovery.passed) findings.push(...(await check(request, backup, session, progress)));
+  if (session !== undefined && recovery.passed) findings.push(...(await check(request, login, session, progress)));
   if (guard.interrupted) await new Promise(() => undefined);
   let costs: Costs = { catalogBytes: 0, diffBytes: 0 };
   if (session !== undefined) {
@@ -121,33 +123,34 @@ function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof
 }
 
 /** The server runs; every database of it must let us in. */
-async function recovered({ server, binaries }: Session, role: string): Promise<string> {
-  const databases = await connectableDatabases(server.connection, role);
-  for (const database of databases) await ask(server.connection, 'select count(*) from pg_class', { role, database });
-  const [lsn] = await ask(server.connection, 'select pg_current_wal_insert_lsn()::text', { role });
+async function recovered({ server, binaries }: Session, login: Required<Login>): Promise<string> {
+  const databases = await connectableDatabases(server.connection, login);
+  for (const database of databases) {
+    await ask(server.connection, 'select count(*) from pg_class', { ...login, database });
+  }
+  const [lsn] = await ask(server.connection, 'select pg_current_wal_insert_lsn()::text', login);
   return `PostgreSQL ${binaries.version} recovered to ${lsn}, ${databases.length} databases`;
 }
 
 /** What was asked for, one after the other; the server is stopped in order after its checks. */
 async function check(
   request: DrillRequest,
-  backup: BackupInfo,
+  login: Required<Login>,
   { server, binaries, mountpoint }: Session,
   progress: SessionProgress,
 ): Promise<Finding[]> {
-  const role = request.role ?? roleOf(backup);
   const { connection } = server;
   const { jobs } = request;
   const findings: Finding[] = [];
   if (request.amcheck) {
     progress.step('checking tables and indexes');
-    const options = { server: connection, role, major: binaries.major, jobs, progress: progress.detail };
+    const options = { server: connection, login, major: binaries.major, jobs, progress: progress.detail };
     findings.push(await find('amcheck', (problems) => amcheck(options, problems)));
   }
   for (const file of request.sql) {
     progress.step(`running ${file}`);
-    const login = { role, database: request.database };
-    findings.push(await find('sql', (problems) => sqlCheck(connection, login, file, problems)));
+    const there = { ...login, database: request.database };
+    findings.push(await find('sql', (problems) => sqlCheck(connection, there, file, problems)));
   }
   progress.step('stopping the server');
   const stopped = await find('recovery', async () => {

@@ -45,7 +45,8 @@ export class Guarded {
 
   /** Takes away whatever is left, and waits for that. */
   async finish(): Promise<void> {
-    for (const name of SIGNALS) process.off(name, this.#interrupt);
+    // Whoever presses Ctrl-C again still waits for the end of it.
+    if (!this.#interrupted) for (const name of SIGNALS) process.off(name, this.#interrupt);
     this.#guard.stdin?.end();
     await this.#ended;
   }

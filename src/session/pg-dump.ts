@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import type { ServerBinaries } from '../postgres/find-server.js';
 import type { ConnectionParameters } from '../postgres/server.js';
+import { SESSION_SETTINGS } from './query.js';
 import { explainFailure } from './server-trouble.js';
 import { quoted, type TableName } from './table-name.js';
 
@@ -37,7 +38,7 @@ export async function runPgDump(program: string, options: DumpOptions): Promise<
   for (const table of tables) args.push('-t', quoted(table));
   const child = spawn(program, [...args, '-d', database], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: process.env.PATH, LC_ALL: 'C' },
+    env: { PATH: process.env.PATH, LC_ALL: 'C', PGOPTIONS: SESSION_SETTINGS },
     // Ctrl-C is for us: the server it reads from ends, and so does it.
     detached: true,
   });

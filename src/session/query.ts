@@ -9,21 +9,47 @@ export interface Login {
   readonly database?: string;
 }
 
-/** Opens a client. Loaded late: commands without a server need none of it. */
+/**
+ * Settings of a session, which outrank those that production has given to its roles and databases (ALTER ROLE … SET):
+ * no library is loaded, no time limit cuts a long query short, numbers and dates come out whole and the same everywhere,
+ * and policies that hide rows are an error.
+ */
+export const SESSION_SETTINGS = `session_preload_libraries= local_preload_libraries= role=none row_security=off
+  default_transaction_read_only=off statement_timeout=0 idle_in_transaction_session_timeout=0 lock_timeout=0
+  extra_float_digits=3 datestyle=ISO intervalstyle=postgres bytea_output=hex`
+  .split(/\s+/)
+  .map((setting) => `-c ${setting}`)
+  .join(' ');
+
+/** Opens a client. Loaded late: commands without a server need none of it. @throws PbkfsError server_failed */
 export async function connect(server: ConnectionParameters, login: Login = {}): Promise<import('pg').Client> {
+  try {
+    try {
+      return await open(server, login, SESSION_SETTINGS);
+    } catch (error) {
+      if ((error as { readonly code?: string }).code !== INSUFFICIENT_PRIVILEGE) throw error;
+      return await open(server, login, SESSION_SETTINGS.replace(/-c session_preload_libraries= /, ''));
+    }
+  } catch (error) {
+    throw explainFailure(new PbkfsError('server_failed', (error as Error).message, { cause: error }), 0);
+  }
+}
+
+/** Of the settings only a superuser may set the first. */
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+async function open(server: ConnectionParameters, login: Login, options: string): Promise<import('pg').Client> {
   const { default: pg } = await import('pg');
   const { role = 'postgres', database = 'postgres' } = login;
-  const client = new pg.Client({ ...server, user: role, database });
+  const client = new pg.Client({ ...server, user: role, database, options });
   // A server that is stopped under it is noticed by its queries.
   client.on('error', () => undefined);
   try {
     await client.connect();
-    // Settings of the role or the database must not cut a long query short.
-    await client.query('set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = 0');
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw explainFailure(new PbkfsError('server_failed', (error as Error).message, { cause: error }), 0);
+    throw error;
   }
 }
 

@@ -6,12 +6,13 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
-import { chooseBackup, roleOf } from './choose-backup.js';
+import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
 import { costsOf } from './costs.js';
 import type { Guarded } from './guarded.js';
+import { superuserOf } from './login.js';
 import { findPgDump, runPgDump } from './pg-dump.js';
-import { ask } from './query.js';
+import { ask, type Login } from './query.js';
 import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
 import type { TableName } from './table-name.js';
 
@@ -81,8 +82,9 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
     guard,
     progress,
   );
-  const role = request.role ?? roleOf(backup);
-  await promoteWhenLocked(session, role, progress);
+  const login = await superuserOf(session.server.connection, backup, request.role);
+  await promoteWhenLocked(session, login, progress);
+  const { role } = login;
   const { format, jobs } = plan(request, findPgDump(session.binaries));
   const finished: [from: string, to: string][] = [];
   for (const job of jobs) {
@@ -107,13 +109,13 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
  * At a target just before the commit of a DROP TABLE, the paused standby holds that transaction's lock on the table, and
  * every reader would wait for ever. The end of recovery aborts the transaction.
  */
-async function promoteWhenLocked({ server }: Session, role: string, progress: SessionProgress): Promise<void> {
+async function promoteWhenLocked({ server }: Session, login: Login, progress: SessionProgress): Promise<void> {
   const locked = `select pg_is_in_recovery() and exists (
     select from pg_locks where locktype = 'relation' and mode = 'AccessExclusiveLock' and granted)`;
-  if ((await ask(server.connection, locked, { role }))[0] !== true) return;
+  if ((await ask(server.connection, locked, login))[0] !== true) return;
   progress.step('ending recovery: a transaction under way at the target has locked a table');
-  await ask(server.connection, 'select pg_wal_replay_resume()', { role });
-  while ((await ask(server.connection, 'select pg_is_in_recovery()', { role }))[0] !== false) await sleep(POLL_MS);
+  await ask(server.connection, 'select pg_wal_replay_resume()', login);
+  while ((await ask(server.connection, 'select pg_is_in_recovery()', login))[0] !== false) await sleep(POLL_MS);
 }
 
 const POLL_MS = 50;

@@ -10,14 +10,16 @@ import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
-import { type PostgresServer, startServer } from '../postgres/server.js';
+import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
 import { isMountPoint } from './clean-up.js';
 import type { Guarded } from './guarded.js';
+import { superuserOf } from './login.js';
 import { existingMount, newPlace } from './place.js';
-import { ask } from './query.js';
+import { ask, type Login } from './query.js';
 import { checkReplay } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
+import { dropUnknownSettings } from './unknown-settings.js';
 
 export interface SessionRequest {
   readonly catalog?: string;
@@ -61,9 +63,6 @@ export interface Session {
   /** Directories to remove once server and mount are gone. */
   readonly temporary: readonly string[];
 }
-
-/** Roles that are tried in order. */
-export const DEFAULT_ROLE = 'postgres';
 
 /**
  * Mounts, starts, and waits until the server has reached its target.
@@ -122,7 +121,7 @@ export async function openSession(
   const ephemeral = request.ephemeral ? { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' } : {};
   // A mount of ours is synced: the walk over all files at the start would find nothing to do.
   const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
-  const server = await startServer({
+  const options: StartOptions = {
     dataDir,
     binaries,
     user,
@@ -135,10 +134,19 @@ export async function openSession(
     startTimeout: Number.POSITIVE_INFINITY,
     starting: (privateDir) => guard.add({ remove: [privateDir] }),
     waiting: (running) => progress.detail(running.replaying() ?? ''),
-  }).catch((error: unknown) => {
-    throw explainFailure(error, major);
-  });
-  if (pauses) await untilPaused(server, progress);
+  };
+  const server = await startServer(options)
+    .catch((error: unknown) => {
+      // On a mount that is there already, the settings are its owner's.
+      const dropped = existing ? [] : dropUnknownSettings(error, dataDir);
+      if (dropped.length === 0) throw error;
+      progress.warn(`this server does not know settings of the backup's postgresql.auto.conf: ${dropped.join(', ')}`);
+      return startServer(options);
+    })
+    .catch((error: unknown) => {
+      throw explainFailure(error, major);
+    });
+  if (pauses) await untilPaused(server, await superuserOf(server.connection, target, undefined), progress);
   const { mountpoint, diff, temporary } = place;
   return { server, binaries, user, mountpoint, diff, backupId: target.id, mounted: !existing, temporary };
 }
@@ -180,11 +188,11 @@ function pausesAtTarget(dataDir: string): boolean {
 }
 
 /** Read-only queries are answered before the target is reached. */
-async function untilPaused(server: PostgresServer, progress: SessionProgress): Promise<void> {
+async function untilPaused(server: PostgresServer, login: Login, progress: SessionProgress): Promise<void> {
   const question = 'select not pg_is_in_recovery() or pg_is_wal_replay_paused()';
   for (;;) {
     try {
-      if ((await ask(server.connection, question))[0] === true) return;
+      if ((await ask(server.connection, question, login))[0] === true) return;
     } catch (error) {
       // Its log tells more than a connection that broke; its end may be noticed a moment later.
       await sleep(POLL_MS);

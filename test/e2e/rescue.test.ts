@@ -1,12 +1,10 @@
 // From a backup and a moment to the rows of a table that was dropped: rescue, start and stop, and what they leave.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { nothingLeftIn } from '../support/left-behind.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { clientProgram, connected, initdb, postgres15, query, serverTempDir, start } from '../support/postgres.js';
@@ -68,13 +66,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
   const scratch = join(work, 'scratch');
   mkdirSync(scratch);
   chmodSync(scratch, 0o711);
-  const nothingLeft = async (t: Test): Promise<void> => {
-    for (const deadline = Date.now() + 30_000; readdirSync(scratch).length > 0 && Date.now() < deadline; )
-      await sleep(50);
-    t.strictSame(readdirSync(scratch), [], 'no temporary directory');
-    t.notOk(readFileSync('/proc/self/mountinfo', 'utf8').includes(scratch), 'no mount');
-    t.equal(serversIn(scratch), 0, 'no server');
-  };
+  const nothingLeft = (t: Test): Promise<void> => nothingLeftIn(t, scratch);
 
   await t.test('its rows are those of before the drop, byte for byte', async (t) => {
     const out = join(work, 'orders.copy');
@@ -132,35 +124,6 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.notOk(existsSync(out));
     await nothingLeft(t);
   });
-  for (const [signal, moment, reached] of [
-    ['SIGKILL', 'the mount comes up', () => readFileSync('/proc/self/mountinfo', 'utf8').includes(scratch)],
-    ['SIGINT', 'the server starts', () => serversIn(scratch) > 0],
-  ] as const) {
-    await t.test(`${signal} as ${moment} leaves nothing`, async (t) => {
-      const asked = [
-        '--time',
-        time,
-        '--table',
-        'postgres.public.orders',
-        '--format',
-        'csv',
-        '-o',
-        join(work, 'killed'),
-      ];
-      const child = begin(['rescue', ...source, ...asked, '--work-dir', scratch]);
-      const ended = once(child, 'exit');
-      while (child.exitCode === null && !reached()) await sleep(5);
-      t.equal(child.exitCode, null, 'in the middle of it');
-      child.kill(signal);
-      t.match(await ended, signal === 'SIGKILL' ? [null, signal] : [130, null]);
-      await nothingLeft(t);
-      t.strictSame(
-        readdirSync(work).filter((name) => name.startsWith('killed')),
-        [],
-      );
-    });
-  }
-
   await t.test('start and stop: a server that answers, and then nothing', async (t) => {
     const [mountpoint, diff] = ['mount', 'diff'].map((name) => join(serverTempDir(t), name)) as [string, string];
     mkdirSync(mountpoint);
@@ -216,19 +179,3 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
   t.equal(hashTree(production), before.production, 'production was not touched');
   t.equal(hashTree(catalog), before.catalog, 'nor the catalog');
 });
-
-function begin(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [CLI, ...args], { stdio: 'ignore', detached: true });
-}
-
-/** Processes that were started with a directory below `directory` as an argument of `postgres -D`. */
-function serversIn(directory: string): number {
-  return readdirSync('/proc').filter((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`\0-D\0${directory}`);
-    } catch {
-      return false;
-    }
-  }).length;
-}

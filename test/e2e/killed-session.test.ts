@@ -1,0 +1,198 @@
+// rescue, drill and start ended in the middle of each of their steps, by every kind of end: nothing is left.
+//
+// PBKFS_STORM=long: every command with every signal at every step, and at many moments between them.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { eventually, mountsBelow, nothingLeftIn, serversBelow } from '../support/left-behind.js';
+import { mountMissing } from '../support/mount.js';
+import { postgres15, serverTempDir } from '../support/postgres.js';
+import { hashTree } from '../support/tree.js';
+import { smallStream } from './targets.js';
+
+t.setTimeout(3_600_000);
+
+const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const LONG = process.env.PBKFS_STORM === 'long';
+
+type Command = 'rescue' | 'drill' | 'start';
+type End = 'SIGKILL' | 'SIGINT' | 'SIGTERM' | 'SIGINT twice' | 'its server is killed' | 'its mount is killed';
+
+/** In the order in which a session comes by. */
+const steps = [
+  'directory',
+  'mount process',
+  'mount',
+  'server',
+  'server recovers',
+  'server gone',
+  'mount gone',
+] as const;
+type Step = (typeof steps)[number];
+
+/** Whether the step is reached. `seen` has what was there before. */
+function reached(step: Step, scratch: string, seen: Set<string>): boolean {
+  const mounted = mountsBelow(scratch).length > 0;
+  const servers = serversBelow(scratch).length;
+  if (mounted) seen.add('mount');
+  if (servers > 0) seen.add('server');
+  switch (step) {
+    case 'directory':
+      return readdirSync(scratch).length > 0;
+    case 'mount process':
+      return processesWith(`/mount/process.js\0${scratch}/`).length > 0;
+    case 'mount':
+      return mounted;
+    case 'server':
+      return servers > 0;
+    // The postmaster and a child.
+    case 'server recovers':
+      return servers > 0 && processesWith('postgres: ').some((pid) => parentOf(pid) === serversBelow(scratch)[0]);
+    case 'server gone':
+      return seen.has('server') && servers === 0;
+    case 'mount gone':
+      return seen.has('mount') && !mounted;
+  }
+}
+
+const CASES: readonly (readonly [Command, Step, End])[] = [
+  ['rescue', 'server recovers', 'SIGINT twice'],
+  ['rescue', 'mount', 'its mount is killed'],
+  ['rescue', 'mount gone', 'SIGKILL'],
+  ['drill', 'mount process', 'SIGTERM'],
+  ['drill', 'server', 'SIGKILL'],
+  ['drill', 'server recovers', 'its server is killed'],
+  ['drill', 'server gone', 'SIGINT'],
+  ['start', 'server', 'SIGTERM'],
+];
+
+const ENDS: readonly End[] = [
+  'SIGKILL',
+  'SIGINT',
+  'SIGTERM',
+  'SIGINT twice',
+  'its server is killed',
+  'its mount is killed',
+];
+const EVERY = (['rescue', 'drill', 'start'] as const).flatMap((command) =>
+  steps
+    .filter((step) => command !== 'start' || !step.endsWith('gone'))
+    .flatMap((step) =>
+      ENDS.filter((end) => !end.startsWith('its') || ['server', 'server recovers'].includes(step)).map(
+        (end) => [command, step, end] as const,
+      ),
+    ),
+);
+
+t.test('a session that ends early', { skip: mountMissing }, async (t) => {
+  const { catalog, instance, backup } = await smallStream(t);
+  const base = serverTempDir(t);
+  const [scratch, out] = [join(base, 'scratch'), join(base, 'out')];
+  for (const directory of [scratch, out]) {
+    mkdirSync(directory, { mode: 0o755 });
+    chownSync(directory, postgres15().user.uid, postgres15().user.gid);
+  }
+  const before = hashTree(catalog);
+  const source = ['-B', catalog, '-I', instance, '-i', backup];
+  const begin = (command: Command): ChildProcess => {
+    const own = {
+      rescue: ['--database', 'postgres', '--query', 'select 1', '-o', join(out, 'rows')],
+      drill: ['--amcheck', '--checksums'],
+      start: ['--ephemeral'],
+    }[command];
+    return spawn(process.execPath, [CLI, command, ...source, ...own], {
+      stdio: 'ignore',
+      detached: true,
+      env: { PATH: process.env.PATH, TMPDIR: scratch },
+    });
+  };
+  const finish = async (t: Test, child: ChildProcess, end: End): Promise<void> => {
+    const [status, signal] =
+      child.exitCode === null && child.signalCode === null
+        ? await once(child, 'exit')
+        : [child.exitCode, child.signalCode];
+    if (end === 'SIGKILL') t.equal(signal, 'SIGKILL');
+    else if (end.startsWith('SIGINT')) t.equal(status, 130);
+    else if (end === 'SIGTERM') t.equal(status, 143);
+    else t.equal(status, 1, 'it says that it failed');
+    await nothingLeftIn(t, scratch);
+    await eventually(() => readdirSync(out).length === 0);
+    t.strictSame(readdirSync(out), [], 'no output');
+  };
+
+  const wholeOrNothing = async (t: Test): Promise<void> => {
+    await nothingLeftIn(t, scratch);
+    await eventually(() => readdirSync(out).every((name) => name === 'rows'));
+    for (const name of readdirSync(out)) {
+      t.equal(name, 'rows', 'whole or not at all');
+      rmSync(join(out, name));
+    }
+  };
+
+  for (const [command, step, end] of LONG ? EVERY : CASES) {
+    await t.test(`${command}, ${step}: ${end}`, async (t) => {
+      const child = begin(command);
+      const seen = new Set<string>();
+      while (child.exitCode === null && !reached(step, scratch, seen)) await sleep(2);
+      if (child.exitCode !== null) {
+        // It may be over before a moment at its end is noticed.
+        t.ok(step.endsWith('gone'), 'in the middle of it');
+        return wholeOrNothing(t);
+      }
+      strike(child, end, scratch);
+      if (step === 'mount gone') {
+        // What it had to do is done but for the last rename.
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+        return wholeOrNothing(t);
+      }
+      await finish(t, child, end);
+    });
+  }
+
+  await t.test('at any moment', { skip: LONG ? false : 'PBKFS_STORM=long does this' }, async (t) => {
+    for (let ms = 0; ms < 6000; ms += 60) {
+      const child = begin((['rescue', 'drill'] as const)[(ms / 60) % 2]!);
+      await Promise.race([sleep(ms), once(child, 'exit')]);
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      await wholeOrNothing(t);
+    }
+  });
+  t.equal(hashTree(catalog), before, 'the catalog is as it was, without locks');
+});
+
+function strike(child: ChildProcess, end: End, scratch: string): void {
+  if (end === 'its server is killed') process.kill(Number(serversBelow(scratch)[0]), 'SIGKILL');
+  else if (end === 'its mount is killed') process.kill(processesWith(`/mount/process.js\0${scratch}/`)[0]!, 'SIGKILL');
+  else if (end === 'SIGINT twice') {
+    child.kill('SIGINT');
+    setTimeout(() => child.kill('SIGINT'), 20);
+  } else child.kill(end);
+}
+
+/** Ids of processes whose command line contains this. */
+function processesWith(text: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(text);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+function parentOf(pid: number): string | undefined {
+  try {
+    return /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
