@@ -49,7 +49,7 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   const progress = new Progress();
-  const missingPeers = new Map<string, string>();
+  const common = { stage, missingPeers: new Map<string, string>(), made: new Map<string, Promise<unknown>>() };
   const run: BenchResult = {
     format: 1,
     command: ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' '),
@@ -67,7 +67,7 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
       progress.begin(index + 1, chosen.length, bench.name);
       const own = new Stage(stage.directory);
       stage.teardown(() => own.clear());
-      const result = await runCase(bench, new Context(options, own, progress, missingPeers));
+      const result = await runCase(bench, new Context(options, own, progress, common));
       progress.end();
       if (result.failed !== undefined) process.stderr.write(`bench: ${bench.name} failed: ${result.failed}\n`);
       results.push(result);
@@ -75,7 +75,7 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
   } finally {
     await stage.clear();
   }
-  return { ...run, missingPeers: Object.fromEntries(missingPeers), cases: results };
+  return { ...run, missingPeers: Object.fromEntries(common.missingPeers), cases: results };
 }
 
 /** The cases of the page that were not measured now stay, in the order of the page. */

@@ -109,6 +109,12 @@ export class BackupWriter {
     this.#line(path, keys, `,"segno":"${segmentOf(path)}","n_blocks":"${blocks}"`);
   }
 
+  /** A file that is stored as it is, in an older backup. */
+  addUnchangedRaw(path: string, content: Buffer): void {
+    const keys = `"size":"-1", "mode":"33152", "is_datafile":"0", "is_cfs":"0", "crc":"${crc32c(content)}"`;
+    this.#line(path, `${keys}, "compress_alg":"none"`, `,"full_size":"${content.length}"`);
+  }
+
   /** Lines of the list whose files nobody will read. */
   addLines(text: string): void {
     this.#list.write(Buffer.from(text, 'latin1'));

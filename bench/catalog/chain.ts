@@ -25,7 +25,7 @@ export interface ChainSpec {
 }
 
 /** Which layer has a block's newest version: a block in eight is spread over the increments, as a busy table's are. */
-function layerOf(block: number, layers: number): number {
+export function layerOf(block: number, layers: number): number {
   const scattered = Math.imul(block, 2654435761) >>> 0;
   return layers > 1 && scattered % 8 === 0 ? 1 + ((scattered >>> 8) % (layers - 1)) : 0;
 }

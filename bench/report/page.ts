@@ -6,6 +6,9 @@ import { median, ratioOf, sideOf, type Verdict, verdicts } from './statistics.js
 /** Why a target is missed, by the id of a row: bench/causes.json, which maintainers write. */
 export type Causes = Readonly<Record<string, string>>;
 
+/** Units of which a sample counts operations. */
+const PER_OPERATION = new Set(['op/s', 'tps']);
+
 export function renderPage(result: BenchResult, causes: Causes): string {
   return [
     '# Benchmarks',
@@ -135,7 +138,7 @@ function cell(row: Row, side: SideResult): string {
   if (cpuSeconds !== undefined && median(cpuSeconds) > 0) {
     const perOperation = operations?.map((count, round) => (cpuSeconds[round]! * 1e6) / count);
     parts.push(
-      perOperation === undefined || row.unit !== 'op/s'
+      perOperation === undefined || !PER_OPERATION.has(row.unit)
         ? `CPU ${figure(median(cpuSeconds))} s`
         : `CPU ${figure(median(perOperation))} µs`,
     );

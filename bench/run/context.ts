@@ -16,19 +16,33 @@ export interface BenchCase {
   readonly run: (context: Context) => Promise<readonly Row[]>;
 }
 
+/** What all cases of a run have in common. */
+export interface Common {
+  readonly stage: Stage;
+  readonly missingPeers: Map<string, string>;
+  readonly made: Map<string, Promise<unknown>>;
+}
+
 export class Context {
   readonly options: BenchOptions;
   /** Cleared when the case ends. */
   readonly stage: Stage;
   readonly progress: Progress;
-  readonly missingPeers: Map<string, string>;
   readonly absent: string[] = [];
+  readonly #common: Common;
 
-  constructor(options: BenchOptions, stage: Stage, progress: Progress, missingPeers: Map<string, string>) {
+  constructor(options: BenchOptions, stage: Stage, progress: Progress, common: Common) {
     this.options = options;
     this.stage = stage;
     this.progress = progress;
-    this.missingPeers = missingPeers;
+    this.#common = common;
+  }
+
+  /** Something that several cases need: made by the first of them, undone at the end of the run. */
+  once<T>(name: string, make: (stage: Stage) => Promise<T>): Promise<T> {
+    const { made, stage } = this.#common;
+    if (!made.has(name)) made.set(name, make(stage));
+    return made.get(name) as Promise<T>;
   }
 
   /** A number that is smaller in a quick run. */
@@ -38,12 +52,12 @@ export class Context {
 
   /** Seconds of one measurement. */
   get seconds(): number {
-    return this.size(1.5, 0.6);
+    return this.size(1, 0.5);
   }
 
   /** For {@link SidesSpec}: the peers of the command line, and where to say that one is missing. */
   get peers(): Pick<SidesSpec, 'peers' | 'missing'> {
-    return { peers: this.options.peers, missing: (side, why) => this.missingPeers.set(side, why) };
+    return { peers: this.options.peers, missing: (side, why) => this.#common.missingPeers.set(side, why) };
   }
 
   /** Measures all sides of a row in turn. */
@@ -82,7 +96,8 @@ export async function runCase(bench: BenchCase, context: Context): Promise<CaseR
   try {
     return done(await bench.run(context), {});
   } catch (error) {
-    return done([], { failed: (error as Error).message });
+    const { message, hint } = error as Error & { hint?: string };
+    return done([], { failed: hint === undefined ? message : `${message} (${hint})` });
   } finally {
     await context.stage.clear();
   }

@@ -75,7 +75,7 @@ export async function start(
 
 /** A client of `server`; ends with the callback. */
 export async function connected<T>(
-  server: PostgresServer,
+  server: Pick<PostgresServer, 'connection'>,
   database: string,
   use: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
@@ -91,7 +91,7 @@ export async function connected<T>(
 }
 
 /** Runs one statement; the first column of the first row as text (empty without rows). */
-export function query(server: PostgresServer, sql: string, database = 'postgres'): Promise<string> {
+export function query(server: Pick<PostgresServer, 'connection'>, sql: string, database = 'postgres'): Promise<string> {
   return connected(server, database, async (client) => {
     const result = await client.query<unknown[]>({ text: sql, rowMode: 'array' });
     return String(result.rows[0]?.[0] ?? '');
