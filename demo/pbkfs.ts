@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const CLI = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../bundle/cli/pbkfs.js', import.meta.url));
 
 /**
  * Runs `pbkfs ARGS` and waits for it: `mount` returns when the backup is mounted.

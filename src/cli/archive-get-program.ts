@@ -9,9 +9,7 @@ program.configureOutput({ outputError: (text, write) => write(text.replace(/^err
 addArchiveGetCommand(program, (status) => {
   process.exitCode = status;
 });
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   reportFailure(error, false);
   process.exitCode = abortStatus(error);
-}
+});

@@ -67,9 +67,7 @@ addCompletionCommand(program);
 addVersionCommand(program);
 addManCommand(program);
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   const status = reportFailure(error, json);
   process.exitCode = process.argv[2] === 'archive-get' ? abortStatus(error) : status;
-}
+});

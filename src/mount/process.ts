@@ -3,4 +3,4 @@
 import { runBackgroundMount } from './background.js';
 import { serve } from './serve.js';
 
-await runBackgroundMount(serve);
+void runBackgroundMount(serve);

@@ -7,16 +7,16 @@ import { type Belongings, cleanUp } from './clean-up.js';
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
-let belongings: Belongings | undefined;
-for await (const line of createInterface({ input: process.stdin })) {
-  const message = JSON.parse(line) as Belongings | { readonly leave: true };
-  belongings = 'leave' in message ? undefined : message;
-}
-if (belongings !== undefined) {
-  try {
-    await cleanUp(belongings);
-  } catch (error) {
-    process.stderr.write(`pbkfs: cannot clean up: ${(error as Error).message}\n`);
-    process.exitCode = 1;
+async function guard(): Promise<void> {
+  let belongings: Belongings | undefined;
+  for await (const line of createInterface({ input: process.stdin })) {
+    const message = JSON.parse(line) as Belongings | { readonly leave: true };
+    belongings = 'leave' in message ? undefined : message;
   }
+  if (belongings !== undefined) await cleanUp(belongings);
 }
+
+guard().catch((error: Error) => {
+  process.stderr.write(`pbkfs: cannot clean up: ${error.message}\n`);
+  process.exitCode = 1;
+});

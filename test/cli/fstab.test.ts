@@ -11,7 +11,7 @@ import { run } from '../support/run.js';
 import { smallFiles } from '../support/small-catalog.js';
 
 t.setTimeout(600_000);
-const HELPER = fileURLToPath(new URL('../../src/cli/mount-helper.js', import.meta.url));
+const HELPER = fileURLToPath(new URL('../../bundle/cli/mount-helper.js', import.meta.url));
 
 t.test('options of fstab become options of pbkfs mount', async (t) => {
   const line =

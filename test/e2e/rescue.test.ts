@@ -14,7 +14,7 @@ import { hashTree } from '../support/tree.js';
 
 t.setTimeout(600_000);
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 const INSERT = `insert into orders select n, md5(n::text), case when n % 7 = 0 then null else E'tab\\t\\\\' || n end
   from generate_series(1, 3000) n`;
 

@@ -27,7 +27,7 @@ t.setTimeout(600_000);
 
 const DEVICE = '/dev/fuse';
 const user = serverUser();
-const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const program = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 const session = fileURLToPath(new URL('./user/session.js', import.meta.url));
 
 function missing(): string | false {
