@@ -127,6 +127,25 @@ unmount_it
 retention
 check 'after unmount: retention deletes the chain' not test -e "$catalog/backups/main/${id[3]}"
 
+# --- retention that merges: the chain's last member is pinned, so that its expired parents have to be merged into it
+fresh
+probackup set-backup -B "$catalog" --instance main -i "${id[0]}" --ttl=30d || fatal 'cannot pin a backup'
+as_user "$bin/pg_ctl" -D "$own/data" -w -l "$own/server.log" start >/dev/null
+probackup backup -B "$catalog" --instance main -b FULL --stream -d postgres -U postgres -h "$own" || fatal 'no second FULL'
+as_user "$bin/pg_ctl" -D "$own/data" -m fast stop >/dev/null
+merge_expired() {
+  probackup delete -B "$catalog" --instance main --merge-expired --retention-redundancy=1 --retention-window=0 --no-sync "$@"
+}
+mount_it "${id[0]}" || fatal 'the chain cannot be mounted'
+before=$(listing)
+merge_expired
+check 'while mounted: retention (delete --merge-expired) refuses' grep -q 'Cannot lock backup\|Cannot lock' "$own/last.txt"
+check 'while mounted: retention merges nothing' same_as "$before"
+check 'while mounted: files read as before' reads
+unmount_it
+check 'after unmount: retention merges the chain' merge_expired
+check 'after unmount: its parents are gone' not test -e "$catalog/backups/main/${id[3]}/database/base/1" -a -e "$catalog/backups/main/${id[0]}/database/base/1"
+
 # --- after unmount and after kill -9
 fresh
 mount_it "${id[0]}" || fatal 'the chain cannot be mounted'

@@ -4,7 +4,7 @@
 #   scripts/trust.sh [--lives N] [--rounds N] [--fuzz N] [--deep] [--rows FILE]... [--output FILE]
 #
 # --lives   lives of a diff on a disk that forgets (default 1000; xfs gets a quarter of them)
-# --rounds  crashes of a working PostgreSQL by power loss, and as many by kill -9 (default 25)
+# --rounds  crashes of a working PostgreSQL by power loss, and as many by kill -9 (default 25); twice as many under the model
 # --fuzz    inputs for each parser (default 5000)
 # --deep    the long model check (17 minutes more)
 # --rows    finished rows of other suites, as scripts/pg-regress.sh --rows writes them
@@ -52,8 +52,8 @@ suite() {
     result="**failed** ($(count fail))"
     failed=1
   fi
-  details=$(grep -aoE "$seen" "$raw" | tr '"' ' ' | tr -d '{}' | paste -sd';' | sed 's/;/; /g; s/  */ /g')
-  rows+=("| $name | $what${details:+: $details} | $(count total) | $result | $((SECONDS - begun)) | \`$* npx tap dist/test/$test.test.js\` |")
+  details=$(grep -aoE "$seen" "$raw" | tr -d '"{}' | sed -E 's/([A-Za-z]+):([0-9])/\1 \2/g' | paste -sd';' | sed 's/;/; /g; s/,/, /g; s/  */ /g')
+  rows+=("| $name | $what${details:+: $details} | $(count total) | $result | $((SECONDS - begun)) | \`${*:+$* }npx tap dist/test/$test.test.js\` |")
   echo "$name: $result"
 }
 
@@ -62,7 +62,11 @@ model=short
 suite 'fault matrix' 'every class of byte of every kind of catalog file flipped, cut, swapped, deleted: truth or EIO' \
   '\{"[a-z]+":.*of [0-9]+ files' trust/fault-matrix
 suite 'parser fuzzing' 'control files, content lists, streams, header maps, block maps, bindings' \
-  '[0-9]+ of [0-9]+ refused|[0-9]+ loaded' trust/parsers "PBKFS_FUZZ_RUNS=$fuzz"
+  '[a-z].*: [0-9]+ of [0-9]+ refused' trust/parsers "PBKFS_FUZZ_RUNS=$fuzz"
+suite 'refused reads' 'EIO; log line and metric name backup, file, block and kind; the rest of the mount goes on' '^$' trust/refused-reads
+suite 'fault matrix of a diff' 'bytes of journal and block maps flipped, every file cut or gone: what was written, or refused' \
+  '\{"truth".*of [0-9]+ files' trust/diff-faults PBKFS_FAULT_STEP=5
+suite 'damage to a diff' 'every kind: what fsck says, what --repair does, what a mount refuses' '^$' mount/fsck-damage
 suite 'model check of the diff' 'all short sequences of operations, kills and power cuts on a simulated disk' \
   '[0-9]+ actions led to [0-9]+ different worlds' overlay/diff/model-check "PBKFS_MODEL_CHECK=$model"
 suite 'seeded faults' 'known mistakes, which the model check must find' '^$' overlay/diff/seeded-faults
@@ -75,6 +79,9 @@ suite 'power loss, PostgreSQL' 'rows whose COMMIT returned, amcheck, checksums; 
   '[0-9]+ acknowledged$' trust/power-loss/postgres PBKFS_STORM=long "PBKFS_POWER_LOSS_ROUNDS=$rounds"
 suite 'kill -9, PostgreSQL' 'of the mount process, its group, the lock holder; while mounting and unmounting' \
   '[0-9]+ acknowledged$' e2e/killed-mount "PBKFS_KILL_ROUNDS=$rounds"
+suite 'kill -9, model' 'of the mount process under random system calls, while mounting, while unmounting; lost writes are noticed' \
+  '[0-9]+ kills, [0-9]+ acknowledged' trust/killed-mount/model "PBKFS_KILL_LIVES=$((rounds * 2))"
+suite 'another boot id' 'by a bind mount over that of the kernel, and --after-power-loss' '^$' trust/boot-id
 suite 'chain locks' 'pg_probackup waits or refuses; a changed chain is EIO, logged and counted' '^$' e2e/chain-kept
 suite 'full and failing disks' 'ENOSPC, EROFS, EIO reach the caller; the mount lives on' '^$' mount/endings-storage
 

@@ -76,16 +76,31 @@ const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 
+/** Where a stored backup is damaged. */
+export interface DamagedPlace {
+  readonly backup: string;
+  /** as it is shown to people */
+  readonly file: string;
+  readonly block?: number;
+}
+
 /** An error with everything its readers need: a code for scripts, an errno for the kernel, a hint for the person. */
 export class PbkfsError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** Where it is about bytes of a backup. */
+  readonly place: DamagedPlace | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; place?: DamagedPlace } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PbkfsError';
     this.code = code;
     this.hint = options.hint;
+    this.place = options.place;
   }
 
   get errno(): number {

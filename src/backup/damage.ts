@@ -8,12 +8,15 @@ const hint = 'the backup is damaged: run "pg_probackup validate", or choose anot
 
 /** A fault of a stored file. `file` is its absolute path (latin1). */
 export function damagedFile(backupId: string, file: string, why: string, cause?: unknown): PbkfsError {
-  return new PbkfsError('page_damaged', `backup ${backupId}, file ${displayPath(file)}: ${why}`, { hint, cause });
+  const place = { backup: backupId, file: displayPath(file) };
+  return new PbkfsError('page_damaged', `backup ${backupId}, file ${place.file}: ${why}`, { hint, cause, place });
 }
 
 /** A fault of one block of a page stream. */
 export function damagedBlock(backupId: string, file: string, block: number, why: string, cause?: unknown): PbkfsError {
-  return damagedFile(backupId, file, `block ${block}: ${why}`, cause);
+  const place = { backup: backupId, file: displayPath(file), block };
+  const message = `backup ${backupId}, file ${place.file}: block ${block}: ${why}`;
+  return new PbkfsError('page_damaged', message, { hint, cause, place });
 }
 
 /**

@@ -50,6 +50,14 @@ export const metricDefinitions = {
     'Blocks refused with EIO because the catalog does not hold what was backed up',
     'kind',
   ),
+  pbkfs_refused_place: gauge(
+    'requests',
+    'How often a place of the catalog was refused with EIO; the last 16 places, block is empty where it is not about one',
+    'kind',
+    'backup',
+    'file',
+    'block',
+  ),
   pbkfs_pages_bad_in_source_total: counter(
     'blocks',
     'Pages served although their checksum is wrong, because it was wrong when the backup was made',

@@ -43,9 +43,18 @@ export class Recovery {
     }
   }
 
-  /** Length of a file of the backup by its loaded block map. */
-  length(inode: Inode): number {
-    return this.#with(inode, (diff) => diff.length());
+  /**
+   * When an object was last written, in ms; 0 for one that is missing. To be asked before its map is loaded, which may
+   * change it.
+   */
+  writtenAt(inode: Inode): number {
+    return statSync(objectPaths(this.#directory, inode.objectId!).data, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  }
+
+  /** Length and times of a file of the backup by its loaded block map. @param writtenAt see there */
+  settleBased(inode: Inode, writtenAt: number): void {
+    inode.attributes.size = this.#with(inode, (diff) => diff.length());
+    settleTimes(inode, writtenAt);
   }
 
   /**
@@ -56,13 +65,11 @@ export class Recovery {
     const fd = this.#openPlain(inode.objectId!, cacheWasLost ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR);
     try {
       const { size, mtimeMs } = fstatSync(fd);
+      settleTimes(inode, mtimeMs);
       // As in loadMap: what a file system kept behind the end must not show up when the file grows again.
       if (cacheWasLost) ftruncateSync(fd, size);
       fdatasyncSync(fd);
-      const { attributes } = inode;
-      attributes.size = size;
-      // Writes are not in the journal; the object remembers when the last one was.
-      if (mtimeMs / 1000 > attributes.ctime + 1) attributes.mtime = Math.floor(mtimeMs / 1000);
+      inode.attributes.size = size;
     } finally {
       closeSync(fd);
     }
@@ -110,6 +117,18 @@ export class Recovery {
       closeObject(this.#storage, object);
     }
   }
+}
+
+/** Writes are not in the journal; the object remembers when the last one was. */
+function settleTimes({ attributes, mtimeSaid }: Inode, writtenAt: number): void {
+  if (writtenAt <= mtimeSaid) return;
+  const seconds = Math.floor(writtenAt / 1000);
+  const nsec = Math.floor((writtenAt - seconds * 1000) * 1e6);
+  attributes.mtime = seconds;
+  attributes.mtimeNsec = nsec;
+  if (seconds < attributes.ctime || (seconds === attributes.ctime && nsec < attributes.ctimeNsec)) return;
+  attributes.ctime = seconds;
+  attributes.ctimeNsec = nsec;
 }
 
 /** A name of the diff whose data is gone. */

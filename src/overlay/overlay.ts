@@ -4,11 +4,11 @@
 import { mkdirSync } from 'node:fs';
 import { type Chain, type ChainReader, openChain, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
-import { fallocate } from '../sys/libc.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/data-engine.js';
-import { bootId, type DiffStorage, Journal, NodeStorage, refuseLostJournal, stateSize } from './diff/index.js';
+import { bootId, type DiffStorage, Journal, refuseLostJournal, stateSize } from './diff/index.js';
 import { missingObject, Recovery } from './diff-recovery.js';
+import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
 import { JournalCompactor } from './journal-compactor.js';
 import type { BaseNode } from './namespace/base-tree.js';
@@ -66,7 +66,7 @@ export class Overlay {
   constructor(shared: SharedState, options: OverlayOptions) {
     this.#shared = shared;
     this.#options = options;
-    this.#storage = new NodeStorage({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
+    this.#storage = diffStorage();
     this.#reader = openChain(options.chain);
     const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
     this.budget = new DiffBudget(shared.control, options.warn);
@@ -87,7 +87,7 @@ export class Overlay {
       base,
       defaults: { uid: options.uid, gid: options.gid, time },
       table: shared.table,
-      journal: { append: (payload) => this.#append(payload) },
+      journal: { append: (payload, frees) => this.#append(payload, frees) },
       objects: this.objects,
       heldBlocks: (inode) => this.#heldBlocks(inode),
       releaseRow: (inode) => this.#releaseIndex(inode),
@@ -115,7 +115,7 @@ export class Overlay {
     this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
     this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
-    this.#append(encodeRecord({ time: Date.now(), changes: [opened] }));
+    this.#append(encodeRecord({ time: Date.now(), changes: [opened] }), true);
     journal.sync();
     Atomics.store(shared.control, control.hiddenIno, this.hidden.directory.attributes.ino);
     Atomics.store(shared.control, control.journalFd, journal.fd);
@@ -178,8 +178,13 @@ export class Overlay {
     return '';
   }
 
+  /** Before a change of data. With the flag dropSetId the set-id bits go, on record: they must not come back after a kill. */
   ensureObject(row: number, generation: number): string {
-    this.namespace.ensureObject(this.inode(row, generation));
+    const inode = this.inode(row, generation);
+    this.namespace.ensureObject(inode);
+    if (this.#shared.table.takeFlag(row, rowFlag.dropSetId)) {
+      this.namespace.setAttributes(inode, { mode: this.withoutSetId(inode) });
+    }
     // A new object has no durable image yet; without one it would not survive a restart of the host.
     this.#shared.table.addFlag(row, rowFlag.dirtyData);
     return '';
@@ -254,8 +259,8 @@ export class Overlay {
     return [...this.namespace.tree.known()].filter((inode) => inode.objectId !== null && inode.links > 0);
   }
 
-  #append(payload: Uint8Array): number {
-    const sequence = this.#journal.append(payload);
+  #append(payload: Uint8Array, frees: boolean): number {
+    const sequence = this.#journal.append(payload, frees);
     Atomics.store(this.#shared.control, control.journalAppended, sequence | 0);
     return sequence;
   }
@@ -300,10 +305,11 @@ export class Overlay {
     const recovery = this.#recovery();
     for (const inode of this.#known()) {
       if (inode.isBased) {
+        const writtenAt = recovery.writtenAt(inode);
         if (this.#maps.load(inode, { cleanlyClosed: false, cacheWasLost }) === 'ignore') {
           inode.objectId = null;
           inode.attributes.size = inode.base!.size;
-        } else inode.attributes.size = recovery.length(inode);
+        } else recovery.settleBased(inode, writtenAt);
       } else {
         recovery.settlePlain(inode, cacheWasLost);
       }

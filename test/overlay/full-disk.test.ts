@@ -108,6 +108,37 @@ t.test(
   },
 );
 
+t.test('on a full disk files can be removed, and that makes room (trap 35)', { skip }, async (t) => {
+  const disk = smallDisk(t, 'removing');
+  const direct = new DirectOverlay({ catalog, diff: disk.diff });
+  const names = Array.from({ length: 60 }, (_, i) => `pg_wal/${i}`);
+  for (const name of names) {
+    direct.create(name).close();
+    direct.write(name, 0, Buffer.alloc(8192, 7));
+  }
+  direct.mkdir('base/9');
+  disk.fill();
+  const enospc = { code: 'ENOSPC' };
+  t.throws(
+    () => {
+      for (let n = 0; n < 1000; n++) direct.create(`base/2/many${n}`).close();
+    },
+    enospc,
+    'no new names',
+  );
+  t.throws(() => direct.chmod('base/1/100', 0o640), enospc, 'what is kept for removals is not for others');
+  direct.rmdir('base/9');
+  for (const name of ['base/1/101', 'base/1/small', ...names]) direct.unlink(name);
+  direct.dropCaches();
+  t.equal(direct.write('base/1/raw', 5, Buffer.from('changed')), 7, 'there is room again');
+  direct.kill();
+  const again = new DirectOverlay({ catalog, diff: disk.diff });
+  for (const name of ['base/9', 'base/1/101', ...names]) t.notOk(again.exists(name), name);
+  t.equal(again.read('base/1/raw', 5, 7).toString(), 'changed');
+  disk.free();
+  again.close();
+});
+
 t.test('a write that fits in part is shorter than asked, and what was written stays', { skip }, async (t) => {
   const disk = smallDisk(t, 'part');
   const direct = new DirectOverlay({ catalog, diff: disk.diff });

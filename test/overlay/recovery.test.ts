@@ -59,6 +59,55 @@ t.test('what was synced is there after a power loss, what was not may be the old
   after.close();
 });
 
+t.test('after a kill files have the time of their last write, whatever came after it', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const times = { atime: [1000, 0], mtime: [2000, 5] } as const;
+  direct.create('base/new').close();
+  direct.utimens('base/1/100', times);
+  direct.utimens('base/new', times);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const before = Date.now() - 10;
+  for (const path of ['base/1/100', 'base/1/101', 'base/new']) direct.write(path, 0, block);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  direct.chmod('base/new', 0o640);
+  direct.chmod('base/1/101', 0o640);
+  direct.write('base/1/raw', 0, Buffer.from('x'));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  direct.utimens('base/1/raw', times);
+  const after = Date.now();
+  direct.kill();
+  const again = mount(diff);
+  for (const path of ['base/1/100', 'base/1/101', 'base/new']) {
+    const { mtime, mtimeNsec, ctime, ctimeNsec } = again.stat(path);
+    const written = mtime * 1000 + mtimeNsec / 1e6;
+    t.ok(written >= before && written <= after, `${path}: ${before} <= ${written} <= ${after}`);
+    t.ok(ctime * 1000 + ctimeNsec / 1e6 >= written - 1, `${path}: ctime is no earlier`);
+  }
+  t.match(again.stat('base/1/raw'), { mtime: 2000, mtimeNsec: 5 }, 'a time that was set after the last write stays');
+  again.close();
+});
+
+t.test('set-id bits that a write by somebody unprivileged has taken away do not come back after a kill', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const change = (path: string, dropSetId: boolean): void => {
+    direct.chmod(path, 0o6755);
+    const { inode } = direct.open(path);
+    direct.engine.write(inode.row, inode.generation, block, 0, 100, 0, dropSetId);
+    t.equal(direct.stat(path).mode & 0o7777, dropSetId ? 0o755 : 0o6755, path);
+  };
+  direct.create('base/new').close();
+  direct.create('base/kept').close();
+  for (const path of ['base/1/100', 'base/new']) change(path, true);
+  for (const path of ['base/1/101', 'base/kept']) change(path, false);
+  direct.kill();
+  const again = mount(diff);
+  for (const path of ['base/1/100', 'base/new']) t.equal(again.stat(path).mode & 0o7777, 0o755, path);
+  for (const path of ['base/1/101', 'base/kept']) t.equal(again.stat(path).mode & 0o7777, 0o6755, path);
+  again.close();
+});
+
 t.test('objects that no name leads to are removed, at the clean end and after a kill', async (t) => {
   const diff = newDiff();
   const direct = mount(diff);

@@ -8,6 +8,7 @@
 //   one-device                   the device can be opened only once
 //   slow-read                    every read of a file below the path in the content takes 50 ms
 //   no-sync                      fsync and fdatasync do nothing in data threads and for the journal
+//   lose-writes                  writes to files whose path matches the content are acknowledged and not made
 //   slow-sync                    every fdatasync of the file named in the content takes 2 s
 
 import childProcess = require('node:child_process');
@@ -65,6 +66,7 @@ function startChild(file: string): void {
 
 /** In its sleep: outside of everything that answers for a single request. */
 function armNamespace(directory: string): void {
+  armWrites(directory);
   const wait = Atomics.wait;
   Atomics.wait = ((...args: Parameters<typeof wait>) => {
     trip(directory, 'namespace');
@@ -72,7 +74,18 @@ function armNamespace(directory: string): void {
   }) as typeof wait;
 }
 
+function armWrites(directory: string): void {
+  const { writeSync } = fs;
+  fs.writeSync = ((fd: number, data: Uint8Array, ...rest: unknown[]) => {
+    const lost = contentOf(directory, 'lose-writes');
+    if (lost !== undefined && new RegExp(lost).test(pathOf(fd))) return (rest[1] as number | undefined) ?? data.length;
+    return (writeSync as (...args: unknown[]) => number)(fd, data, ...rest);
+  }) as typeof fs.writeSync;
+  nodeModule.syncBuiltinESMExports();
+}
+
 function armData(directory: string): void {
+  armWrites(directory);
   const { readSync, fdatasyncSync, fsyncSync } = fs;
   const targets = new Map<number, boolean>();
   fs.readSync = ((fd: number, ...rest: unknown[]) => {

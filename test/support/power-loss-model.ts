@@ -95,6 +95,12 @@ export class CrashModel {
     this.namesSynced();
   }
 
+  /** Every call so far has returned: a kill, which takes nothing that was acknowledged, leaves the present state. */
+  acknowledged(): void {
+    this.#names = [this.names];
+    for (const { file } of this.names.values()) file?.settle();
+  }
+
   /** After a kill: exactly the present state. @returns what differs, or undefined */
   objectionAfterKill(found: FoundTree): string | undefined {
     const isLast = (file: CrashFile, content: Buffer): string | undefined =>

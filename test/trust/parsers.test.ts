@@ -75,7 +75,7 @@ function fuzz(name: string, seed: Buffer, parse: (bytes: Buffer) => void, accept
       }),
       { numRuns },
     );
-    t.pass(`${refused} of ${numRuns} refused`);
+    t.pass(`${name}: ${refused} of ${numRuns} refused`);
     t.end();
   });
 }
@@ -172,6 +172,7 @@ t.test('journals: the records are those that were written, up to a point', (t) =
   const written = read(journal);
   t.ok(written.length > 5);
   for (const payload of written) decodeRecord(Buffer.from(payload, 'latin1'));
+  let refused = 0;
   fc.assert(
     fc.property(mutations(journal), (bytes) => {
       try {
@@ -179,10 +180,12 @@ t.test('journals: the records are those that were written, up to a point', (t) =
         if (got.some((payload, i) => payload !== written[i])) throw new Error('a record that nobody wrote');
       } catch (error) {
         if (!named(error)) throw error;
+        refused++;
       }
     }),
     { numRuns },
   );
+  t.pass(`journals: ${refused} of ${numRuns} refused`);
   t.end();
 });
 
@@ -219,7 +222,7 @@ t.test('block maps: loaded or refused, and never a bit of another file', (t) => 
     }),
     { numRuns },
   );
-  t.pass(`${loaded} loaded`);
+  t.pass(`block maps: ${numRuns - loaded} of ${numRuns} refused`);
   t.end();
 });
 

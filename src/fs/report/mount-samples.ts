@@ -25,6 +25,7 @@ export function mountSamples(state: MountState): Sample[] {
     ...gauges(state),
     ...diff(state.usage),
     ...budget(state),
+    ...refusedPlaces(state),
     ...processSamples(),
   ];
 }
@@ -69,6 +70,14 @@ function budget({ options, shared }: MountState): Sample[] {
     ...(limitBytes === null ? [] : [{ metric: 'pbkfs_diff_limit_bytes', value: limitBytes } as const]),
     { metric: 'pbkfs_diff_limit_refusals_total', value: refusals },
   ];
+}
+
+function refusedPlaces({ shared }: MountState): Sample[] {
+  return shared.refusals.list().map(({ refusal: { kind, backup, file, block }, times }) => ({
+    metric: 'pbkfs_refused_place',
+    labels: { kind, backup, file, block: block === undefined ? '' : String(block) },
+    value: times,
+  }));
 }
 
 function diff(usage: Usage | undefined): Sample[] {

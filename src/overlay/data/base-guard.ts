@@ -14,6 +14,7 @@ import {
 import { PbkfsError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { baseCheck, word } from '../shared/file-table.js';
+import type { RefusalKind } from '../shared/refusals.js';
 import { control, decodeChange, type SharedState } from '../shared/shared-state.js';
 
 const HINT = 'unmount; its pages cannot be told from others any more. pg_probackup must not change a mounted chain';
@@ -65,6 +66,7 @@ export class BaseGuard {
       this.#suspect();
       const { backupId, file } = source.kind === 'raw' ? source : source.layers[at]!;
       const name = displayPath(file ?? source.path);
+      this.#shared.refusals.note({ kind: 'changed', backup: backupId, file: name });
       throw new PbkfsError('chain_changed', `backup ${backupId}, file ${name}: it was changed under the mount`, {
         hint: HINT,
       });
@@ -76,6 +78,7 @@ export class BaseGuard {
   refused(error: unknown): void {
     if (!(error instanceof PbkfsError) || error.code !== 'page_damaged') return;
     this.#counters.add(counter.pageDamaged, 1);
+    this.#note('page', error);
     this.#suspect();
   }
 
@@ -83,11 +86,14 @@ export class BaseGuard {
   short(source: RawSource, position: number): PbkfsError {
     this.#counters.add(counter.rawDamaged, 1);
     this.#suspect();
-    return damagedFile(
-      source.backupId,
-      source.file ?? source.path,
-      `it ends at byte ${position}, ${source.size} are listed`,
-    );
+    const why = `it ends at byte ${position}, ${source.size} are listed`;
+    const error = damagedFile(source.backupId, source.file ?? source.path, why);
+    this.#note('raw', error);
+    return error;
+  }
+
+  #note(kind: RefusalKind, error: unknown): void {
+    if (error instanceof PbkfsError && error.place !== undefined) this.#shared.refusals.note({ kind, ...error.place });
   }
 
   /** Pages came that were bad in the source cluster already: counted each, reported once a file. */
@@ -108,6 +114,7 @@ export class BaseGuard {
       verifyRawFd(source, fd);
     } catch (error) {
       this.#counters.add(counter.rawDamaged, 1);
+      this.#note('raw', error);
       this.#suspect();
       throw error;
     }

@@ -5,12 +5,11 @@
 
 import { fdatasyncSync, fsyncSync } from 'node:fs';
 import { BLCKSZ, type FileSource, PageReader, type VerifyMode } from '../../backup/index.js';
-import { SystemError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
 import { withLock } from '../../pending/mutex.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
-import { double, rowFlag, rowKind, word } from '../shared/file-table.js';
+import { double, rowFlag, rowKind, withoutSetId, word } from '../shared/file-table.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { BaseGuard } from './base-guard.js';
 import { BaseReader } from './base-reader.js';
@@ -19,6 +18,7 @@ import { FdCache } from './fd-cache.js';
 import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
 import { ObjectFiles } from './object-files.js';
 import { MAX_FILES, PlainFiles } from './plain-files.js';
+import { blocksTouched, mustFit } from './positions.js';
 import { sharedBlockIndex } from './shared-index.js';
 
 /** What a data thread needs the namespace for. Every call is finished before a ticket is taken. */
@@ -114,7 +114,7 @@ export class DataEngine {
     if (length === 0) return 0;
     mustFit(position + length);
     const { table } = this.#shared;
-    const file = this.#writable(row, generation);
+    const file = this.#writable(row, generation, dropSetId);
     this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
     this.#counters.add(counter.bytesWritten, length);
     return this.#mutate(row, file, position, position + length, position + length, () => {
@@ -131,7 +131,7 @@ export class DataEngine {
   truncate(row: number, generation: number, length: number, dropSetId: boolean): void {
     mustFit(length);
     const { table } = this.#shared;
-    const file = this.#writable(row, generation);
+    const file = this.#writable(row, generation, dropSetId);
     this.#mutate(row, file, length, length, length, () => {
       const old = blocksOf(table.getDouble(row, double.size));
       const freed = file === null ? Math.max(0, old - blocksOf(length)) : file.shrinkage(length);
@@ -146,7 +146,7 @@ export class DataEngine {
   allocate(row: number, generation: number, from: number, length: number, how: AllocateMode): void {
     mustFit(from + length);
     const { table } = this.#shared;
-    const file = this.#writable(row, generation);
+    const file = this.#writable(row, generation, how.dropSetId);
     const end = from + length;
     this.#mutate(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
       const old = table.getDouble(row, double.size);
@@ -257,9 +257,19 @@ export class DataEngine {
     return Math.max(0, blocksOf(length) - blocksOf(size));
   }
 
-  /** The based file ready to be changed, or null for a plain one. */
-  #writable(row: number, generation: number): BasedFile | null {
+  /** The row loses the bits with the change itself; a file seldom has any. */
+  #recordLossOfSetId(row: number, generation: number): void {
     const { table } = this.#shared;
+    const mode = table.get(row, word.mode);
+    if (withoutSetId(mode) === mode) return;
+    table.addFlag(row, rowFlag.dropSetId);
+    this.#options.namespace.ensureObject(row, generation);
+  }
+
+  /** The based file ready to be changed, or null for a plain one. */
+  #writable(row: number, generation: number, dropSetId: boolean): BasedFile | null {
+    const { table } = this.#shared;
+    if (dropSetId) this.#recordLossOfSetId(row, generation);
     if (table.get(row, word.kind) === rowKind.plain) return null;
     if (!table.hasFlag(row, rowFlag.object)) this.#options.namespace.ensureObject(row, generation);
     return this.#basedFile(row, generation);
@@ -291,7 +301,7 @@ export class DataEngine {
     if (file.isWhollyPresent(first, end)) return;
     const size = this.#shared.table.getDouble(row, double.size);
     try {
-      const writable = this.#writable(row, generation)!;
+      const writable = this.#writable(row, generation, false)!;
       this.#mutate(row, writable, position, Math.min(position + count, size), 0, () =>
         this.#counters.add(counter.blocksMaterialized, writable.materialize(first, end)),
       );
@@ -318,11 +328,6 @@ function extendBased(file: BasedFile, old: number, from: number, size: number): 
   }
 }
 
-/** Beyond 2^53 a position is no longer exact, and Node takes one it cannot represent for "where the last write ended". */
-function mustFit(end: number): void {
-  if (end > Number.MAX_SAFE_INTEGER) throw new SystemError('EFBIG');
-}
-
 /** Which kind of fallocate. */
 export interface AllocateMode {
   keepSize: boolean;
@@ -337,8 +342,4 @@ function lazily<T>(make: () => T): () => T {
     made ??= make();
     return made;
   };
-}
-
-function blocksTouched(position: number, length: number): number {
-  return length === 0 ? 0 : Math.floor((position + length - 1) / BLCKSZ) - Math.floor(position / BLCKSZ) + 1;
 }

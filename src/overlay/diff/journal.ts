@@ -3,6 +3,7 @@
 import { PbkfsError } from '../../errors.js';
 import { scanJournal, writeJournal } from './journal-file.js';
 import { encodeRecord, type JournalRecord, recordSize } from './journal-format.js';
+import { JournalReserve } from './journal-reserve.js';
 import { type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
@@ -19,6 +20,7 @@ export class Journal {
   /** Last record whose bytes are durable; `#synced` follows when the name of the file is, too. */
   #written: number;
   #synced: number;
+  readonly #reserve: JournalReserve;
   /** Bytes of a failed append may lie beyond #end. */
   #dirtyTail = false;
   /** The rename of a rewrite is not known to be durable. */
@@ -34,6 +36,7 @@ export class Journal {
     this.#appended = sequence;
     this.#written = sequence;
     this.#synced = sequence;
+    this.#reserve = new JournalReserve(storage);
   }
 
   /**
@@ -93,9 +96,10 @@ export class Journal {
 
   /**
    * Appends a record and returns its sequence. It survives a kill; {@link sync} makes it survive power loss.
+   * @param frees it is about a removal: on a full disk it may use the space that is kept for such records
    * @throws the storage's error; the record is then not part of the journal.
    */
-  append(payload: Uint8Array): number {
+  append(payload: Uint8Array, frees = false): number {
     if (this.#dirtyTail) {
       this.#storage.ftruncate(this.#fd, this.#end);
       this.#dirtyTail = false;
@@ -103,6 +107,8 @@ export class Journal {
     const sequence = this.#appended + 1;
     const bytes = new Uint8Array(recordSize(payload.length));
     encodeRecord(bytes, 0, { sequence, syncedThrough: this.#synced, payload });
+    if (frees) this.#reserve.keepIfPossible(this.#fd, this.#end + bytes.length);
+    else this.#reserve.keep(this.#fd, this.#end + bytes.length);
     this.#dirtyTail = true;
     pwriteFully(this.#storage, this.#fd, bytes, 0, bytes.length, this.#end);
     this.#dirtyTail = false;
@@ -162,6 +168,7 @@ export class Journal {
     } finally {
       // The name leads to the new file now, durably or not: records belong there.
       this.#storage.replace(this.#fd, next.fd);
+      this.#reserve.forget();
       this.#end = next.end;
       this.#appended = next.last;
       this.#written = next.last;

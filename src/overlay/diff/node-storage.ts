@@ -10,15 +10,24 @@ const flags: Record<OpenMode, number> = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
 
-/** fallocate(2) with mode 0: extends and reserves. Throws with Node's error codes. */
+/** fallocate(2) with one mode. Throws with Node's error codes. */
 export type Fallocate = (fd: number, offset: number, length: number) => void;
 
-/** The real thing. Pass a `fallocate` (Node has none of its own) so that extensions reserve their space. */
+export interface NodeStorageOptions {
+  /** with mode 0: extends and reserves */
+  readonly fallocate?: Fallocate;
+  /** with FALLOC_FL_KEEP_SIZE: reserves only */
+  readonly reserve?: Fallocate;
+}
+
+/** The real thing. Pass calls of fallocate(2) (Node has none of its own) so that space is reserved. */
 export class NodeStorage implements DiffStorage {
   readonly #fallocate: Fallocate | undefined;
+  readonly #reserve: Fallocate | undefined;
 
-  constructor(options: { fallocate?: Fallocate } = {}) {
-    this.#fallocate = options.fallocate;
+  constructor({ fallocate, reserve }: NodeStorageOptions = {}) {
+    this.#fallocate = fallocate;
+    this.#reserve = reserve;
   }
 
   open(path: string, mode: OpenMode): number {
@@ -48,6 +57,14 @@ export class NodeStorage implements DiffStorage {
       }
     }
     fs.ftruncateSync(fd, to);
+  }
+
+  reserve(fd: number, from: number, length: number): void {
+    try {
+      this.#reserve?.(fd, from, length);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+    }
   }
 
   fdatasync(fd: number): void {

@@ -16,6 +16,8 @@ export interface DiffStorage {
   ftruncate(fd: number, length: number): void;
   /** Extends the file by zeros from `from` (its present end) to `to`; reserves the space where the file system can. */
   allocate(fd: number, from: number, to: number): void;
+  /** Reserves space for `length` bytes from `from` on without changing the file's size, where the file system can. */
+  reserve(fd: number, from: number, length: number): void;
   /** Makes the file's data and size durable, not its name. */
   fdatasync(fd: number): void;
   /** Makes the names in a directory durable. */

@@ -24,6 +24,8 @@ export class ReadOnlyStorage extends NodeStorage {
     this.changed = true;
   }
 
+  override reserve(): void {}
+
   override rename(): void {
     this.changed = true;
   }

@@ -31,6 +31,8 @@ export class Inode {
   heldBlocks: number | null = null;
   /** flags of the row while the inode has none */
   flags = 0;
+  /** when the journal last said what mtime is, in ms: a later write is known to the object only */
+  mtimeSaid = 0;
   /** names that lead here */
   links: number;
   /** row of the file table; 0 while the kernel does not know the inode */

@@ -29,8 +29,11 @@ export interface Caller {
 
 /** Where records go. */
 export interface RecordSink {
-  /** returns the record's sequence number */
-  append(payload: Uint8Array): number;
+  /**
+   * @param frees it is about a removal, which must be possible on a full disk, too
+   * @returns the record's sequence number
+   */
+  append(payload: Uint8Array, frees: boolean): number;
 }
 
 export interface NamespaceOptions {
@@ -263,7 +266,7 @@ export class Namespace {
   #remove(directory: Inode, name: string): void {
     const changes: Change[] = [];
     changes.push(['unlink', this.#intern(directory, changes), name]);
-    this.#commit(changes);
+    this.#commit(changes, true);
   }
 
   /** Makes sure the journal knows the inode: adds its introduction to `changes` if it does not. */
@@ -276,9 +279,9 @@ export class Namespace {
     return id;
   }
 
-  #commit(changes: readonly Change[]): void {
+  #commit(changes: readonly Change[], frees = false): void {
     const record = { time: Date.now(), changes };
-    this.#lastSequence = this.#options.journal.append(encodeRecord(record));
+    this.#lastSequence = this.#options.journal.append(encodeRecord(record), frees);
     this.tree.apply(record);
     this.#dropNameless();
   }

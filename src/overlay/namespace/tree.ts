@@ -91,7 +91,7 @@ export class Tree {
     for (const change of record.changes) {
       switch (change[0]) {
         case 'node':
-          this.#node(change[1], change[2]);
+          this.#node(change[1], change[2], record.time);
           break;
         case 'link':
           this.#link(this.#get(change[1]), change[2], this.#get(change[3]), modified, now);
@@ -101,6 +101,7 @@ export class Tree {
           break;
         case 'attributes':
           this.#events.update(this.#get(change[1]), attributesFrom(change[2]));
+          if (change[2].mtime !== undefined) this.#get(change[1]).mtimeSaid = record.time;
           break;
         case 'object':
           this.#get(change[1]).objectId = change[2];
@@ -127,15 +128,18 @@ export class Tree {
     return inode;
   }
 
-  #node(id: number, fields: NodeFields): void {
+  #node(id: number, fields: NodeFields, time: number): void {
     this.#nextId = Math.max(this.#nextId, id + 1);
     const known = this.#known.get(id);
     if (known !== undefined) {
       this.#events.update(known, attributesFrom(fields));
+      known.mtimeSaid = time;
       return;
     }
     const inode = fields.base === undefined ? this.#newInode(id, fields) : this.#baseOf(fields.base);
     inode.journalId = id;
+    // That a file of the backup has the time of the backup is known before its first write, but said with it.
+    if (fields.base === undefined || fields.size !== undefined) inode.mtimeSaid = time;
     this.#known.set(id, inode);
     this.#events.update(inode, attributesFrom(fields));
     if (fields.size !== undefined) inode.attributes.size = fields.size;

@@ -57,6 +57,8 @@ export const rowFlag = {
   dirtyData: 2,
   /** an fdatasync of a plain file failed: what is durable is unknown until the next mount */
   syncFailed: 8,
+  /** a data thread is about to change data for somebody unprivileged and asks the namespace to record that set-id bits go */
+  dropSetId: 16,
 } as const;
 
 /** Bits of the baseChecks word; they hold for the copy whose identity is in the file's description. */

@@ -2,6 +2,7 @@
 
 import { Arena } from './arena.js';
 import { FileTable } from './file-table.js';
+import { Refusals } from './refusals.js';
 
 /** Words of the control block. */
 export const control = {
@@ -72,12 +73,14 @@ export interface SharedBuffers {
   table: SharedArrayBuffer;
   arena: SharedArrayBuffer;
   counters: SharedArrayBuffer;
+  refusals: SharedArrayBuffer;
 }
 
 export class SharedState {
   readonly control: Int32Array;
   readonly table: FileTable;
   readonly arena: Arena;
+  readonly refusals: Refusals;
   readonly buffers: SharedBuffers;
 
   constructor(buffers: SharedBuffers) {
@@ -85,6 +88,7 @@ export class SharedState {
     this.control = new Int32Array(buffers.control);
     this.table = new FileTable(buffers.table);
     this.arena = new Arena(buffers.arena);
+    this.refusals = new Refusals(buffers.refusals);
   }
 
   static create(counters: SharedArrayBuffer, rows = MAX_ROWS, arenaBytes = ARENA_BYTES): SharedState {
@@ -93,6 +97,7 @@ export class SharedState {
       table: FileTable.create(rows).buffer,
       arena: Arena.create(arenaBytes).buffer,
       counters,
+      refusals: Refusals.create(),
     });
   }
 }

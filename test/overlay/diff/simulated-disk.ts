@@ -182,6 +182,9 @@ export class SimulatedDisk implements DiffStorage {
     if (half !== undefined) throw half;
   }
 
+  /** Changes nothing that anybody could see. */
+  reserve(): void {}
+
   fdatasync(fd: number): void {
     this.#whole();
     const { now } = this.#inode(fd);
