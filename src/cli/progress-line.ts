@@ -18,7 +18,8 @@ export class ProgressLine {
   draw(done: number, total: number): void {
     if (!this.#stream.isTTY) return;
     const line = describeProgress(done, total, (Date.now() - this.#began) / 1000);
-    this.#stream.write(`\r${line.slice(0, this.#stream.columns - 1)}\u001b[K`);
+    // A terminal that does not know its width says 0.
+    this.#stream.write(`\r${line.slice(0, (this.#stream.columns || 80) - 1)}\u001b[K`);
     this.#drawn = true;
   }
 

@@ -1,17 +1,21 @@
 // pbkfs validate as a program: exit status, one line a problem, JSON, nothing drawn into a pipe.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { backupIdOf } from '../../src/backup/index.js';
 import { describeProgress } from '../../src/cli/progress-line.js';
 import { startTime } from '../support/catalog-writer.js';
 import { copyCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
+import { run } from '../support/run.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
 
 t.setTimeout(600_000);
+
+const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 function directory(t: Test): string {
   const made = mkdtempSync(join(tmpdir(), 'pbkfs-validate-'));
@@ -60,6 +64,33 @@ t.test('what cannot be validated at all: exit 1 with the reason; wrong options: 
   t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main', '-i', 'ZZZ']), { status: 1, stderr: /no backup ZZZ/ });
   t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main']), { status: 2, stderr: /backup-id/ });
 });
+
+const PTY = '/usr/bin/script';
+
+t.test(
+  'on a terminal: share, rate and time left while it runs, one line at the end',
+  { skip: existsSync(PTY) ? false : 'script(1) is not installed (Debian: bsdutils)' },
+  async (t) => {
+    const catalog = await copyCatalog('mini', directory(t));
+    const command = `stty cols 120; exec "$NODE" "$CLI" validate -B "${catalog}" -I a -i latest -j 2`;
+    const env = { NODE: process.execPath, CLI, SHELL: '/bin/sh' };
+    const { status, stdout } = await run(PTY, ['-qec', command, '/dev/null'], { env, timeout: 300_000 });
+    t.equal(status, 0);
+    const drawn = stdout.split(/[\r\n]+/);
+    t.match(drawn, [/^\[-{24}\] +0% +0 B of [\d.]+ MiB/]);
+    t.ok(
+      drawn.some((line) => /^\[#{24}\] 100% +([\d.]+ MiB) of \1 +[\d.]+ [KMG]iB\/s +0 s left/.test(line)),
+      'share, rate and time left',
+    );
+    t.ok(stdout.includes('\u001b[Kbackup TOU5PO is valid (4 backups'), 'the line is cleared for the verdict');
+    t.match(
+      await run(PTY, ['-qec', `exec "$NODE" "$CLI" validate -B "${catalog}" -I a -i TOU5`, '/dev/null'], { env }),
+      {
+        status: 1,
+      },
+    );
+  },
+);
 
 t.test('the progress bar tells share, rate and time left', (t) => {
   t.equal(

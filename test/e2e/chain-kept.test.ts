@@ -116,6 +116,12 @@ t.test('a backup deleted underneath gives EIO for what only it has (trap 37)', {
   t.equal(readFileSync(join(mount.mountpoint, 'PG_VERSION'), 'latin1'), 'mine', 'the diff is still served');
   t.ok((status(mount).counters.chainChanged ?? 0) >= 2);
   t.match(log(mount), new RegExp(`ERROR backup ${ids[2]} was changed under the mount`));
+  const metrics = readFileSync(join(mount.mountpoint, '.pbkfs/metrics'), 'utf8');
+  t.match(metrics, /^pbkfs_chain_intact\{.*\} 0$/m, 'the metric of the chain');
+  const refused = /^pbkfs_verify_failures_total\{.*kind="changed".*\} (\d+)$/m.exec(metrics)?.[1];
+  t.ok(Number(refused) >= 2, 'the metric of refusals');
+  const info = await pbkfs(['info', mount.mountpoint]);
+  t.match(info, { status: 0, stdout: new RegExp(`chain +backup ${ids[2]} was changed`) });
   await mount.unmount();
 });
 
