@@ -32,6 +32,20 @@ t.test('every pbkfs command of the README exists, with the options it is given',
   }
 });
 
+t.test('docs/trust.md: nothing failed, and every command in it can be given again', async (t) => {
+  const rows = text('docs/trust.md')
+    .split('\n')
+    .filter((line) => /^\| .* \|$/.test(line));
+  const commands = rows.flatMap((row) => /`([^`]+)` \|$/.exec(row)?.[1] ?? []);
+  t.ok(commands.length >= 10);
+  t.notMatch(rows.join('\n'), /\*\*failed\*\*/);
+  for (const command of commands) {
+    const [, test] = /npx tap dist\/(test\/.*)\.js$/.exec(command) ?? [];
+    const file = test === undefined ? command.split(' ')[0]! : `${test}.ts`;
+    t.ok(existsSync(join(repoRoot, file)), file);
+  }
+});
+
 t.test('the npm scripts that the README names exist', async (t) => {
   const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> };
   for (const [, script] of text('README.md').matchAll(/npm (?:run )?(test|demo|bench)\b/g))
