@@ -36,11 +36,12 @@ const keepPlaces = {
       const code = await readFile(path, 'utf8');
       return { contents: code.replaceAll('import.meta.url', `moduleUrl(${JSON.stringify(relative(source, path))})`) };
     });
-    // cli/pbkfs chooses between programs: it does not contain them.
     onResolve({ filter: /^\./ }, ({ path, kind, resolveDir }) => {
-      const program = relative(source, resolve(resolveDir, path)).replace(/\.js$/, '');
-      const chosen = kind === 'dynamic-import' && programs.includes(program);
-      return chosen ? { path, external: true } : undefined;
+      const file = resolve(resolveDir, path);
+      // cli/pbkfs chooses between programs: it does not contain them.
+      const chosen = kind === 'dynamic-import' && programs.includes(relative(source, file).replace(/\.js$/, ''));
+      // No module is imported for what loading it does: one of which nothing is used can stay out.
+      return chosen ? { path, external: true } : { path: file, sideEffects: false };
     });
   },
 };
