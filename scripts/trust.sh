@@ -52,7 +52,7 @@ suite() {
     result="**failed** ($(count fail))"
     failed=1
   fi
-  details=$(grep -aoE "$seen" "$raw" | tr -d '"{}' | sed -E 's/([A-Za-z]+):([0-9])/\1 \2/g' | paste -sd';' | sed 's/;/; /g; s/,/, /g; s/  */ /g')
+  details=$(sed -E 's/^ *ok [0-9]+ - //' "$raw" | grep -aoE "$seen" | tr -d '"{}' | sed -E 's/([A-Za-z]+):([0-9])/\1 \2/g' | paste -sd';' | sed 's/;/; /g; s/,/, /g; s/  */ /g')
   rows+=("| $name | $what${details:+: $details} | $(count total) | $result | $((SECONDS - begun)) | \`${*:+$* }npx tap dist/test/$test.test.js\` |")
   echo "$name: $result"
 }

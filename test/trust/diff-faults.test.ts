@@ -55,7 +55,7 @@ for (const afterPowerLoss of [false, true]) {
     }
     t.same(wrong.slice(0, 5), []);
     t.comment(`${JSON.stringify(tally)} of ${files.length} files`);
-    t.ok(tally.truth > 20 && tally.refused > 100, 'most damage is seen');
+    t.ok(tally.truth > 20 && tally.refused > 50, 'most damage is seen');
     t.end();
   });
 
