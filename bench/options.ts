@@ -21,9 +21,25 @@ export interface BenchOptions {
   readonly render: boolean;
 }
 
+/** What commander makes of it. */
+interface Given {
+  readonly case?: readonly string[];
+  readonly rounds?: number;
+  readonly quick?: boolean;
+  readonly peer?: ReadonlyMap<string, string>;
+  readonly pgProbackup?: string;
+  readonly work: string;
+  readonly out?: string;
+  readonly merge?: boolean;
+  readonly render?: boolean;
+  readonly json?: boolean;
+  readonly guard?: boolean;
+  readonly list?: boolean;
+}
+
 const HELP = `
-Without --case the page docs/benchmarks.md and its raw data docs/benchmarks.json are written anew; with --case the result is only
-printed, unless --out says where it goes. --merge keeps the page's other cases (each section says when it was measured).
+A full run writes the page docs/benchmarks.md and its raw data docs/benchmarks.json anew; with --case, --quick or --json the result is
+only printed, unless --out says where it goes. --merge keeps the page's other cases (each section says when it was measured).
 
 --guard is a quick run that compares ratios to native and peers with the committed page and warns about those that have become
 worse; figures of their own are not compared, nor is anything written.
@@ -38,44 +54,43 @@ Examples:
 export function parseOptions(args: readonly string[], page: string): BenchOptions {
   const command = new Command('npm run bench --')
     .description('Measures a mounted backup against the ordinary file system and its peers.')
-    .option('--case <name...>', 'only these cases (--list names them)', collect, [])
+    .option('--case <name...>', 'only these cases (--list names them)', collect)
     .option('--rounds <number>', 'rounds of each measurement (default: 3; quick: 2)', whole)
-    .option('--quick', 'smaller files and shorter rounds, some 5 minutes in all', false)
-    .option('--peer <NAME=DIR...>', 'measure in this directory of another file system too', peer, new Map())
+    .option('--quick', 'smaller files and shorter rounds, some 5 minutes in all')
+    .option('--peer <NAME=DIR...>', 'measure in this directory of another file system too', peer)
     .option('--pg-probackup <file>', 'the program, to compare restore with')
     .option('--work <directory>', 'where everything lies that is measured: about 25 GB free, a disk', tmpdir())
     .option('--out <file>', 'write the page here, and its raw data as .json beside it')
-    .option('--merge', 'keep the cases of the page that were not run', false)
-    .option(
-      '--render',
-      'write the page anew from its raw data, without measuring (after causes.json was edited)',
-      false,
-    )
-    .option('--json', 'print the raw data', false)
-    .option('--guard', 'compare a quick run with the committed page', false)
-    .option('--list', 'name the cases', false)
+    .option('--merge', 'keep the cases of the page that were not run')
+    .option('--render', 'write the page anew from its raw data, without measuring (after causes.json was edited)')
+    .option('--json', 'print the raw data')
+    .option('--guard', 'compare a quick run with the committed page')
+    .option('--list', 'name the cases')
     .addHelpText('after', HELP);
+  // As in pbkfs itself: a wrong option is status 2.
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   command.parse(args, { from: 'user' });
-  const given = command.opts();
-  const quick = given.quick || given.guard;
-  const writes = given.case.length === 0 && !given.guard && !given.json && !given.quick;
+  const given = command.opts<Given>();
+  const { quick = false, guard = false, json = false, merge = false } = given;
+  const chosen = given.case ?? [];
+  const writes = chosen.length === 0 && !guard && !json && !quick;
   return {
-    case: given.case,
-    rounds: given.rounds ?? (quick ? 2 : 3),
-    quick,
-    peers: given.peer,
-    out: given.out !== undefined ? resolve(given.out) : writes || given.merge ? page : undefined,
-    json: given.json,
+    case: chosen,
+    rounds: given.rounds ?? (quick || guard ? 2 : 3),
+    quick: quick || guard,
+    peers: given.peer ?? new Map(),
+    out: given.out !== undefined ? resolve(given.out) : writes || merge ? page : undefined,
+    json,
     work: resolve(given.work),
     pgProbackup: given.pgProbackup,
-    guard: given.guard,
-    merge: given.merge,
-    list: given.list,
-    render: given.render,
+    guard,
+    merge,
+    list: given.list ?? false,
+    render: given.render ?? false,
   };
 }
 
-function collect(value: string, before: readonly string[]): string[] {
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
 
@@ -85,7 +100,7 @@ function whole(value: string): number {
   return number;
 }
 
-function peer(value: string, before: ReadonlyMap<string, string>): Map<string, string> {
+function peer(value: string, before: ReadonlyMap<string, string> = new Map()): Map<string, string> {
   const found = /^([\w.-]+)=(.+)$/.exec(value);
   if (found === null) throw new InvalidArgumentError('NAME=DIRECTORY');
   return new Map(before).set(found[1]!, resolve(found[2]!));

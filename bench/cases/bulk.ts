@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { PostgresServer } from '../../src/postgres/server.js';
 import { query } from '../../test/support/postgres.js';
 import type { Row } from '../report/results.js';
-import { makeCluster, startOn } from '../run/cluster.js';
+import { pgbenchCluster, startOn } from '../run/cluster.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { interleave } from '../run/rounds.js';
 import { buildSides, contestant, NATIVE, PBKFS } from '../run/sides.js';
@@ -30,7 +30,7 @@ export const bulk: BenchCase = {
     'One after the other: COPY of 1 GB of text into a new table, VACUUM (FREEZE) of that table, an index on it, CREATE DATABASE with a database of 750 MB as its template; a checkpoint after each step is part of its time, so that what it wrote is on disk. The target, 0.6 of native’s speed, is 1.67 of its time. Two rounds at most.',
   run: async (context: Context): Promise<Row[]> => {
     context.progress.say('making the cluster and its backups');
-    const { target, truth } = await makeCluster(context.stage, context.size(50, 5));
+    const { target, truth } = await pgbenchCluster(context);
     const sides = await buildSides(context.stage, {
       ...context.peers,
       target,

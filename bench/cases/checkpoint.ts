@@ -6,7 +6,7 @@ import { runOk } from '../../test/support/run.js';
 import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { interleave } from '../run/rounds.js';
-import { buildSides, contestant, FUSE_OVERLAYFS, NATIVE, OVERLAYFS, PASSTHROUGH, PBKFS } from '../run/sides.js';
+import { buildSides, contestant, NATIVE, PASSTHROUGH, PBKFS } from '../run/sides.js';
 import { makeBackup, OTHER_FILE } from './stage-files.js';
 
 const PROGRAM = fileURLToPath(new URL('../programs/checkpoint.js', import.meta.url));
@@ -24,7 +24,7 @@ export const checkpoint: BenchCase = {
     'A program writes every block of a datafile of 1 GiB and calls fsync; meanwhile a second thread reads blocks of the same file and asks for its length by lseek(SEEK_END), with a pause of 0.2 ms between. The rows are the 99th percentile of what began during the fsync, and how long the fsync took.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth, otherSize } = makeBackup(context, { mib: 1, layers: 2, otherMib: context.size(1024, 128) });
-    const wanted = [NATIVE, PBKFS, PASSTHROUGH, FUSE_OVERLAYFS, OVERLAYFS];
+    const wanted = [NATIVE, PBKFS, PASSTHROUGH];
     const sides = await buildSides(context.stage, { target, truth, wanted, ...context.peers });
     const seen = new Map<string, Seen[]>();
     await interleave(

@@ -25,10 +25,10 @@ export const mount: BenchCase = {
   name: 'mount',
   title: 'Mounting a million files',
   method:
-    'A made-up chain of 8 backups with 1 000 000 files each (quick: 100 000), content lists of some 200 to 300 MB, in the page cache. The time is that of the command `pbkfs mount`. "first mount" has a new diff and an empty cache directory, "mounted again" is the same diff after an unmount. Memory is the resident memory of the mount process above that of a mount of a dozen files, for each file. The walk is what PostgreSQL does at its start after a crash: it opens every file, then opens and fsyncs every file; over 50 000 of them (quick: 5000), against as many sparse files on ext4.',
+    'A made-up chain of 8 backups with 1 000 000 files each (quick: 100 000), content lists of some 200 to 300 MB, in the page cache. The time is that of the command `pbkfs mount`. "first mount" has a new diff and an empty cache directory, "mounted again" is the same diff after an unmount. Memory is the resident memory of the mount process above that of a mount of a dozen files, for each file. The walk is what PostgreSQL does at its start after a crash: it opens every file, then opens and fsyncs every file; over 20 000 of them (quick: 5000), against as many sparse files on ext4.',
   run: async (context: Context): Promise<Row[]> => {
     const files = context.size(1_000_000, 100_000);
-    const walked = context.size(50_000, 5000);
+    const walked = context.size(20_000, 5000);
     context.progress.say(`writing the lists of ${files} files`);
     const target = writeLists({ catalog: context.stage.make('catalog'), instance: 'main', files, backups: 8 });
     await warm(target.catalog);

@@ -42,7 +42,7 @@ export const names: BenchCase = {
       const measure = (pinned: boolean) =>
         sides.map((side) =>
           contestant(side, pinned, async ({ directory }): Promise<Sample> => {
-            const args = [PROGRAM, operation, where(directory), String(context.size(0.7, 0.4))];
+            const args = [PROGRAM, operation, where(directory), String(context.size(0.4, 0.2))];
             return JSON.parse(await runOk(...pinnedCommand(pinned, process.execPath, args))) as Sample;
           }),
         );

@@ -2,7 +2,7 @@
 
 import { query } from '../../test/support/postgres.js';
 import type { Row } from '../report/results.js';
-import { makeCluster, type Reachable, pgbench as runPgbench, startAsUser, startOn } from '../run/cluster.js';
+import { pgbenchCluster, type Reachable, pgbench as runPgbench, startAsUser, startOn } from '../run/cluster.js';
 import type { BenchCase, Context } from '../run/context.js';
 import type { Sample } from '../run/rounds.js';
 import { buildSides, contestant, FUSE_NATIVE, FUSE_OVERLAYFS, NATIVE, PBKFS } from '../run/sides.js';
@@ -15,7 +15,7 @@ export const pgbench: BenchCase = {
     'Scale 50 (quick: 5), 2 clients, prepared statements, shared_buffers 128 MB; a server of its own on each side, all started before the first round, all tables read once, a checkpoint before each measurement. The backup is a zlib chain of 4. "without root" is a mount that PostgreSQL’s user made through fusermount3.',
   run: async (context: Context): Promise<Row[]> => {
     context.progress.say('making the cluster and its backups');
-    const { target, truth } = await makeCluster(context.stage, context.size(50, 5));
+    const { target, truth } = await pgbenchCluster(context);
     const wanted = [NATIVE, PBKFS, FUSE_NATIVE, FUSE_OVERLAYFS];
     const sides = await buildSides(context.stage, { ...context.peers, target, truth, wanted, peers: new Map() });
     const user = await userMount(context.stage, target);
@@ -47,8 +47,8 @@ export const pgbench: BenchCase = {
       );
     };
     return [
-      await row('select', 'select-only', 0.97, context.size(4, 2), ['-S']),
-      await row('tpcb', 'TPC-B', 0.95, context.size(6, 3), []),
+      await row('select', 'select-only', 0.97, context.size(3, 2), ['-S']),
+      await row('tpcb', 'TPC-B', 0.95, context.size(5, 2), []),
     ];
   },
 };

@@ -19,7 +19,7 @@ export const serverRead: BenchCase = {
     'fio on a datafile of an uncompressed chain of 4, `--verify` as by default; the files behind the servers are in the page cache. `O_DIRECT` sends every read to the server; the C server passes that flag on to the disk, so against it (and against fuse-overlayfs) each block is read once through the page cache, of which fio first drops what belongs to the mount. For the blocks of the diff the whole file was written through the mount.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth, size, otherSize } = makeBackup(context, {
-      mib: context.size(1024, 128),
+      mib: context.size(512, 128),
       otherMib: context.size(256, 64),
     });
     const wanted = [PBKFS, FUSE_NATIVE, FUSE_OVERLAYFS, PASSTHROUGH];

@@ -2,7 +2,7 @@
 
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BLCKSZ, type CompressAlg } from '../../src/backup/index.js';
+import { BLCKSZ, type CompressAlg, crc32c } from '../../src/backup/index.js';
 import { startTime } from '../../test/support/catalog-writer.js';
 import type { MountTarget } from '../../test/support/mount.js';
 import { BackupWriter, type StoredPage } from './backup-writer.js';
@@ -23,6 +23,8 @@ export interface ChainSpec {
   /** Directory that gets the files as the mount must show them; none is written without. */
   readonly truth?: string;
 }
+
+const CONTROL_CRC = 288;
 
 /** Which layer has a block's newest version: a block in eight is spread over the increments, as a busy table's are. */
 export function layerOf(block: number, layers: number): number {
@@ -64,11 +66,13 @@ export function openBackup(instance: string, layer: number): BackupWriter {
 }
 
 /** What every data directory has; enough for a mount, not for a server. */
-function addSkeleton(backup: BackupWriter): void {
+export function addSkeleton(backup: BackupWriter): void {
   for (const path of ['base', 'base/5', 'global', 'pg_wal']) backup.addDirectory(path);
   backup.addRaw('PG_VERSION', Buffer.from('15\n'));
   const control = Buffer.alloc(BLCKSZ);
+  // The system identifier, and the file's own CRC at its place in PostgreSQL 15.
   control.writeBigUInt64LE(7n, 0);
+  control.writeUInt32LE(crc32c(control.subarray(0, CONTROL_CRC)), CONTROL_CRC);
   backup.addRaw('global/pg_control', control);
 }
 

@@ -1,7 +1,7 @@
 // Lists of a great many files: what a mount reads. Of the files themselves only names and lengths are there.
 
 import type { MountTarget } from '../../test/support/mount.js';
-import { instanceDirectory, openBackup } from './chain.js';
+import { addSkeleton, instanceDirectory, openBackup } from './chain.js';
 
 const FILES_A_DIRECTORY = 10_000;
 /** One file in so many changed between two backups. */
@@ -24,11 +24,7 @@ export function writeLists({ catalog, instance, files, backups }: ListsSpec): Mo
   const directory = instanceDirectory(catalog, instance);
   for (let layer = 0; layer < backups; layer++) {
     const backup = openBackup(directory, layer);
-    for (const path of ['base', 'base/5', 'global', 'pg_wal']) backup.addDirectory(path);
-    backup.addRaw('PG_VERSION', Buffer.from('15\n'));
-    const control = Buffer.alloc(8192);
-    control.writeBigUInt64LE(7n, 0);
-    backup.addRaw('global/pg_control', control);
+    addSkeleton(backup);
     let lines: string[] = [];
     for (let file = 0; file < files; file++) {
       const database = databaseOf(file);

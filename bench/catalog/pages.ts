@@ -29,8 +29,8 @@ export function heapPages(): (block: number, version: number) => Buffer {
     page.fill(0x20, at + 37, at + 121);
   }
   return (block, version) => {
-    page.writeUInt32LE(1, 0);
-    page.writeUInt32LE((block * 64 + version * 8 + 8) >>> 0, 4);
+    // An LSN before the backup's end.
+    page.writeUInt32LE(0x0100_0000 + ((block * 64 + version * 8) & 0xff_fff8), 4);
     page.writeUInt16LE(0, 8);
     for (let row = 0; row < ROWS; row++) {
       const at = BLCKSZ - (row + 1) * ROW;

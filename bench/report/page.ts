@@ -132,7 +132,9 @@ function table(rows: readonly Row[]): string[] {
 function cell(row: Row, side: SideResult): string {
   const parts = [figure(median(side.samples))];
   const against = sideOf(row, 'native');
-  if (against !== undefined && against !== side) parts.push(`${ratio(ratioOf(side, against).median)}×`);
+  if (against !== undefined && against !== side && Math.min(...against.samples) > 0) {
+    parts.push(`${ratio(ratioOf(side, against).median)}×`);
+  }
   if (side.p99 !== undefined) parts.push(`p99 ${figure(median(side.p99))} µs`);
   const { cpuSeconds, operations } = side;
   if (cpuSeconds !== undefined && median(cpuSeconds) > 0) {

@@ -10,6 +10,7 @@ import type { MountTarget } from '../../test/support/mount.js';
 import { clientProgram, initdb, postgres15, query, start, type Teardown } from '../../test/support/postgres.js';
 import { runOk } from '../../test/support/run.js';
 import { type ClusterChainSpec, writeClusterChain } from '../catalog/cluster-chain.js';
+import type { Context } from './context.js';
 import type { Stage } from './stage.js';
 
 export interface Cluster {
@@ -71,6 +72,11 @@ export async function makeCluster(stage: Stage, scale: number, more?: ClusterCha
   await server.stop();
   const spec = { dataDir: truth, catalog: stage.make('catalog'), instance: 'main', alg: 'zlib', layers: 4 } as const;
   return { truth, target: writeClusterChain(more === undefined ? spec : { ...spec, more }) };
+}
+
+/** The cluster of the cases that run PostgreSQL: scale 50, or 5 in a quick run. */
+export function pgbenchCluster(context: Context): Promise<Cluster> {
+  return context.once('cluster', (stage) => makeCluster(stage, context.size(50, 5)));
 }
 
 /** An empty directory that PostgreSQL's user owns. */
