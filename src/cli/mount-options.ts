@@ -4,6 +4,7 @@
 import { Option } from 'commander';
 import { backends } from '../fs/serve-types.js';
 import { logLevels } from '../log.js';
+import { LOOPBACK } from '../metrics/listen-address.js';
 import { byteSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
@@ -57,10 +58,10 @@ export function mountOptions(): Option[] {
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),
     option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory),
     option(
-      '--metrics-listen <address>',
-      'serve metrics on HOST:PORT, HOST (port 9779, or a free one where that is taken), PORT or unix:PATH',
+      '--metrics-listen [address]',
+      'serve metrics on HOST:PORT, HOST (port 9779, or a free one where that is taken), PORT or unix:PATH; without an address on 127.0.0.1',
       listenAddress,
-    ),
+    ).preset(LOOPBACK),
     option(
       '--log-activity <interval>',
       'seconds between the lines in the log that say what was done; 0: none (default: 900)',

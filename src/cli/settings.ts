@@ -78,7 +78,11 @@ export function completeOptions(command: Command, table: string, environment = p
 /** @param base what relative paths count from; the working directory where it is missing */
 function parsed(option: Option, text: string, where: string, base?: string): unknown {
   try {
-    if (!option.required) return onOrOff(text);
+    if (!option.required && !option.optional) return onOrOff(text);
+    // A value that may be missing: on is the one that the bare flag stands for.
+    if (option.optional && isSwitch(text)) {
+      return onOrOff(text) ? option.parseArg!(String(option.presetArg), undefined) : undefined;
+    }
     const isPath = /^<(dir|file|catalog)>$/.test(option.flags.split(' ').at(-1)!);
     const value = isPath && base !== undefined && text !== '' && !isAbsolute(text) ? resolve(base, text) : text;
     return option.parseArg === undefined ? value : option.parseArg(value, undefined);
@@ -86,6 +90,11 @@ function parsed(option: Option, text: string, where: string, base?: string): unk
     if (!(error instanceof InvalidArgumentError)) throw error;
     throw new PbkfsError('usage', `${where} = '${text}' is invalid. ${error.message}`);
   }
+}
+
+/** Words only: 1 and 0 may be values. */
+function isSwitch(text: string): boolean {
+  return /^(true|yes|on|false|no|off)$/i.test(text);
 }
 
 function onOrOff(text: string): boolean {

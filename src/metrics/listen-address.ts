@@ -9,7 +9,8 @@ export type ListenAddress =
       readonly port: number | undefined;
     };
 
-const LOOPBACK = '127.0.0.1';
+/** Where to listen when nobody says. */
+export const LOOPBACK = '127.0.0.1';
 
 /**
  * Reads `unix:PATH`, `HOST:PORT`, `[V6]:PORT`, `HOST`, `[V6]`, `PORT` or `:PORT`. Without a host it is the loopback

@@ -27,6 +27,8 @@ export interface MountSummary {
   readonly mountedAt: string | null;
   readonly uptimeSeconds: number | null;
   readonly logFile: string | null;
+  /** Where its metrics are served: `http://HOST:PORT` or `unix:PATH`. */
+  readonly metricsAddress: string | null;
   /** PostgreSQL servers that run on it. */
   readonly servers: readonly { readonly pid: number; readonly dataDirectory: string }[];
 }
@@ -65,6 +67,7 @@ export function summarize(mountpoint: string, mount: MountEntry | undefined): Mo
     mountedAt: since === undefined ? null : new Date(since).toISOString(),
     uptimeSeconds: since === undefined ? null : Math.max(0, Math.round((Date.now() - since) / 1000)),
     logFile: owner?.logFile ?? null,
+    metricsAddress: (living ? owner.metricsAddress : undefined) ?? null,
     servers: mounted === undefined ? [] : findServers(mounted).map(shown),
   };
 }

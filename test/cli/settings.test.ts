@@ -36,9 +36,13 @@ const samples: Readonly<Record<string, readonly [string, string, string | null]>
   text: ['host=a', 'host=b', null],
 };
 
+function takesValue(option: Option): boolean {
+  return option.required || option.optional;
+}
+
 function samplesOf(option: Option): readonly [string, string, string | null] {
-  if (!option.required) return ['true', 'false', 'maybe'];
-  const placeholder = /<(.+)>/.exec(option.flags)![1]!;
+  if (!takesValue(option)) return ['true', 'false', 'maybe'];
+  const placeholder = /[<[](.+)[>\]]/.exec(option.flags)![1]!;
   const found = samples[placeholder];
   if (found === undefined) throw new Error(`no samples for ${option.flags}`);
   return found;
@@ -48,10 +52,10 @@ function samplesOf(option: Option): readonly [string, string, string | null] {
 function resolved(option: Option, flag: string | null, env: string | null, file: string | null, path: string): unknown {
   const command = new Command('mount').exitOverride();
   for (const each of mountOptions()) command.addOption(each);
-  const args = flag === null ? [] : option.required ? [option.long!, flag] : [option.long!];
+  const args = flag === null ? [] : takesValue(option) ? [option.long!, flag] : [option.long!];
   const environment: Record<string, string> = env === null ? {} : { [variableOf(option)]: env };
   if (file !== null) {
-    writeFileSync(path, `[mount]\n${nameOf(option)} = ${option.required ? JSON.stringify(file) : file}\n`);
+    writeFileSync(path, `[mount]\n${nameOf(option)} = ${takesValue(option) ? JSON.stringify(file) : file}\n`);
     environment.PBKFS_CONFIG = path;
   }
   command.parse(args, { from: 'user' });
@@ -76,7 +80,7 @@ for (const option of mountOptions()) {
       code: 'usage',
       message: new RegExp(`${variableOf(option)} = '${bad}' is invalid`),
     });
-    if (option.required) {
+    if (takesValue(option)) {
       t.throws(() => resolved(option, null, null, bad, path), {
         code: 'usage',
         message: new RegExp(`${path}: ${nameOf(option)} = '${bad}' is invalid`),
@@ -84,6 +88,19 @@ for (const option of mountOptions()) {
     }
   });
 }
+
+t.test('--metrics-listen without an address is the loopback interface, by flag, environment and file', async (t) => {
+  const option = mountOptions().find(({ long }) => long === '--metrics-listen')!;
+  const path = join(t.testdir(), 'pbkfs.toml');
+  const command = new Command('mount').exitOverride();
+  for (const each of mountOptions()) command.addOption(each);
+  command.parse(['--metrics-listen', '-D', '/x'], { from: 'user' });
+  t.match(command.opts(), { metricsListen: '127.0.0.1', mountpoint: '/x' });
+  t.equal(resolved(option, null, 'true', null, path), '127.0.0.1');
+  t.equal(resolved(option, null, null, 'on', path), '127.0.0.1');
+  t.equal(resolved(option, null, 'off', 'on', path), undefined, 'switched off');
+  t.equal(resolved(option, null, '9200', null, path), '9200', 'a port is no switch');
+});
 
 t.test('help shows every variable, the file and the order', async (t) => {
   const { stdout } = await pbkfs(['mount', '--help']);

@@ -11,6 +11,7 @@ import { findRegistered } from '../../src/mount/registry.js';
 import { httpRequest } from '../support/http.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { PROMETHEUS, prometheusMissing, promtool } from '../support/promtool.js';
+import { faults } from '../support/schema.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(280_000);
@@ -24,6 +25,12 @@ async function mountWith(t: Test, ...options: string[]): Promise<SmallMount> {
 
 function tryMount({ catalog, mountpoint, diff }: SmallMount, ...options: string[]) {
   return pbkfs(['mount', '-B', catalog, '-I', 'main', '-i', 'latest', '-D', mountpoint, '-d', diff, ...options]);
+}
+
+/** What `pbkfs list --json` says of a mount. */
+function metricsAddress(listed: string, mountpoint: string): string | null | undefined {
+  const { mounts } = JSON.parse(listed) as { mounts: { mountpoint: string; metricsAddress: string | null }[] };
+  return mounts.find((mount) => mount.mountpoint === mountpoint)?.metricsAddress;
 }
 
 async function freePort(): Promise<number> {
@@ -55,7 +62,7 @@ async function start(t: Test, command: string, args: readonly string[], sign: Re
 }
 
 t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
-  const one = await mountWith(t, '--metrics-listen', '127.0.0.1');
+  const one = await mountWith(t, '--metrics-listen');
   const two = await mountWith(t, '--metrics-listen', '127.0.0.1', '--log-activity', '1');
   const socket = join(one.base, 'metrics.sock');
   const three = await mountWith(t, '--metrics-listen', `unix:${socket}`);
@@ -63,6 +70,21 @@ t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
 
   t.not(address(one), address(two), 'the second falls to another port');
   t.equal(address(three), `unix:${socket}`);
+  const listed = await pbkfs(['list', '--json']);
+  t.strictSame(faults('list', listed.stdout), []);
+  for (const mount of [one, two, three]) t.equal(metricsAddress(listed.stdout, mount.mountpoint), address(mount));
+  await t.test('a read-only mount is listed with its address too', async (t) => {
+    const { catalog, mountpoint } = unmounted(t);
+    const where = ['-B', catalog, '-I', 'main', '-i', 'latest', '-D', mountpoint];
+    t.match(await pbkfs(['mount', ...where, '--read-only', '--metrics-listen', '127.0.0.1:0']), {
+      status: 0,
+      stdout: /\nmetrics: http:\/\/127\.0\.0\.1:\d+\/metrics\n/,
+    });
+    const { stdout } = await pbkfs(['list', '--json']);
+    t.strictSame(faults('list', stdout), []);
+    t.match(await httpRequest(metricsAddress(stdout, mountpoint)!, '/healthz'), { status: 200 });
+    t.match(await pbkfs(['unmount', '-D', mountpoint]), { status: 0 });
+  });
   for (const mount of [one, two, three]) {
     readFileSync(mount.path('PG_VERSION'));
     const { status, body } = await httpRequest(address(mount), '/metrics');
