@@ -19,7 +19,7 @@ export { crc32c, crcOfFd } from './crc.js';
 export { damagedFile, openStored } from './damage.js';
 export { pageChecksum } from './page-checksum.js';
 export { type BlockCounts, type FdOf, PageReader } from './page-reader.js';
-export { pgControlCrc, systemIdentifierOf } from './pg-control.js';
+export { PG_CONTROL_PATH, pgControlCrc, systemIdentifierOf } from './pg-control.js';
 export { openRaw, readRaw, verifyRaw, verifyRawFd } from './raw-reader.js';
 export { storedIdentities, storedIdentity } from './stored-identity.js';
 export type {

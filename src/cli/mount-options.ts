@@ -53,6 +53,12 @@ export function mountOptions(): Option[] {
       oneOf('checksum', 'structure', 'off'),
     ),
     option('--perf-unsafe', 'let fsync do nothing until the unmount: fast, and DIFF is lost with the host’s power'),
+    option(
+      '--wal-dir <dir>',
+      'let pg_wal lie in this new or empty directory; DIFF remembers it and needs it',
+      directory,
+    ),
+    option('--no-wal', 'keep no WAL: its fsync does nothing, the unmount drops it, and DIFF cannot be mounted again'),
     option('--force', 'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced'),
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),

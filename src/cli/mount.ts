@@ -20,6 +20,7 @@ interface MountOptions extends RecoveryOptions {
   readonly diff?: string;
   readonly diffLimit?: number;
   readonly perfUnsafe?: true;
+  readonly walDir?: string;
   readonly readOnly?: true;
   readonly allowOther?: true;
   readonly console?: true;
@@ -42,6 +43,8 @@ interface MountOptions extends RecoveryOptions {
   readonly materializeOnRead?: true;
   /** false by --no-recovery-config */
   readonly recoveryConfig: boolean;
+  /** false by --no-wal */
+  readonly wal: boolean;
 }
 
 const HELP = `
@@ -84,7 +87,7 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
 }
 
 /** Options that are about a diff, and so make no sense where there is none. */
-const NEED_DIFF = ['diffLimit', 'perfUnsafe', 'afterPowerLoss', 'materializeOnRead'] as const;
+const NEED_DIFF = ['diffLimit', 'perfUnsafe', 'walDir', 'afterPowerLoss', 'materializeOnRead'] as const;
 
 function toRequest(options: MountOptions): MountRequest {
   const { backupPath: catalog, mountpoint, diff } = options;
@@ -99,6 +102,10 @@ function toRequest(options: MountOptions): MountRequest {
     });
   }
   const noRecoveryConfig = options.recoveryConfig ? undefined : true;
+  const noWal = options.wal ? undefined : true;
+  if (noWal && options.walDir !== undefined) {
+    throw new PbkfsError('usage', '--no-wal and --wal-dir exclude each other');
+  }
   const { metricsListen, logActivity } = options;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
   const { diffLimit, perfUnsafe, logLevel: level, logFormat: format, logSink: sink } = options;
@@ -112,7 +119,7 @@ function toRequest(options: MountOptions): MountRequest {
   return {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
-    ...given({ recovery, noRecoveryConfig, diffLimit, perfUnsafe, log }),
+    ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
     ...given({ metricsListen, logActivity, backend: options.backend }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
@@ -126,8 +133,8 @@ function missing(flags: string, hint?: string): PbkfsError {
 
 function refuseDiff(options: MountOptions): void {
   const strange = (['diff', ...NEED_DIFF] as const).find((name) => options[name] !== undefined);
-  if (strange === undefined) return;
-  const flag = strange.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  if (strange === undefined && options.wal) return;
+  const flag = strange?.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) ?? 'no-wal';
   throw new PbkfsError('usage', `--read-only mounts the backup without a diff; --${flag} cannot be given with it`, {
     hint: 'leave one of the two out',
   });

@@ -28,6 +28,7 @@ export interface NamespaceThreadData {
   gid: number;
   afterPowerLoss: boolean;
   diffLimit: number | undefined;
+  noWal: boolean | undefined;
   log: LogSettings;
   /** what the control thread sends, see NamespaceMail */
   mail: MessagePort;

@@ -34,6 +34,8 @@ export interface ServeOptions {
   readonly diffLimit?: number;
   /** Sync nothing before the end. */
   readonly perfUnsafe?: boolean;
+  /** WAL that is written goes with the mount. */
+  readonly noWal?: boolean;
   /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
   readonly afterPowerLoss: boolean;
   /** How stored bytes are checked before they are served. */

@@ -77,16 +77,10 @@ class MountServer implements Server {
         return threads();
       },
     });
+    const { chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal } = options;
     const data: NamespaceThreadData = {
+      ...{ chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal },
       shared: this.#shared.buffers,
-      chain: options.chain,
-      wal: options.wal,
-      diff: options.diff,
-      mountpoint: options.mountpoint,
-      uid: options.uid,
-      gid: options.gid,
-      afterPowerLoss: options.afterPowerLoss,
-      diffLimit: options.diffLimit,
       log: options.log.settings,
       mail: this.#mail.port2,
     };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import type { ProcessIdentity } from '../sys/process-identity.js';
 import { replaceFile } from './durable-file.js';
+import type { WalBinding } from './wal-dir/wal-directory.js';
 
 /** What makes a backup the same one, wherever its catalog lies. */
 export interface BackupIdentity {
@@ -30,6 +31,10 @@ export interface Binding {
   readonly catalog: string;
   readonly backup: BackupIdentity;
   readonly lastMount: LastMount;
+  /** Mounted with --no-wal: no server can start on it again. */
+  readonly noWal?: true;
+  /** Mounted with --wal-dir: where its WAL lies. */
+  readonly walDirectory?: WalBinding;
 }
 
 export const BINDING_FILE = 'binding.json';
@@ -80,6 +85,14 @@ export function checkIdentity(diff: string, binding: Binding, found: BackupIdent
   });
 }
 
+/** @throws PbkfsError diff_not_resumable for the diff of a mount with --no-wal */
+export function refuseWithoutWal(diff: string, binding: Binding, alternative?: string): void {
+  if (binding.noWal !== true) return;
+  throw new PbkfsError('diff_not_resumable', `the diff ${diff} was mounted with --no-wal: its WAL was not kept`, {
+    hint: `no server can start on it again; ${alternative ?? `pbkfs cleanup -d ${diff} --force wipes it, then mount the backup anew`}`,
+  });
+}
+
 function parse(path: string, text: string): Binding {
   const damaged = (what: string): PbkfsError =>
     new PbkfsError('diff_damaged', `${path} is damaged: ${what}`, {
@@ -103,9 +116,15 @@ function parse(path: string, text: string): Binding {
   const last = top.object('lastMount');
   const state = last.string('state');
   if (state !== 'mounted' && state !== 'clean' && state !== 'failed') throw damaged(`unknown state ${state}`);
+  const noWal = top.has('noWal') ? { noWal: true as const } : {};
+  const wal = top.has('walDirectory') ? top.object('walDirectory') : undefined;
   const error = last.has('error') ? { error: last.string('error') } : {};
   return {
     catalog: top.string('catalog'),
+    ...noWal,
+    ...(wal === undefined
+      ? {}
+      : { walDirectory: { path: wal.string('path'), id: wal.string('id'), ready: wal.boolean('ready') } }),
     backup: {
       instance: backup.string('instance'),
       backupId: backup.string('backupId'),
@@ -149,6 +168,12 @@ class Fields {
   number(key: string): number {
     const value = this.#object[key];
     if (typeof value !== 'number') throw this.#missing(key);
+    return value;
+  }
+
+  boolean(key: string): boolean {
+    const value = this.#object[key];
+    if (typeof value !== 'boolean') throw this.#missing(key);
     return value;
   }
 

@@ -10,6 +10,7 @@ import { bytesOnDisk } from './disk-usage.js';
 import { syncDirectory } from './durable-file.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
 import { resolveFuture } from './paths.js';
+import { checkWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
 
 export interface Cleaned {
   /** Absolute path of the diff. */
@@ -43,6 +44,8 @@ export function cleanup(path: string, force: boolean): Cleaned {
         hint: '--force wipes it all the same; nothing brings its content back',
       });
     }
+    const wal = binding?.walDirectory;
+    if (wal !== undefined) wipeWal(wal, diff);
     for (const name of OWN_NAMES) {
       if (name === LOCK_FILE) {
         lock.release();
@@ -58,6 +61,16 @@ export function cleanup(path: string, force: boolean): Cleaned {
   } finally {
     if (!released) lock.release();
   }
+}
+
+/** Before the diff: a kill leaves one that still says what to clean. A directory that is missing or of others is left alone. */
+function wipeWal(wal: WalBinding, diff: string): void {
+  try {
+    checkWalDirectory({ ...wal, ready: true }, diff);
+  } catch {
+    return;
+  }
+  WalDirectory.claim(wal, diff, WHO).wipe();
 }
 
 const WHO = '(pbkfs cleanup)';

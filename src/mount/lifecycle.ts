@@ -6,15 +6,15 @@ import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
 import { createLogger, type Logger, type LogSettings } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
-import { isRoot, mayAllowOther } from '../sys/fuse-mount.js';
+import { mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { notifyManager, openJournal } from '../sys/systemd.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
+import { ownerOf } from './file-owner.js';
 import { LastResort } from './last-resort.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
 import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
-import type { CheckedPaths } from './preflight.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
 import { configure, recoveryFor } from './recovery.js';
 import { register, unregister } from './registry.js';
@@ -22,6 +22,7 @@ import type { MountedInfo, MountRequest } from './request.js';
 import type { ServeMount } from './serve.js';
 import { abortMount } from './stale.js';
 import type { Stopper } from './stop-signals.js';
+import { relocateWal } from './wal-dir/relocate.js';
 
 /** Whoever started the mount. */
 export interface Caller {
@@ -90,25 +91,32 @@ export async function runMount(
   const ended = settle(server.done);
   void server.done.finally(() => notifyManager('STOPPING=1')).catch(() => undefined);
   stopper.mounted(paths.mountpoint, log);
-  const unwritten =
-    recovery === undefined
-      ? undefined
-      : await settle(configure(recovery, paths.mountpoint, prepared.chain, ownerOf(request, paths)));
-  if (unwritten !== undefined) stopper.stop('the recovery settings cannot be written');
+  const unready = await settle(makeReady(request, prepared, recovery));
+  if (unready !== undefined) stopper.stop('what a server needs cannot be written');
   if (stopper.requested) {
     await ended;
     metrics?.close();
     await keeper.release();
     finish(prepared, await ended, lastResort, log);
-    if (unwritten !== undefined) throw unwritten.error;
+    if (unready !== undefined) throw unready.error;
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
-  await announce(prepared, keeper, server, metrics?.address, caller, stopper, log, log.settings.fd);
+  await announce(request, prepared, keeper, server, metrics?.address, caller, stopper, log, log.settings.fd);
   if (logFile !== undefined) followLog(logFile, caller);
   await ended;
   metrics?.close();
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);
+}
+
+/** What is written through the mount before a server may use it. */
+async function makeReady(request: MountRequest, prepared: PreparedMount, recovery?: RecoveryConfig): Promise<void> {
+  const { paths, chain, wal } = prepared;
+  const owner = ownerOf(request, paths.owner);
+  if (recovery !== undefined) await configure(recovery, paths.mountpoint, chain, owner);
+  if (wal === undefined) return;
+  await relocateWal(paths.mountpoint, wal, owner);
+  prepared.walMoved();
 }
 
 function start(
@@ -127,7 +135,7 @@ function start(
     wal: walOf(paths.catalog, chain.instance),
     diff: paths.diff ?? null,
     mountpoint: paths.mountpoint,
-    ...ownerOf(request, paths),
+    ...ownerOf(request, paths.owner),
     allowOther: allowOther(request),
     ...(request.threads === undefined ? {} : { threads: request.threads }),
     ...(request.backend === undefined ? {} : { backend: request.backend }),
@@ -135,6 +143,7 @@ function start(
     afterPowerLoss: request.afterPowerLoss,
     ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
     perfUnsafe: request.perfUnsafe ?? false,
+    noWal: request.noWal ?? false,
     verify: request.verify ?? 'checksum',
     chainLock: keeper,
     log,
@@ -142,12 +151,6 @@ function start(
     ...(metricsAddress === undefined ? {} : { metricsAddress }),
     ...(request.logActivity === undefined ? {} : { activitySeconds: request.logActivity }),
   });
-}
-
-/** PostgreSQL insists on owning its data directory; without root only ourselves can. */
-function ownerOf(request: MountRequest, paths: CheckedPaths): { uid: number; gid: number } {
-  const owner = isRoot() ? paths.owner : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  return { uid: request.uid ?? owner.uid, gid: request.gid ?? owner.gid };
 }
 
 function walOf(catalog: string, instance: string): ServeOptions['wal'] {
@@ -163,8 +166,11 @@ function allowOther(request: MountRequest): boolean {
   });
 }
 
+const NO_WAL = 'no WAL is kept: the end of this mount is the end of its diff, which cannot be mounted again';
+
 /** Makes the mount known. What fails here ends the mount: a caller who did not hear of it must not be left with it. */
 async function announce(
+  request: MountRequest,
   prepared: PreparedMount,
   { warnings }: ChainKeeper,
   { backend }: Server,
@@ -201,7 +207,7 @@ async function announce(
     backupId: target.id,
     backend: backend?.backend ?? 'kernel',
     chainLength: members.length,
-    warnings,
+    warnings: request.noWal ? [...warnings, NO_WAL] : warnings,
     ...(metricsAddress === undefined ? {} : { metricsAddress }),
   };
   log.info('ready', {

@@ -37,8 +37,12 @@ const GRACE_DEAD_MS = 5_000;
  * @throws PbkfsError diff_busy naming the holder and its mount point
  */
 export function acquireDiffLock(diff: string, mountpoint: string): DiffLock {
-  const path = join(diff, LOCK_FILE);
-  const fd = openLocked(path, diff);
+  return acquireLock(join(diff, LOCK_FILE), `the diff ${diff}`, mountpoint);
+}
+
+/** The same for the lock file of something else. @param what it protects, for people */
+export function acquireLock(path: string, what: string, mountpoint: string): DiffLock {
+  const fd = openLocked(path, what);
   try {
     const owner: LockOwner = { ...selfIdentity(), mountpoint };
     ftruncateSync(fd, 0);
@@ -77,12 +81,12 @@ export function lockOwner(diff: string): LockOwner | undefined {
 }
 
 /** Opens and locks the file that bears the name: a failed first mount may have removed it between the two steps. */
-function openLocked(path: string, diff: string): number {
+function openLocked(path: string, what: string): number {
   for (;;) {
     // Not O_TRUNC: the content belongs to the holder.
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
-      lockOrExplain(fd, path, diff);
+      lockOrExplain(fd, path, what);
       if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) return fd;
     } catch (error) {
       closeSync(fd);
@@ -92,7 +96,7 @@ function openLocked(path: string, diff: string): number {
   }
 }
 
-function lockOrExplain(fd: number, path: string, diff: string): void {
+function lockOrExplain(fd: number, path: string, what: string): void {
   const begun = performance.now();
   while (!tryLock(fd)) {
     const owner = readOwner(path);
@@ -102,10 +106,10 @@ function lockOrExplain(fd: number, path: string, diff: string): void {
       continue;
     }
     const who = owner === undefined ? 'another process' : `process ${owner.pid}, mounted on ${owner.mountpoint}`;
-    throw new PbkfsError('diff_busy', `the diff ${diff} is in use by ${who}`, {
+    throw new PbkfsError('diff_busy', `${what} is in use by ${who}`, {
       hint:
         owner === undefined
-          ? 'wait until that process has ended, or give another diff directory'
+          ? 'wait until that process has ended, or give another directory'
           : `pbkfs unmount -D ${owner.mountpoint} ends it; a second mount of the same backup needs a diff of its own`,
     });
   }

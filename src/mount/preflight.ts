@@ -15,6 +15,7 @@ export interface CheckedPaths {
   /** Missing: log to the terminal. */
   readonly logFile?: string;
   readonly pidFile?: string;
+  readonly walDir?: string;
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
@@ -24,6 +25,7 @@ export interface GivenPaths {
   readonly diff?: string;
   readonly logFile?: string;
   readonly pidFile?: string;
+  readonly walDir?: string;
 }
 
 /**
@@ -38,6 +40,7 @@ export function checkPaths(given: GivenPaths): CheckedPaths {
     ...(given.diff === undefined ? {} : { diff: resolveFuture(given.diff) }),
     ...(given.logFile === undefined ? {} : { logFile: resolveFuture(given.logFile) }),
     ...(given.pidFile === undefined ? {} : { pidFile: resolveFuture(given.pidFile) }),
+    ...(given.walDir === undefined ? {} : { walDir: resolveFuture(given.walDir) }),
   };
   // Nesting first: it explains a mount point that "is not empty" because the diff lies in it.
   checkNesting(paths);
@@ -87,11 +90,11 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
 
 /** The mount process would wait for itself if it used its own mount; and nothing may ever appear inside the catalog. */
 function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
-  const { mountpoint, catalog, diff, logFile, pidFile } = paths;
+  const { mountpoint, catalog, diff, logFile, pidFile, walDir } = paths;
   const refuse = (inner: string, outer: string): never => {
     throw unusable(
       `${inner} lies within ${outer}`,
-      'mount point, diff and catalog must not contain each other, nor log or pid file lie in the mount point or the catalog',
+      'mount point, diff, catalog and WAL directory must not contain each other, nor log or pid file lie in the mount point or the catalog',
     );
   };
   const mount = `the mount point ${mountpoint}`;
@@ -102,6 +105,17 @@ function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
     if (isWithin(diff, mountpoint)) refuse(mount, `the diff ${diff}`);
     if (isWithin(catalog, diff)) refuse(`the diff ${diff}`, `the catalog ${catalog}`);
     if (isWithin(diff, catalog)) refuse(`the catalog ${catalog}`, `the diff ${diff}`);
+  }
+  if (walDir !== undefined) {
+    for (const [what, path] of [
+      [mount, mountpoint],
+      [`the catalog ${catalog}`, catalog],
+      [`the diff ${diff}`, diff],
+    ] as const) {
+      if (path === undefined) continue;
+      if (isWithin(path, walDir)) refuse(`the WAL directory ${walDir}`, what);
+      if (isWithin(walDir, path)) refuse(what, `the WAL directory ${walDir}`);
+    }
   }
   for (const [what, path] of [
     ['log', logFile],

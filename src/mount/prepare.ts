@@ -5,14 +5,23 @@ import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/i
 import { PbkfsError } from '../errors.js';
 import { refuseLostJournal } from '../overlay/diff/index.js';
 import { selfIdentity } from '../sys/process-identity.js';
-import { type BackupIdentity, type Binding, checkIdentity, type MountState, writeBinding } from './binding.js';
+import {
+  type BackupIdentity,
+  type Binding,
+  checkIdentity,
+  type MountState,
+  refuseWithoutWal,
+  writeBinding,
+} from './binding.js';
 import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from './diff-directory.js';
+import { ownerOf } from './file-owner.js';
 import { acquireDiffLock } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
 import { registryLogFile } from './registry.js';
 import type { MountRequest } from './request.js';
 import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './unsafe-marker.js';
+import { chooseWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
 
 /** A mount that may begin. The diff stays locked until the process ends or `rollback` is called. */
 export interface PreparedMount {
@@ -27,6 +36,10 @@ export interface PreparedMount {
   recheck(): Chain;
   /** Records in the diff's binding how this mount stands. */
   mark(state: MountState, error?: string): void;
+  /** Where WAL lies outside of the mount; the lock is held as long as that of the diff. */
+  readonly wal?: WalBinding;
+  /** Records that the WAL has moved there. */
+  walMoved(): void;
   /** Undoes the preparation of a mount that never came up. */
   rollback(): void;
 }
@@ -45,10 +58,14 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
   const backup = identityOf(catalog, chain);
   if (before.kind === 'bound') checkIdentity(diff, before.binding, backup);
   const logFile = request.logFile ?? (logsElsewhere(request, logsToTerminal) ? undefined : join(diff, LOG_FILE));
+  const bound = before.kind === 'bound' ? before.binding : undefined;
+  if (bound !== undefined) checkReuse(diff, bound, request);
+  const walDir = request.walDir ?? bound?.walDirectory?.path;
   const paths = checkPaths({
     mountpoint: request.mountpoint,
     catalog: catalog.path,
     diff,
+    ...(walDir === undefined ? {} : { walDir }),
     ...(logFile === undefined ? {} : { logFile }),
     ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
   });
@@ -83,6 +100,7 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
     fresh: false,
     recheck: () => sameChain(chain, resolveChain(catalog, instance, chain.target.id, request)),
     mark: () => undefined,
+    walMoved: () => undefined,
     rollback: () => undefined,
   };
 }
@@ -102,19 +120,26 @@ function claimDiff(
   const lock = acquireDiffLock(diff, mountpoint);
   // Only now can nobody else change it; another mount may have come and gone since the first look.
   let previous: Binding | undefined;
+  let wal: WalBinding | undefined;
   try {
     const now = inspectDiff(diff);
     previous = now.kind === 'bound' ? now.binding : undefined;
     if (previous !== undefined) checkIdentity(diff, previous, backup);
+    if (previous !== undefined) checkReuse(diff, previous, request);
     if (!request.force) refuseUnsafeDiff(diff);
     refuseLostJournal(diff, previous?.lastMount.state === 'clean');
+    wal = chooseWalDirectory(paths.walDir, previous?.walDirectory, diff);
+    if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();
   } catch (error) {
+    if (created) discardFreshDiff(diff, created);
     lock.release();
     throw error;
   }
   const wasUnsafe = isMarkedUnsafe(diff);
+  let walDirectory: WalDirectory | undefined;
   const rollback = (): void => {
     if (!wasUnsafe) clearUnsafe(diff);
+    walDirectory?.giveUp();
     if (previous !== undefined) writeBinding(diff, previous);
     else discardFreshDiff(diff, created);
     lock.release();
@@ -123,16 +148,45 @@ function claimDiff(
     const lastMount = { ...selfIdentity(), mountpoint, state, ...(error === undefined ? {} : { error }) };
     // Everything is durable.
     if (state === 'clean') clearUnsafe(diff);
-    writeBinding(diff, { catalog, backup, lastMount });
+    writeBinding(diff, {
+      catalog,
+      backup,
+      lastMount,
+      ...(request.noWal ? { noWal: true } : {}),
+      ...(wal === undefined ? {} : { walDirectory: wal }),
+    });
+  };
+  const walMoved = (): void => {
+    if (wal === undefined || wal.ready) return;
+    wal = { ...wal, ready: true };
+    mark('mounted');
   };
   try {
     mark('mounted');
+    if (wal !== undefined) walDirectory = WalDirectory.claim(wal, diff, mountpoint, ownerOf(request, paths.owner));
     if (request.perfUnsafe) markUnsafe(diff);
   } catch (error) {
     rollback();
     throw error;
   }
-  return { paths, chain, fresh: previous === undefined, mark, rollback };
+  const moved = wal === undefined ? {} : { wal };
+  return { paths, chain, fresh: previous === undefined, mark, walMoved, rollback, ...moved };
+}
+
+/** What a diff's earlier mounts do not allow this one. */
+function checkReuse(diff: string, binding: Binding, request: MountRequest): void {
+  refuseWithoutWal(diff, binding);
+  if (request.noWal) {
+    throw new PbkfsError('usage', `the diff ${diff} has been mounted before: --no-wal would make it useless`, {
+      hint: 'give another, new diff directory',
+    });
+  }
+}
+
+function noExchange(): PbkfsError {
+  return new PbkfsError('usage', '--wal-dir needs the backend kernel at the mount that moves the WAL', {
+    hint: 'mount the diff once without --backend fuse-native',
+  });
 }
 
 function sameChain(before: Chain, now: Chain): Chain {

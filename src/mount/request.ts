@@ -43,6 +43,10 @@ export interface MountRequest {
   readonly noRecoveryConfig?: boolean;
   /** An fsync syncs nothing; the diff is marked until a clean unmount. */
   readonly perfUnsafe?: boolean;
+  /** WAL goes with the mount, and the diff cannot be mounted again. */
+  readonly noWal?: boolean;
+  /** Directory on a native file system for pg_wal; the diff remembers it. */
+  readonly walDir?: string;
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   /** `checksum` where it is missing. */

@@ -2,7 +2,7 @@
 // threads' questions, and the clean end.
 
 import { mkdirSync } from 'node:fs';
-import { type Chain, type ChainReader, openChain, storedIdentities } from '../backup/index.js';
+import { type ChainReader, openChain, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/data-engine.js';
@@ -18,29 +18,11 @@ import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
-import type { WalLocation } from './namespace/wal-directory.js';
+import type { OverlayOptions } from './overlay-options.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
 import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
 import { control, type SharedState } from './shared/shared-state.js';
-
-export interface OverlayOptions {
-  chain: Chain;
-  /** directory of the diff; it exists and is locked. null: a read-only view of the backup, nothing can be changed */
-  diff: string | null;
-  mountpoint: string;
-  /** owner of what comes from the backup */
-  uid: number;
-  gid: number;
-  /** the diff's file system may have lost un-synced data although the host has not been restarted */
-  afterPowerLoss: boolean;
-  /** bytes the diff may take; see DiffBudget */
-  diffLimit?: number | undefined;
-  /** the WAL archive that the mount serves */
-  wal?: WalLocation;
-  /** size of the journal below which it is left alone, in bytes; for tests */
-  compactJournalFrom?: number;
-  warn(message: string): void;
-}
+import { TransientWal } from './transient-wal.js';
 
 const CLEAN = { cleanlyClosed: true, cacheWasLost: false };
 
@@ -59,6 +41,7 @@ export class Overlay {
   readonly budget: DiffBudget;
   readonly #journal: Journal | NoJournal;
   #compactor: JournalCompactor | null = null;
+  #transientWal: TransientWal | null = null;
   readonly #bootId = bootId();
   readonly #maps: BlockMaps;
 
@@ -92,6 +75,7 @@ export class Overlay {
       heldBlocks: (inode) => this.#heldBlocks(inode),
       releaseRow: (inode) => this.#releaseIndex(inode),
       releaseDiffState: (inode, state) => shared.arena.free(state, stateSize(inode.base!.size)),
+      linked: (directory, inode) => this.#transientWal?.placed(directory, inode),
       mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
       warn: options.warn,
     });
@@ -113,6 +97,7 @@ export class Overlay {
     else this.#recover(this.#cacheWasLost(decoded));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
+    if (options.noWal) this.#transientWal = new TransientWal(this.namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
     this.#append(encodeRecord({ time: Date.now(), changes: [opened] }), true);
@@ -147,7 +132,10 @@ export class Overlay {
   /** What a name leads to; not for the names of virtual files. */
   lookup(directory: Inode, name: string): Inode | null {
     const found = this.hidden.lookup(directory, name);
-    return found === undefined ? this.namespace.lookup(directory, name) : found;
+    if (found !== undefined) return found;
+    const inode = this.namespace.lookup(directory, name);
+    if (inode !== null) this.#transientWal?.placed(directory, inode);
+    return inode;
   }
 
   /** Names of a directory as READDIR lists them, without `.` and `..`. */
@@ -230,6 +218,7 @@ export class Overlay {
   close(): void {
     if (this.#options.diff === null) return;
     this.#syncAll();
+    this.#transientWal?.drop(this.#known());
     this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     // The kernel need not forget unlinked inodes before it lets go of a mount.
@@ -266,6 +255,7 @@ export class Overlay {
   }
 
   #isUnsynced(inode: Inode): boolean {
+    if (this.#transientWal?.has(inode)) return false;
     if (inode.row === 0) return (inode.flags & rowFlag.dirtyData) !== 0;
     const { table } = this.#shared;
     // A sync under way takes the flag away first, and puts it back, before it lets go of the lock, if it fails.
@@ -321,7 +311,7 @@ export class Overlay {
   #syncAll(): void {
     const recovery = this.#recovery();
     let failure: unknown;
-    for (const inode of this.#known()) {
+    for (const inode of this.#known().filter((known) => !this.#transientWal?.has(known))) {
       try {
         recovery.sync(inode);
       } catch (error) {

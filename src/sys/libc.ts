@@ -154,6 +154,30 @@ export function flock(fd: number, operation: number): void {
 }
 
 /**
+ * renameat2(2) with RENAME_EXCHANGE: two names lead to each other's files, in one step.
+ * @throws a system error; ENOSYS where the C library has no such function
+ */
+export function exchangeNames(one: string, other: string): void {
+  const AT_FDCWD = -100;
+  const RENAME_EXCHANGE = 2;
+  const c = libc();
+  let call: Call;
+  try {
+    // musl has it from 1.2.6 on only: looked for when it is needed.
+    call = c.ffi
+      .load(null)
+      .func(
+        'int renameat2(int from, const void *one, int to, const void *other, unsigned int flags)',
+      ) as unknown as Call;
+  } catch {
+    throw systemError('renameat2', 38, other);
+  }
+  const result = call(AT_FDCWD, cstring(one), AT_FDCWD, cstring(other), RENAME_EXCHANGE);
+  const number = result === 0 ? 0 : c.errno();
+  if (number !== 0) throw systemError('renameat2', number, other);
+}
+
+/**
  * utimensat(2) of a path, itself if it is a link: times as [seconds, nanoseconds], which node:fs can only give as one float.
  * @throws a system error
  */

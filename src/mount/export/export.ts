@@ -1,24 +1,12 @@
 // Writing the merged tree of a mount or of a diff as a plain data directory.
 
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  lchownSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { statSync } from 'node:fs';
 import { type Chain, openCatalog, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { createCounters } from '../../metrics/counters.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { SharedState } from '../../overlay/shared/shared-state.js';
-import { utimensat } from '../../sys/libc.js';
+import { type Binding, refuseWithoutWal } from '../binding.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { inspectDiff } from '../diff-directory.js';
 import { chainOf } from '../info.js';
@@ -26,38 +14,14 @@ import { acquireDiffLock } from '../lock.js';
 import { findServing, type Mounted } from '../mounted.js';
 import { isOurs, mountAt, readMounts } from '../mountinfo.js';
 import { findServers } from '../orphaned-server.js';
-import { bytesOf, isWithin, resolveFuture, resolveMountpoint, textOf } from '../paths.js';
+import { bytesOf, resolveFuture, resolveMountpoint, textOf } from '../paths.js';
 import { readStatus } from '../stat.js';
 import { refuseUnsafeDiff } from '../unsafe-marker.js';
-import { fromWire, type WireError } from '../wire-error.js';
-import { type Plan, planExport } from './plan.js';
-import { type Attributes, bytes, MountedTree, OverlayTree, type TreeSource } from './tree-source.js';
-import copyBatch, { type CopyBatch } from './worker.js';
-
-export interface ExportRequest {
-  /** Mount point, or diff of a mount that has ended. */
-  readonly from: string;
-  /** New or empty. */
-  readonly to: string;
-  readonly jobs: number;
-  /** Of a mount that is being written to. */
-  readonly force: boolean;
-  readonly sync: boolean;
-  /** Original directory or oid of a tablespace, and its new directory (absolute). */
-  readonly tablespaces: readonly (readonly [from: string, to: string])[];
-  progress?(done: number, total: number): void;
-  warn(message: string): void;
-}
-
-export interface Exported {
-  readonly from: string;
-  readonly to: string;
-  readonly files: number;
-  /** Sum of their lengths. */
-  readonly bytes: number;
-  /** Tablespaces that went elsewhere: oid and directory. */
-  readonly tablespaces: Readonly<Record<string, string>>;
-}
+import { WalDirectory } from '../wal-dir/wal-directory.js';
+import type { Exported, ExportRequest } from './request.js';
+import { discard, refuseWithin } from './target.js';
+import { MountedTree, OverlayTree } from './tree-source.js';
+import { write } from './write.js';
 
 /**
  * @throws PbkfsError export_failed, with nothing left in the target; diff_busy, diff_foreign, not_mounted; mount_busy for
@@ -104,10 +68,15 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     );
   }
   const { binding } = found;
-  if (!request.force) refuseUnsafeDiff(diff);
-  for (const directory of [diff, binding.catalog]) refuseWithin(directory, to);
-  const lock = acquireDiffLock(diff, '(pbkfs export)');
+  if (!request.force) {
+    refuseUnsafeDiff(diff);
+    refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
+  }
+  for (const directory of [diff, binding.catalog, binding.walDirectory?.path]) refuseWithin(directory, to);
+  const lock = acquireDiffLock(diff, WHO);
+  let wal: WalDirectory | undefined;
   try {
+    wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
     const chain = resolveChain(openCatalog(binding.catalog), instance, backupId, { force: true });
     const chainLock = await lockChain(chain);
@@ -137,148 +106,16 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
       await chainLock.release();
     }
   } finally {
+    wal?.release();
     lock.release();
   }
 }
 
-interface Where {
-  readonly to: string;
-  readonly mountpoint: string;
-  readonly tablespaces: ReadonlyMap<string, string>;
-  readonly without: ReadonlySet<string>;
-}
+const WHO = '(pbkfs export)';
 
-async function write<N>(
-  request: ExportRequest,
-  source: TreeSource<N>,
-  { to, mountpoint, tablespaces, without }: Where,
-  overlay: CopyBatch['overlay'],
-): Promise<Omit<Exported, 'from'>> {
-  for (const directory of [to, ...tablespaces.values()]) prepare(directory);
-  try {
-    const plan = planExport(source, {
-      directory: bytesOf(to),
-      mountpoint: bytesOf(mountpoint),
-      tablespaces: new Map([...tablespaces].map(([oid, directory]) => [oid, bytesOf(directory)])),
-      without,
-    });
-    for (const name of plan.skipped) request.warn(`${textOf(name)} is neither file, directory nor link: left out`);
-    const chown = process.geteuid?.() === 0;
-    for (const { to: path } of plan.directories) mkdirSync(bytes(path), { recursive: true, mode: 0o700 });
-    for (const { to: path, target, attributes } of plan.links) {
-      symlinkSync(bytes(target), bytes(path));
-      if (chown) lchownSync(bytes(path), attributes.uid, attributes.gid);
-      utimensat(bytes(path), attributes.atime, attributes.mtime);
-    }
-    await copyFiles(plan, request, chown, overlay);
-    for (const { to: path, attributes } of plan.directories.toReversed()) finish(path, attributes, chown, request.sync);
-    if (request.sync)
-      for (const directory of [to, ...tablespaces.values()]) syncPath(bytes(bytesOf(dirname(directory))));
-    const files = plan.files.length + plan.last.length;
-    return { to, files, bytes: plan.bytes, tablespaces: Object.fromEntries(tablespaces) };
-  } catch (error) {
-    discard(to, tablespaces);
-    throw error;
-  }
-}
-
-/** Files go to the workers in batches of about this many bytes, and never more than so many files. */
-const BATCH_BYTES = 8 << 20;
-const BATCH_FILES = 128;
-const PROGRESS_MS = 200;
-
-async function copyFiles(
-  plan: Plan,
-  request: ExportRequest,
-  chown: boolean,
-  overlay: CopyBatch['overlay'],
-): Promise<void> {
-  const done = new SharedArrayBuffer(8);
-  const common = { done, sync: request.sync, chown, overlay };
-  const tell = (): void => request.progress?.(Number(Atomics.load(new BigUint64Array(done), 0)), plan.bytes);
-  const batches = batchesOf(plan).map((files) => ({ ...common, files }));
-  const threads = Math.max(1, Math.min(request.jobs, batches.length));
-  const { Piscina } = await import('piscina');
-  const pool = new Piscina<CopyBatch, WireError | null>({
-    filename: new URL('./worker.js', import.meta.url).href,
-    minThreads: threads,
-    maxThreads: threads,
-  });
-  const timer = setInterval(tell, PROGRESS_MS);
-  try {
-    for (const error of await Promise.all(batches.map((batch) => pool.run(batch)))) raise(error);
-  } finally {
-    clearInterval(timer);
-    await pool.destroy();
-  }
-  raise(copyBatch({ ...common, files: plan.last }));
-  tell();
-}
-
-function raise(error: WireError | null): void {
-  if (error !== null) throw fromWire(error);
-}
-
-function batchesOf({ files }: Plan): Plan['files'][] {
-  const batches: Plan['files'][number][][] = [];
-  let bytes = BATCH_BYTES;
-  // Large files first, so that none is left to a single worker at the end.
-  for (const file of [...files].sort((a, b) => b.attributes.size - a.attributes.size)) {
-    if (bytes >= BATCH_BYTES || batches.at(-1)!.length >= BATCH_FILES) {
-      batches.push([]);
-      bytes = 0;
-    }
-    batches.at(-1)!.push(file);
-    bytes += file.attributes.size;
-  }
-  return batches;
-}
-
-function finish(path: string, { mode, uid, gid, atime, mtime }: Attributes, chown: boolean, sync: boolean): void {
-  const name = bytes(path);
-  if (chown) lchownSync(name, uid, gid);
-  chmodSync(name, mode & 0o7777);
-  utimensat(name, atime, mtime);
-  if (sync) syncPath(name);
-}
-
-function syncPath(path: Buffer): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** @throws PbkfsError export_failed for a directory that is not empty */
-function prepare(directory: string): void {
-  let names: string[] = [];
-  try {
-    names = readdirSync(directory);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT') throw new PbkfsError('export_failed', `cannot use ${directory}: ${message}`);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  }
-  if (names.filter((name) => name !== 'lost+found').length === 0) return;
-  throw new PbkfsError('export_failed', `${directory} is not empty`, { hint: 'give a new or empty directory' });
-}
-
-/** Leaves the directories as they were: empty. */
-function discard(to: string, tablespaces: ReadonlyMap<string, string>): void {
-  for (const directory of [to, ...tablespaces.values()]) {
-    for (const name of readdirSync(directory)) {
-      if (name !== 'lost+found') rmSync(join(directory, name), { recursive: true, force: true });
-    }
-  }
-}
-
-function refuseWithin(directory: string | undefined, to: string): void {
-  if (directory === undefined || (!isWithin(directory, to) && !isWithin(to, directory))) return;
-  throw new PbkfsError('export_failed', `${to} and ${directory} lie within each other`, {
-    hint: 'mount, diff and catalog are no place for a copy',
-  });
+/** The directory of its own that holds the diff's WAL, if one does; nobody else may use it meanwhile. */
+function walOf(diff: string, { walDirectory }: Binding): WalDirectory | undefined {
+  return walDirectory?.ready ? WalDirectory.claim(walDirectory, diff, WHO) : undefined;
 }
 
 /** Tablespaces that go elsewhere, by oid. */

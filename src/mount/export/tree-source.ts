@@ -19,7 +19,15 @@ export interface Attributes {
 /** How a worker reads a file. */
 export type FileRef =
   | { readonly kind: 'path'; readonly path: string }
-  | { readonly kind: 'row'; readonly row: number; readonly generation: number; readonly source: string | null }
+  | {
+      readonly kind: 'row';
+      readonly row: number;
+      readonly generation: number;
+      /** JSON of a FileSource. */
+      readonly source: string;
+      /** The diff holds blocks of it. */
+      readonly changed: boolean;
+    }
   /** The file is that object of the diff and nothing else. */
   | { readonly kind: 'object'; readonly path: string };
 
@@ -73,8 +81,12 @@ export class MountedTree implements TreeSource<string> {
     const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(target)?.[1] : undefined;
     if (oid !== undefined) return `${this.root}/${HIDDEN_DIRECTORY}/tablespaces/${oid}`;
     // WAL that lies elsewhere belongs to the copy all the same.
-    const isDirectory = path === 'pg_wal' && statSync(bytes(node), { throwIfNoEntry: false })?.isDirectory();
-    return isDirectory === true ? (target.startsWith('/') ? target : `${this.root}/${target}`) : undefined;
+    return path === 'pg_wal' ? this.directory(target.startsWith('/') ? target : `${this.root}/${target}`) : undefined;
+  }
+
+  /** The path if a directory lies there. */
+  directory(path: string): string | undefined {
+    return statSync(bytes(path), { throwIfNoEntry: false })?.isDirectory() ? path : undefined;
   }
 
   file(node: string): FileRef {
@@ -82,44 +94,62 @@ export class MountedTree implements TreeSource<string> {
   }
 }
 
-/** The tree of an overlay that this process has opened. Files stay referenced until it is closed. */
-export class OverlayTree implements TreeSource<Inode> {
+/**
+ * The tree of an overlay that this process has opened. Files stay referenced until it is closed. What lies outside (WAL
+ * in a directory of its own) is an absolute path.
+ */
+export class OverlayTree implements TreeSource<Inode | string> {
   readonly root: Inode;
   readonly #overlay: Overlay;
+  readonly #outside = new MountedTree('/');
 
   constructor(overlay: Overlay) {
     this.#overlay = overlay;
     this.root = overlay.namespace.root;
   }
 
-  *list(directory: Inode): Iterable<readonly [string, Inode]> {
+  *list(directory: Inode | string): Iterable<readonly [string, Inode | string]> {
+    if (typeof directory === 'string') {
+      yield* this.#outside.list(directory);
+      return;
+    }
     for (const [name, entry] of this.#overlay.list(directory)) {
       yield [name, entry instanceof BaseNode ? this.#lookup(directory, name) : entry];
     }
   }
 
-  attributes(node: Inode): Attributes {
+  attributes(node: Inode | string): Attributes {
+    if (typeof node === 'string') return this.#outside.attributes(node);
     const { mode, uid, gid, size, atime, atimeNsec, mtime, mtimeNsec } = this.#overlay.namespace.attributes(node);
     return { mode, uid, gid, size, atime: [atime, atimeNsec], mtime: [mtime, mtimeNsec] };
   }
 
-  target(node: Inode): string {
-    return node.target ?? '';
+  target(node: Inode | string): string {
+    return typeof node === 'string' ? this.#outside.target(node) : (node.target ?? '');
   }
 
-  follow(node: Inode, path: string): Inode | undefined {
-    const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(this.target(node))?.[1] : undefined;
+  follow(node: Inode | string, path: string): Inode | string | undefined {
+    const target = this.target(node);
+    if (path === 'pg_wal' && target.startsWith('/')) return this.#outside.directory(target);
+    const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(target)?.[1] : undefined;
     if (oid === undefined) return undefined;
     const hidden = this.#lookup(this.root, HIDDEN_DIRECTORY);
     return this.#lookup(this.#lookup(hidden, 'tablespaces'), oid);
   }
 
-  file(node: Inode): FileRef {
+  file(node: Inode | string): FileRef {
+    if (typeof node === 'string') return this.#outside.file(node);
     if (!node.isBased) return { kind: 'object', path: `${this.#overlay.objects.directory}/${node.objectId}` };
     this.#overlay.namespace.reference(node);
     const { row, generation } = node;
     if (node.objectId !== null) this.#overlay.loadDiff(row, generation);
-    return { kind: 'row', row, generation, source: this.#overlay.describe(row, generation) };
+    return {
+      kind: 'row',
+      row,
+      generation,
+      source: this.#overlay.describe(row, generation),
+      changed: node.objectId !== null,
+    };
   }
 
   #lookup(directory: Inode, name: string): Inode {

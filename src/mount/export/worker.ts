@@ -6,13 +6,15 @@ import {
   copyFileSync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
-import { BLCKSZ, type FileSource, type VerifyMode } from '../../backup/index.js';
+import { BLCKSZ, type FileSource, PG_CONTROL_PATH, type VerifyMode, verifyRawFd } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { Counters, createCounters } from '../../metrics/counters.js';
 import { DataEngine } from '../../overlay/data/data-engine.js';
@@ -74,7 +76,7 @@ function copyFile(file: PlannedFile, { sync, chown }: CopyBatch, engine: DataEng
   const from = ref.kind === 'row' ? undefined : openSync(bytes(ref.path), constants.O_RDONLY);
   let fd: number | undefined;
   try {
-    const cloned = ref.kind === 'object' && clone(ref.path, to);
+    const cloned = ref.kind === 'object' ? clone(bytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
     fd = openSync(bytes(to), cloned ? 'r+' : 'wx', 0o600);
     if (!cloned) copyContent(fd, file, reader(ref, from, engine));
     // Ends with a hole, or was longer than its name says.
@@ -90,13 +92,34 @@ function copyFile(file: PlannedFile, { sync, chown }: CopyBatch, engine: DataEng
 }
 
 /** Shares the blocks of an object with the copy where the file system can. */
-function clone(object: string, to: string): boolean {
+function clone(from: Buffer, to: string): boolean {
   try {
-    copyFileSync(bytes(object), bytes(to), constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    copyFileSync(from, bytes(to), constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
     return false;
+  }
+}
+
+/**
+ * The same for a file that the catalog stores as it is and nobody changed. The clone must have the listed CRC: what has
+ * not is copied, and so refused, as every other damaged file.
+ */
+function cloneStored({ to, attributes }: PlannedFile, { source, changed }: FileRef & { kind: 'row' }): boolean {
+  const stored = JSON.parse(source) as FileSource;
+  if (changed || stored.kind !== 'raw' || stored.file === null || stored.size !== attributes.size) return false;
+  if (stored.path === PG_CONTROL_PATH || !clone(bytes(stored.file), to)) return false;
+  const fd = openSync(bytes(to), constants.O_RDONLY);
+  try {
+    if (fstatSync(fd).size !== stored.size) throw new Error('it is longer than listed');
+    verifyRawFd(stored, fd);
+    return true;
+  } catch {
+    rmSync(bytes(to));
+    return false;
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -131,7 +154,7 @@ function writeAll(fd: number, from: number, to: number, position: number): void 
 
 function openEngine(overlay: NonNullable<CopyBatch['overlay']>, files: readonly PlannedFile[]): DataEngine {
   const sources = new Map<number, string>();
-  for (const { ref } of files) if (ref.kind === 'row' && ref.source !== null) sources.set(ref.row, ref.source);
+  for (const { ref } of files) if (ref.kind === 'row') sources.set(ref.row, ref.source);
   const never = (): never => {
     throw new PbkfsError('internal', 'an export changes nothing');
   };

@@ -164,8 +164,9 @@ export class DataEngine {
     });
   }
 
-  /** Makes the file durable: data, block map, its name and everything else the journal has. */
+  /** Makes the file durable: data, block map, its name and everything else the journal has. Not what goes with the mount. */
   sync(row: number, generation: number): void {
+    if (this.#shared.table.hasFlag(row, rowFlag.transient)) return;
     this.#syncData(row, generation);
     this.syncNames();
   }

@@ -43,7 +43,11 @@ export function inspectDiff(diff: string, chain: Chain, endedCleanly: boolean): 
     tree = new Tree(
       base,
       { uid: 0, gid: 0, time: 0 },
-      { update: (inode, change) => void Object.assign(inode.attributes, change), nameless: () => undefined },
+      {
+        update: (inode, change) => void Object.assign(inode.attributes, change),
+        nameless: () => undefined,
+        linked: () => undefined,
+      },
     );
     for (const record of read.records) tree.apply(record);
   } catch (error) {

@@ -7,6 +7,7 @@ import { SystemError } from '../../errors.js';
 import type { Attributes, FileTable } from '../shared/file-table.js';
 import type { BaseTree } from './base-tree.js';
 import { type BaseNode, HIDDEN_DIRECTORY } from './base-tree.js';
+import { mustBeDirectory, mustBeReplaceable } from './checks.js';
 import { compactRecords, nodeFields } from './compaction.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
 import type { ObjectKeeper } from './object-keeper.js';
@@ -48,6 +49,8 @@ export interface NamespaceOptions {
   heldBlocks(inode: Inode): number;
   /** frees the block map state of a file that loses its object */
   releaseDiffState(inode: Inode, diffState: number): void;
+  /** a name in `directory` leads to the inode now */
+  linked?(directory: Inode, inode: Inode): void;
   /** absolute path of the mount point, latin1 */
   mountpoint: string;
   warn(message: string): void;
@@ -66,6 +69,7 @@ export class Namespace {
     this.tree = new Tree(options.base, options.defaults, {
       update: (inode, change) => this.rows.update(inode, change),
       nameless: (inode) => this.#nameless.add(inode),
+      linked: (directory, inode) => options.linked?.(directory, inode),
     });
     this.rows.attach(this.tree.root);
     this.tree.root.lookups = 1;
@@ -332,15 +336,6 @@ export class Namespace {
     this.#options.warn(`refused the link pg_tblspc/${name} -> ${target}: it leads out of the mount`);
     throw new SystemError('EPERM');
   }
-}
-
-function mustBeDirectory(inode: Inode): void {
-  if (!inode.isDirectory) throw new SystemError('ENOTDIR');
-}
-
-function mustBeReplaceable(inode: Inode, replaced: Inode): void {
-  if (inode.isDirectory && !replaced.isDirectory) throw new SystemError('ENOTDIR');
-  if (!inode.isDirectory && replaced.isDirectory) throw new SystemError('EISDIR');
 }
 
 function timestamp(ms: number): readonly [number, number] {

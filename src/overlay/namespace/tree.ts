@@ -21,6 +21,8 @@ export interface TreeEvents {
   update(inode: Inode, change: Partial<Attributes>): void;
   /** an inode lost its last name */
   nameless(inode: Inode): void;
+  /** a name in `directory` leads to the inode now */
+  linked(directory: Inode, inode: Inode): void;
 }
 
 export class Tree {
@@ -203,6 +205,7 @@ export class Tree {
     }
     this.#events.update(inode, { ...now, nlink: inode.nlink });
     this.#events.update(directory, { ...modified, nlink: directory.nlink });
+    this.#events.linked(directory, inode);
   }
 
   #unlink(directory: Inode, name: string, modified: Partial<Attributes>, now: Partial<Attributes>): void {

@@ -59,6 +59,8 @@ export const rowFlag = {
   syncFailed: 8,
   /** a data thread is about to change data for somebody unprivileged and asks the namespace to record that set-id bits go */
   dropSetId: 16,
+  /** the data goes with the mount, see transient-wal.ts: an fsync of it does nothing */
+  transient: 32,
 } as const;
 
 /** Bits of the baseChecks word; they hold for the copy whose identity is in the file's description. */

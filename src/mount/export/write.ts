@@ -1,0 +1,115 @@
+// Writing what is planned: directories, links, files by a pool of workers, and the directories' own times last.
+
+import { chmodSync, lchownSync, mkdirSync, symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { utimensat } from '../../sys/libc.js';
+import { bytesOf, textOf } from '../paths.js';
+import { fromWire, type WireError } from '../wire-error.js';
+import { type Plan, planExport } from './plan.js';
+import type { Exported, ExportRequest } from './request.js';
+import { discard, mustHaveRoom, prepare, syncPath } from './target.js';
+import { type Attributes, bytes, type TreeSource } from './tree-source.js';
+import copyBatch, { type CopyBatch } from './worker.js';
+
+export interface Where {
+  readonly to: string;
+  readonly mountpoint: string;
+  readonly tablespaces: ReadonlyMap<string, string>;
+  readonly without: ReadonlySet<string>;
+}
+
+/** @throws PbkfsError export_failed, with the target as empty as before */
+export async function write<N>(
+  request: ExportRequest,
+  source: TreeSource<N>,
+  { to, mountpoint, tablespaces, without }: Where,
+  overlay: CopyBatch['overlay'],
+): Promise<Omit<Exported, 'from'>> {
+  for (const directory of [to, ...tablespaces.values()]) prepare(directory);
+  try {
+    const plan = planExport(source, {
+      directory: bytesOf(to),
+      mountpoint: bytesOf(mountpoint),
+      tablespaces: new Map([...tablespaces].map(([oid, directory]) => [oid, bytesOf(directory)])),
+      without,
+    });
+    if (!request.force) mustHaveRoom(plan, [to, ...tablespaces.values()]);
+    for (const name of plan.skipped) request.warn(`${textOf(name)} is neither file, directory nor link: left out`);
+    const chown = process.geteuid?.() === 0;
+    for (const { to: path } of plan.directories) mkdirSync(bytes(path), { recursive: true, mode: 0o700 });
+    for (const { to: path, target, attributes } of plan.links) {
+      symlinkSync(bytes(target), bytes(path));
+      if (chown) lchownSync(bytes(path), attributes.uid, attributes.gid);
+      utimensat(bytes(path), attributes.atime, attributes.mtime);
+    }
+    await copyFiles(plan, request, chown, overlay);
+    for (const { to: path, attributes } of plan.directories.toReversed()) finish(path, attributes, chown, request.sync);
+    if (request.sync)
+      for (const directory of [to, ...tablespaces.values()]) syncPath(bytes(bytesOf(dirname(directory))));
+    const files = plan.files.length + plan.last.length;
+    return { to, files, bytes: plan.bytes, tablespaces: Object.fromEntries(tablespaces) };
+  } catch (error) {
+    discard(to, tablespaces);
+    throw error;
+  }
+}
+
+/** Files go to the workers in batches of about this many bytes, and never more than so many files. */
+const BATCH_BYTES = 8 << 20;
+const BATCH_FILES = 128;
+const PROGRESS_MS = 200;
+
+async function copyFiles(
+  plan: Plan,
+  request: ExportRequest,
+  chown: boolean,
+  overlay: CopyBatch['overlay'],
+): Promise<void> {
+  const done = new SharedArrayBuffer(8);
+  const common = { done, sync: request.sync, chown, overlay };
+  const tell = (): void => request.progress?.(Number(Atomics.load(new BigUint64Array(done), 0)), plan.bytes);
+  const batches = batchesOf(plan).map((files) => ({ ...common, files }));
+  const threads = Math.max(1, Math.min(request.jobs, batches.length));
+  const { Piscina } = await import('piscina');
+  const pool = new Piscina<CopyBatch, WireError | null>({
+    filename: new URL('./worker.js', import.meta.url).href,
+    minThreads: threads,
+    maxThreads: threads,
+  });
+  const timer = setInterval(tell, PROGRESS_MS);
+  try {
+    for (const error of await Promise.all(batches.map((batch) => pool.run(batch)))) raise(error);
+  } finally {
+    clearInterval(timer);
+    await pool.destroy();
+  }
+  raise(copyBatch({ ...common, files: plan.last }));
+  tell();
+}
+
+function raise(error: WireError | null): void {
+  if (error !== null) throw fromWire(error);
+}
+
+function batchesOf({ files }: Plan): Plan['files'][] {
+  const batches: Plan['files'][number][][] = [];
+  let bytes = BATCH_BYTES;
+  // Large files first, so that none is left to a single worker at the end.
+  for (const file of [...files].sort((a, b) => b.attributes.size - a.attributes.size)) {
+    if (bytes >= BATCH_BYTES || batches.at(-1)!.length >= BATCH_FILES) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)!.push(file);
+    bytes += file.attributes.size;
+  }
+  return batches;
+}
+
+function finish(path: string, { mode, uid, gid, atime, mtime }: Attributes, chown: boolean, sync: boolean): void {
+  const name = bytes(path);
+  if (chown) lchownSync(name, uid, gid);
+  chmodSync(name, mode & 0o7777);
+  utimensat(name, atime, mtime);
+  if (sync) syncPath(name);
+}

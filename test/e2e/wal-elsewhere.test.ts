@@ -1,0 +1,218 @@
+// PostgreSQL on mounts whose WAL does not lie in the diff: --wal-dir keeps it in another directory, --no-wal not at all.
+
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import t, { type Test } from 'tap';
+import { mountMissing, pbkfs, TestMount } from '../support/mount.js';
+import { postgres15, query, serverTempDir, start } from '../support/postgres.js';
+import { smallStream } from './targets.js';
+
+t.setTimeout(600_000);
+
+interface Place {
+  readonly mount: TestMount;
+  /** A directory that the server's user can enter. */
+  readonly base: string;
+  readonly first: readonly string[];
+  readonly where: readonly string[];
+}
+
+async function place(t: Test): Promise<Place> {
+  const { catalog, instance, backup } = await smallStream(t);
+  const { user } = postgres15();
+  const base = mkdtempSync(join(dirname(serverTempDir(t)), 'pbkfs-wal-'));
+  chmodSync(base, 0o755);
+  t.teardown(() => rmSync(base, { recursive: true, force: true }));
+  const mountpoint = join(base, 'mount');
+  mkdirSync(mountpoint, { mode: 0o700 });
+  chownSync(mountpoint, user.uid, user.gid);
+  const mount = new TestMount(mountpoint, join(base, 'diff'), {});
+  t.teardown(() => mount.discard());
+  const first = ['-B', catalog, '-I', instance, '-i', backup];
+  return { mount, base, first, where: ['-D', mountpoint, '-d', mount.diff] };
+}
+
+t.test(
+  '--wal-dir: pg_wal lies in a directory of its own, in every life of the diff',
+  { skip: mountMissing },
+  async (t) => {
+    const { mount, base, first, where } = await place(t);
+    const { mountpoint, diff } = mount;
+    const { user } = postgres15();
+    const wal = join(base, 'быстрый диск');
+    for (const inside of [join(diff, 'wal'), join(mountpoint, 'wal'), dirname(diff), join(first[1]!, 'wal')]) {
+      const refusal = await pbkfs(['mount', ...first, ...where, '--wal-dir', inside]);
+      t.match(refusal, { status: 1, stderr: /^pbkfs: .* lies within .*\nhint: / }, inside);
+    }
+    mkdirSync(join(base, 'full/file'), { recursive: true });
+    t.match(await pbkfs(['mount', ...first, ...where, '--wal-dir', join(base, 'full')]), {
+      status: 1,
+      stderr: /^pbkfs: .*full is not empty\nhint: /,
+    });
+    t.notOk(existsSync(diff), 'nothing is left of a mount that was refused');
+
+    t.match(await pbkfs(['mount', ...first, ...where, '--wal-dir', wal]), { status: 0, stderr: '' });
+    t.equal(readlinkSync(join(mountpoint, 'pg_wal')), join(wal, 'pg_wal'));
+    t.match(lstatSync(join(wal, 'pg_wal')), { uid: user.uid, mode: 0o40700 });
+    let server = await start(t, mountpoint);
+    await query(server, 'create table kept as select generate_series(1, 10000) id');
+    await query(server, 'checkpoint');
+    await query(server, 'insert into kept values (10001)');
+    // Acknowledged is durable: both processes go, nothing was stopped cleanly.
+    await mount.kill9();
+    await server.crash();
+    await mount.unmountDead();
+
+    t.match(await pbkfs(['mount', ...where]), { status: 0, stderr: '' }, 'the diff remembers the directory');
+    server = await start(t, mountpoint);
+    t.equal(await query(server, 'select count(*) from kept'), '10001');
+    t.match(await pbkfs(['export', mountpoint, '-o', join(base, 'hot')]), { status: 1, stderr: /server runs on/ });
+    await server.stop();
+    const another = [...first, '-D', join(base, 'other'), '-d', join(base, 'other-diff'), '--wal-dir', wal];
+    mkdirSync(join(base, 'other'));
+    t.match(await pbkfs(['mount', ...another]), {
+      status: 1,
+      stderr: new RegExp(`^pbkfs: ${wal} holds the WAL of another diff, ${diff}\nhint: each diff needs`),
+    });
+    t.match(await pbkfs(['export', mountpoint, '-o', join(base, 'copy')]), { status: 0 });
+    t.ok(statSync(join(base, 'copy/pg_wal')).isDirectory(), 'an export has the WAL in it');
+    await mount.unmount();
+
+    renameSync(wal, join(base, 'moved'));
+    t.match(await pbkfs(['mount', ...where]), { status: 1, stderr: /is missing\nhint: .*--wal-dir/ });
+    mkdirSync(wal);
+    t.match(await pbkfs(['mount', ...where]), { status: 1, stderr: /does not hold the WAL of the diff/ });
+    t.match(await pbkfs(['export', diff, '-o', join(base, 'none')]), { status: 1, stderr: /does not hold the WAL/ });
+    t.match(await pbkfs(['mount', ...where, '--wal-dir', join(base, 'moved')]), { status: 0, stderr: '' });
+    t.equal(readlinkSync(join(mountpoint, 'pg_wal')), join(base, 'moved/pg_wal'));
+    await mount.unmount();
+    t.match(await pbkfs(['export', diff, '-o', join(base, 'cold')]), { status: 0 });
+    const cold = await start(t, ownedByServer(join(base, 'cold')));
+    t.equal(await query(cold, 'select count(*) from kept'), '10001', 'PostgreSQL starts on the export of the diff');
+    await cold.stop();
+    t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 0 });
+    t.notOk(existsSync(join(base, 'moved')), 'cleanup takes the WAL along');
+  },
+);
+
+t.test(
+  '--wal-dir: a kill at any step of moving the WAL is made good by the next mount',
+  { skip: mountMissing },
+  async (t) => {
+    const { mount, base, first, where } = await place(t);
+    const wal = join(base, 'wal');
+    t.match(await pbkfs(['mount', ...first, ...where, '--wal-dir', wal]), { status: 0 });
+    const moved = readdirSync(join(wal, 'pg_wal'));
+    await mount.unmount();
+    const binding = join(mount.diff, 'binding.json');
+    const ready = readFileSync(binding, 'utf8');
+    const begun = ready.replace('"ready": true', '"ready": false');
+    t.not(begun, ready);
+
+    writeFileSync(binding, begun);
+    await mount.remount();
+    t.equal(readFileSync(binding, 'utf8').includes('"ready": true'), true, 'the link was there, only not written down');
+    await mount.unmount();
+
+    // Before the link: whatever lies in the directory is no more than a copy.
+    t.match(await pbkfs(['cleanup', '-d', mount.diff, '--force']), { status: 0 });
+    t.match(await pbkfs(['mount', ...first, ...where]), { status: 0 });
+    await mount.unmount();
+    const { id } = JSON.parse(ready).walDirectory as { id: string };
+    const document = JSON.parse(readFileSync(binding, 'utf8')) as object;
+    writeFileSync(binding, JSON.stringify({ ...document, walDirectory: { path: wal, id, ready: false } }));
+    await mount.remount();
+    t.strictSame(readdirSync(join(wal, 'pg_wal')), moved, 'not even the directory was there');
+    await mount.unmount();
+    t.match(await pbkfs(['cleanup', '-d', mount.diff, '--force']), { status: 0 });
+
+    t.match(await pbkfs(['mount', ...first, ...where]), { status: 0 });
+    await mount.unmount();
+    writeFileSync(binding, JSON.stringify({ ...document, walDirectory: { path: wal, id, ready: false } }));
+    mkdirSync(join(wal, 'pg_wal.part'), { recursive: true });
+    mkdirSync(join(wal, 'pg_wal'));
+    writeFileSync(join(wal, 'pbkfs-wal.json'), JSON.stringify({ format: 'pbkfs wal directory', id, diff: mount.diff }));
+    writeFileSync(join(wal, 'pg_wal/half'), 'half');
+    await mount.remount();
+    t.strictSame(readdirSync(join(wal, 'pg_wal')), moved, 'half a copy was made anew');
+    t.notOk(existsSync(join(wal, 'pg_wal.part')));
+    t.equal(readlinkSync(join(mount.mountpoint, 'pg_wal')), join(wal, 'pg_wal'));
+    t.notOk(
+      readdirSync(mount.mountpoint).some((name) => name.includes('pbkfs')),
+      'no foreign name in PGDATA',
+    );
+  },
+);
+
+t.test(
+  '--no-wal: PostgreSQL runs, checkpoints, crashes and stops; the diff ends with the mount',
+  { skip: mountMissing },
+  async (t) => {
+    const { mount, first, where } = await place(t);
+    const { mountpoint, diff } = mount;
+    const usage = await pbkfs(['mount', ...first, ...where, '--no-wal', '--wal-dir', '/x']);
+    t.match(usage, { status: 2, stderr: /--no-wal and --wal-dir exclude each other/ });
+    t.match(await pbkfs(['mount', ...first, ...where, '--no-wal']), { status: 0, stderr: /warning: no WAL is kept/ });
+    let server = await start(t, mountpoint);
+    await query(server, 'create table gone as select generate_series(1, 20000) id');
+    await query(server, 'checkpoint');
+    await query(server, 'select pg_switch_wal()');
+    await query(server, 'insert into gone values (20001)');
+    await server.crash();
+    server = await start(t, mountpoint);
+    t.equal(await query(server, 'select count(*) from gone'), '20001', 'WAL is there as long as the mount');
+    await query(server, 'checkpoint');
+    await server.stop();
+    const whole = objectBytes(diff);
+    t.match(await pbkfs(['sync', mountpoint]), { status: 0 });
+    await mount.unmount();
+    t.ok(objectBytes(diff) <= whole - 2 ** 20, 'the WAL has gone with the mount');
+    for (const command of [
+      ['mount', ...where],
+      ['mount', ...where, '--force'],
+      ['export', diff, '-o', `${diff}-copy`],
+    ]) {
+      t.match(await pbkfs(command), {
+        status: 1,
+        stderr: /was mounted with --no-wal: its WAL was not kept\nhint: no server/,
+      });
+    }
+    t.match(await pbkfs(['fsck', '-d', diff]), { status: 0 });
+    t.match(await pbkfs(['export', diff, '-o', `${diff}-copy`, '--force']), { status: 0 });
+    t.match(await pbkfs(['cleanup', '-d', diff]), { status: 1, stderr: /is not wiped/ });
+    t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 0 });
+
+    await t.test('a diff that is worth something is not mounted so', async (t) => {
+      t.match(await pbkfs(['mount', ...first, ...where]), { status: 0 });
+      await mount.unmount();
+      t.match(await pbkfs(['mount', ...where, '--no-wal']), { status: 2, stderr: /has been mounted before.*\nhint: / });
+      t.match(await pbkfs(['mount', ...where]), { status: 0 });
+    });
+  },
+);
+
+function objectBytes(diff: string): number {
+  const objects = join(diff, 'objects');
+  return readdirSync(objects).reduce((sum, name) => sum + statSync(join(objects, name)).blocks * 512, 0);
+}
+
+/** What root exported belongs to the owner of the mount; its way there must be open. */
+function ownedByServer(directory: string): string {
+  const { user } = postgres15();
+  if (statSync(directory).uid !== user.uid) throw new Error(`${directory} does not belong to the server's user`);
+  return directory;
+}
