@@ -82,14 +82,16 @@ function isoTime(seconds: number): string {
 function render({ summary, status, server, members }: MountInfo): string {
   const { mountpoint, state, instance, backupId, catalog, diff, diffBytes, pid, uptimeSeconds, logFile } = summary;
   const unknown = 'unknown';
+  // A mount of others tells no more than the table of mounts.
+  const none = catalog === null ? unknown : 'none';
   const rows: string[][] = [
     ['mount point', `${mountpoint} (${state})`],
     ['backup', `${backupId ?? unknown} of instance ${instance ?? unknown}`],
     ['catalog', catalog ?? unknown],
     ['chain', status === undefined ? unknown : `${status.chainState}; locks: ${status.chainLock ?? unknown}`],
-    ['diff', diff === null ? 'none' : `${diff} (${formatBytes(diffBytes)})`],
-    ['process', pid === null ? 'none' : `${pid}, up ${formatDuration(uptimeSeconds ?? 0)}`],
-    ['log', logFile ?? 'none'],
+    ['diff', diff === null ? none : `${diff} (${formatBytes(diffBytes)})`],
+    ['process', pid === null ? none : `${pid}, up ${formatDuration(uptimeSeconds ?? 0)}`],
+    ['log', logFile ?? none],
     ['backend', server === undefined ? unknown : `${server.backend}, FUSE protocol ${server.protocol}`],
     ['features', server?.features.join(' ') ?? unknown],
     ['servers', summary.servers.map((one) => `process ${one.pid}`).join(', ') || 'none'],

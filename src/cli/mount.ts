@@ -70,9 +70,15 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
     .command('mount')
     .summary('mount a backup as a writable data directory')
     .description('Mounts a backup with its whole chain as a writable data directory, in the background.')
+    .allowExcessArguments()
     .addHelpText('after', HELP);
   for (const option of mountOptions()) command.addOption(option);
   showVariables(command).action(async () => {
+    if (command.args.length > 0) {
+      throw new PbkfsError('usage', `pbkfs mount does not know what '${command.args[0]}' is`, {
+        hint: 'directories are named by options: -B CATALOG, -D MOUNTPOINT and -d DIFF',
+      });
+    }
     completeOptions(command, 'mount');
     const options = command.opts<MountOptions>();
     const request = toRequest(options);

@@ -7,6 +7,11 @@ import { parseListenAddress } from '../metrics/listen-address.js';
 /** Absolute, since the mount process does not live in the caller's directory. */
 export function directory(value: string): string {
   if (value === '') throw new InvalidArgumentError('It must not be empty.');
+  if (/^~[^/]*($|\/)/.test(value)) {
+    throw new InvalidArgumentError(
+      'Nobody has replaced the ~: a shell does so only where it stands unquoted at the beginning.',
+    );
+  }
   return resolve(value);
 }
 

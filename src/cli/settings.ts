@@ -3,7 +3,7 @@
 // An option --diff-limit is PBKFS_DIFF_LIMIT in the environment and `diff-limit` in the file's table of the command.
 
 import { readFileSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, type Option } from 'commander';
 import { parse, TomlError } from 'smol-toml';
 import { PbkfsError } from '../errors.js';
@@ -84,7 +84,7 @@ function parsed(option: Option, text: string, where: string, base?: string): unk
       return onOrOff(text) ? option.parseArg!(String(option.presetArg), undefined) : undefined;
     }
     const isPath = /^<(dir|file|catalog)>$/.test(option.flags.split(' ').at(-1)!);
-    const value = isPath && base !== undefined && text !== '' && !isAbsolute(text) ? resolve(base, text) : text;
+    const value = isPath && base !== undefined && text !== '' && !/^[/~]/.test(text) ? resolve(base, text) : text;
     return option.parseArg === undefined ? value : option.parseArg(value, undefined);
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;

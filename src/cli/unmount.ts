@@ -22,7 +22,7 @@ errors instead: what they had written is kept. A dead mount ("Transport endpoint
 not from under a PostgreSQL server that still runs in it.
 
 Examples:
-  pbkfs unmount -D /mnt/pg
+  pbkfs unmount /mnt/pg
   pbkfs unmount -d /var/lib/pbkfs/test --stop-server --stop-timeout 120`;
 
 const MAX_SECONDS = 86_400;
@@ -33,7 +33,8 @@ export function addUnmountCommand(program: Command): void {
     .alias('umount')
     .summary('unmount, and make everything durable')
     .description('Unmounts a backup and makes everything that was written to it durable.')
-    .option('-D, --mountpoint <dir>', 'where it is mounted', directory)
+    .argument('[mount]', 'where it is mounted', directory)
+    .option('-D, --mountpoint <dir>', 'the same as the argument', directory)
     .option('-d, --diff <dir>', 'the diff of the mount, in place of -D', directory)
     .option('--force', 'unmount although somebody uses it; they get errors')
     .option('--lazy', 'take it out of sight and return at once; it ends with its last user')
@@ -49,13 +50,17 @@ export function addUnmountCommand(program: Command): void {
     .action(run);
 }
 
-async function run(options: UnmountCommandOptions): Promise<void> {
+async function run(argument: string | undefined, options: UnmountCommandOptions): Promise<void> {
   const { force = false, lazy = false, stopServer, json } = options;
-  if ((options.mountpoint === undefined) === (options.diff === undefined)) {
+  const given = argument ?? options.mountpoint;
+  if (argument !== undefined && options.mountpoint !== undefined) {
+    throw new PbkfsError('usage', 'the mount point is given twice: as an argument and with -D');
+  }
+  if ((given === undefined) === (options.diff === undefined)) {
     throw new PbkfsError('usage', 'say what to unmount: either a mount point (-D) or a diff (-d)');
   }
   if (force && lazy) throw new PbkfsError('usage', '--force and --lazy exclude each other');
-  const mountpoint = options.mountpoint ?? mountpointOfDiff(options.diff!);
+  const mountpoint = given ?? mountpointOfDiff(options.diff!);
   // Called from inside the mount, this very process would keep it busy.
   process.chdir('/');
   const stopTimeout = options.stopTimeout * 1000;

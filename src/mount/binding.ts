@@ -53,10 +53,20 @@ export function readBinding(diff: string): Binding | undefined {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (code === 'EACCES') throw notOurs(diff, error);
     throw new PbkfsError('diff_damaged', `cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
   return parse(path, text);
+}
+
+/** A diff of another user. */
+export function notOurs(diff: string, cause: unknown): PbkfsError {
+  return new PbkfsError('no_permission', `no permission for the diff ${diff} (as user ${process.geteuid?.()})`, {
+    hint: 'only root and the user who made it may use it',
+    cause,
+  });
 }
 
 /** Replaces the binding durably. @throws a system error; the old binding stays then */
@@ -102,7 +112,8 @@ function parse(path: string, text: string): Binding {
   try {
     document = JSON.parse(text);
   } catch (error) {
-    throw damaged((error as Error).message);
+    // The message quotes the text.
+    throw damaged((error as Error).message.replace(/\s+/g, ' '));
   }
   const top = new Fields(document, '', damaged);
   if (top.string('format') !== FORMAT) throw damaged('it was not written by pbkfs');

@@ -81,7 +81,9 @@ function bindingIn(diff: string, force: boolean): { binding: Binding | undefined
     if (found.kind === 'bound') return { binding: found.binding, damage: undefined };
     throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
   } catch (error) {
-    if (!(error instanceof PbkfsError) || error.code !== 'diff_damaged') throw error;
+    if (!(error instanceof PbkfsError)) throw error;
+    if (error.code === 'diff_foreign') throw new PbkfsError(error.code, error.message, { hint: 'nothing was removed' });
+    if (error.code !== 'diff_damaged') throw error;
     // A damaged binding may be anybody's file of that name: what lies beside it tells.
     const looksLikeOurs = existsSync(join(diff, 'objects')) && existsSync(join(diff, LOCK_FILE));
     if (!looksLikeOurs) throw new PbkfsError('diff_foreign', `${diff} is not a pbkfs diff: ${error.message}`);

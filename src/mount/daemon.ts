@@ -8,6 +8,7 @@ import type { ToLauncher, ToMountProcess } from './handshake.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { cureStale } from './stale.js';
 import { fromWire } from './wire-error.js';
+import { within } from './within.js';
 
 const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
 
@@ -33,12 +34,14 @@ export async function launchMount(
     child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
     child.once('error', (error) => resolve(`at its start: ${error.message}`));
   });
-  const answer = await within(timeout, firstOf(child, ended, { kind: 'request', request }), async () => {
+  const answering = firstOf(child, ended, { kind: 'request', request });
+  const answer = timeout === undefined ? await answering : await within(answering, timeout);
+  if (answer === undefined) {
     await end(child, ended, request.mountpoint);
     throw new PbkfsError('mount_failed', `the mount was not ready within ${timeout! / 1000} s; nothing is mounted`, {
       hint: 'a slow catalog, most likely: give it more time with --timeout, or none to wait for as long as it takes',
     });
-  });
+  }
   if (answer.kind === 'failed') {
     // It has said everything, but may still be cleaning up.
     await ended;
@@ -54,23 +57,6 @@ export async function launchMount(
   if (child.connected) child.disconnect();
   child.unref();
   return answer.info;
-}
-
-/** The promise's value, or what `late` gives when that takes more than `ms`. */
-async function within<T>(ms: number | undefined, promise: Promise<T>, late: () => Promise<T>): Promise<T> {
-  if (ms === undefined) return promise;
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<'expired'>((resolve) => {
-    timer = setTimeout(() => resolve('expired'), ms);
-  });
-  try {
-    // Whoever loses the race must not become an unhandled rejection.
-    promise.catch(() => undefined);
-    const first = await Promise.race([promise, expired]);
-    return first === 'expired' ? await late() : first;
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** How long a mount process that nobody waits for any more may take to clean up, in ms. */

@@ -1,9 +1,9 @@
 // A diff directory before its first use and at every mount: ours, still empty, or somebody else's.
 
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { BINDING_FILE, type Binding, readBinding } from './binding.js';
+import { BINDING_FILE, type Binding, notOurs, readBinding } from './binding.js';
 import { syncDirectory } from './durable-file.js';
 import { LOCK_FILE } from './lock.js';
 import { UNSAFE_MARKER } from './unsafe-marker.js';
@@ -48,6 +48,7 @@ export function inspectDiff(diff: string): DiffDirectory {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return absent(diff);
+    if (code === 'EACCES') throw notOurs(diff, error);
     const message =
       code === 'ENOTDIR' ? `the diff ${diff} is not a directory` : `cannot read the diff ${diff}: ${code}`;
     throw new PbkfsError('diff_foreign', message, { cause: error });
@@ -85,6 +86,11 @@ export function discardFreshDiff(diff: string, created: boolean): void {
 
 function absent(diff: string): DiffDirectory {
   const parent = dirname(diff);
+  if (lstatSync(diff, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new PbkfsError('diff_foreign', `cannot create the diff ${diff}: it is a link that leads nowhere`, {
+      hint: 'make the directory that it leads to, or give that one',
+    });
+  }
   if (statSync(parent, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new PbkfsError('diff_foreign', `cannot create the diff ${diff}: ${parent} is not a directory`);
   }

@@ -120,6 +120,7 @@ t.test('a configuration file that is wrong is one clear error and exit status 2'
     ['threads = 4\n', /^pbkfs: .*: threads stands outside of every table\nhint: .*\[mount\]/],
     ['[mount]\nthreads = [4]\n', /^pbkfs: .*: threads must be a string, a number, true or false/],
     ['[mount]\nthreads = 99\n', /^pbkfs: .*: threads = '99' is invalid\. It must be a whole number from 1 to 16/],
+    ['[mount]\ndiff = "~/diff"\n', /^pbkfs: .*: diff = '~\/diff' is invalid\. Nobody has replaced the ~/],
     ['[mount]\nforce = "perhaps"\n', /^pbkfs: .*: force = 'perhaps' is invalid\. It must be true or false/],
   ] as const) {
     writeFileSync(path, content);

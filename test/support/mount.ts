@@ -18,9 +18,20 @@ export const mountMissing: string | false = !existsSync('/dev/fuse')
     ? 'mounting needs root'
     : false;
 
-/** Runs `pbkfs` with these arguments. */
-export function pbkfs(args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
-  return run(process.execPath, [CLI, ...args], { env, timeout: 120_000 });
+/** Runs `pbkfs` with these arguments. @throws when JSON that it prints is not what docs/cli.schema.json says */
+export async function pbkfs(args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
+  const result = await run(process.execPath, [CLI, ...args], { env, timeout: 120_000 });
+  if (args.includes('--json') && !args.includes('--watch')) await checkJson(args[0]!, result);
+  return result;
+}
+
+async function checkJson(command: string, { stdout, stderr }: RunResult): Promise<void> {
+  // Costs more than most tests of this kind take.
+  const { faults } = await import('./schema.js');
+  const error = stderr.startsWith('{') ? faults('error', stderr) : [];
+  const output = stdout === '' ? [] : faults(command, stdout);
+  const wrong = [...error, ...output];
+  if (wrong.length > 0) throw new Error(`pbkfs ${command} --json: ${wrong.join('; ')}\n${stdout}${stderr}`);
 }
 
 export interface MountTarget {

@@ -81,6 +81,7 @@ export class LiveReport implements MountReport {
 
   async status(): Promise<object> {
     const { catalog, chain, diff, mountpoint, uid, gid, verify, materializeOnRead, logFile, chainLock } = this.#options;
+    const { perfUnsafe = false, noWal = false } = this.#options;
     const { backend, threads } = this.#running;
     const { control: words, arena } = this.#shared;
     const problems = this.problems();
@@ -104,7 +105,7 @@ export class LiveReport implements MountReport {
       problems,
       server: backend ?? null,
       threads: { data: threads, idle: Atomics.load(words, control.idleReaders) },
-      settings: { readOnly: diff === null, uid, gid, verify, materializeOnRead },
+      settings: { readOnly: diff === null, uid, gid, verify, materializeOnRead, perfUnsafe, noWal },
       pendingOperations: pendingOperations(this.counters),
       inodes: Atomics.load(words, control.inodes),
       indexBytes: arena.bytesInUse(),

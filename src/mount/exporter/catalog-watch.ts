@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import type { Sample } from '../../metrics/exposition.js';
-import { within } from './within.js';
+import { within } from '../within.js';
 
 /** How long samples count as new, and how long a scrape waits for newer ones, in ms. */
 const FRESH = 15_000;

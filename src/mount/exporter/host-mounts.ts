@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { type MetricName, metricDefinitions, metricNames } from '../../metrics/definitions.js';
 import { isOurs, readMounts } from '../mountinfo.js';
 import { textOf } from '../paths.js';
-import { within } from './within.js';
+import { within } from '../within.js';
 
 /** How long a mount may take to tell its metrics, in ms. */
 const PATIENCE = 3000;
