@@ -81,6 +81,7 @@ function isoTime(seconds: number): string {
 
 function render({ summary, status, server, members }: MountInfo): string {
   const { mountpoint, state, instance, backupId, catalog, diff, diffBytes, pid, uptimeSeconds, logFile } = summary;
+  const { walDirectory } = summary;
   const unknown = 'unknown';
   // A mount of others tells no more than the table of mounts.
   const none = catalog === null ? unknown : 'none';
@@ -90,6 +91,7 @@ function render({ summary, status, server, members }: MountInfo): string {
     ['catalog', catalog ?? unknown],
     ['chain', status === undefined ? unknown : `${status.chainState}; locks: ${status.chainLock ?? unknown}`],
     ['diff', diff === null ? none : `${diff} (${formatBytes(diffBytes)})`],
+    ...(walDirectory === null ? [] : [['WAL', walDirectory]]),
     ['process', pid === null ? none : `${pid}, up ${formatDuration(uptimeSeconds ?? 0)}`],
     ['log', logFile ?? none],
     ['backend', server === undefined ? unknown : `${server.backend}, FUSE protocol ${server.protocol}`],

@@ -13,6 +13,7 @@ import { foreignNames, inspectDiff } from './diff-directory.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { isMarkedUnsafe } from './unsafe-marker.js';
+import { checkWalDirectory } from './wal-dir/wal-directory.js';
 
 export interface FsckRequest {
   readonly diff: string;
@@ -50,7 +51,7 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   if (!request.repair) {
     if (isDiffLocked(diff)) throw busy(diff, binding);
     const chain = chainOf(binding, request.catalog);
-    return { ...about, binding, ...inspectContent(diff, chain, endedCleanly), repaired: [] };
+    return { ...about, binding, ...inspect(diff, binding, chain, endedCleanly), repaired: [] };
   }
   const lock = acquireDiffLock(diff, '(pbkfs fsck)');
   try {
@@ -60,15 +61,26 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
       backupId: chain.target.id,
       startTime: chain.target.startTime ?? 0,
     });
-    const before = inspectContent(diff, chain, endedCleanly);
+    const before = inspect(diff, binding, chain, endedCleanly);
     const todo = repairs(before);
     if (before.damage.length > 0 || todo.length === 0) return { ...about, binding, ...before, repaired: [] };
     openAndClose(diff, chain, binding, warn);
     const state = { ...binding, lastMount: { ...binding.lastMount, state: 'clean' as const } };
     writeBinding(diff, state);
-    return { ...about, binding: state, ...inspectContent(diff, chain, true), repaired: todo };
+    return { ...about, binding: state, ...inspect(diff, binding, chain, true), repaired: todo };
   } finally {
     lock.release();
+  }
+}
+
+/** Of the diff's own directory, and whether its WAL is there where that lies elsewhere. */
+function inspect(diff: string, { walDirectory }: Binding, chain: Chain, endedCleanly: boolean): DiffReport {
+  const report = inspectContent(diff, chain, endedCleanly);
+  try {
+    if (walDirectory?.ready) checkWalDirectory(walDirectory, diff);
+    return report;
+  } catch (error) {
+    return { ...report, damage: [...report.damage, (error as Error).message] };
   }
 }
 

@@ -22,6 +22,8 @@ export interface MountSummary {
   readonly catalog: string | null;
   readonly diff: string | null;
   readonly diffBytes: number | null;
+  /** Where its WAL lies, if not in the diff. */
+  readonly walDirectory: string | null;
   readonly pid: number | null;
   /** ISO 8601, UTC. */
   readonly mountedAt: string | null;
@@ -63,6 +65,7 @@ export function summarize(mountpoint: string, mount: MountEntry | undefined): Mo
     catalog: owner?.catalog ?? binding?.catalog ?? null,
     diff: owner?.diff ?? null,
     diffBytes: owner?.diff === undefined ? null : (bytesOnDisk(owner.diff) ?? null),
+    walDirectory: binding?.walDirectory?.path ?? null,
     pid: living ? owner.pid : null,
     mountedAt: since === undefined ? null : new Date(since).toISOString(),
     uptimeSeconds: since === undefined ? null : Math.max(0, Math.round((Date.now() - since) / 1000)),

@@ -1,26 +1,31 @@
 // pbkfs export: the copy is what the mount shows, from the mount and from its diff, and nothing is left when it fails.
 
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { BlockOrigin } from '../../src/mount/index.js';
-import { smallMount } from '../mount/small-mount.js';
+import { SmallMount, smallMount } from '../mount/small-mount.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
+import { run, runOk } from '../support/run.js';
 import { faults } from '../support/schema.js';
-import { smallFiles } from '../support/small-catalog.js';
+import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
 t.setTimeout(600_000);
 
@@ -113,4 +118,81 @@ t.test('a copy that fails leaves nothing', { skip: mountMissing }, async (t) => 
     stderr: /no tablespace \/none\nhint: it has \/production\/space \(16385\)/,
   });
   t.notOk(existsSync(`${copy}2`));
+});
+
+/** Why no XFS can be made here; false where it can. */
+const xfsMissing: string | false = mountMissing
+  ? mountMissing
+  : ['/sbin/mkfs.xfs', '/usr/sbin/mkfs.xfs'].some((path) => existsSync(path)) && existsSync('/dev/loop-control')
+    ? false
+    : 'mkfs.xfs or loop devices are missing (Debian: apt-get install xfsprogs)';
+
+/** Whether all blocks of a file are shared with another. */
+async function isShared(path: string): Promise<boolean> {
+  const { stdout } = await run('filefrag', ['-v', path]);
+  const extents = stdout.split('\n').filter((line) => /^ +\d+: /.test(line));
+  return extents.length > 0 && extents.every((line) => line.includes('shared'));
+}
+
+t.test(
+  'files that the catalog stores as they are share its blocks, once they have their CRC',
+  { skip: xfsMissing },
+  async (t) => {
+    const image = join(mkdtempSync(join(tmpdir(), 'pbkfs-xfs-')), 'image');
+    t.teardown(() => rmSync(dirname(image), { recursive: true, force: true }));
+    const volume = join(dirname(image), 'volume');
+    mkdirSync(volume);
+    await runOk('truncate', ['-s', '400M', image]);
+    await runOk('mkfs.xfs', ['-q', '-m', 'reflink=1', image]);
+    await runOk('mount', ['-o', 'loop', image, volume]);
+    t.teardown(() => run('umount', [volume]));
+    const mount = new SmallMount(volume, join(volume, 'diff'));
+    for (const directory of [mount.mountpoint, mount.faults, mount.catalog]) mkdirSync(directory);
+    // Before its file system goes: teardown handlers run last to first.
+    t.teardown(() => mount.discard());
+    writeSmallCatalog(mount.catalog);
+    await mount.first();
+    const made = randomBytes(64 * 1024);
+    writeFileSync(mount.path('base/1/made'), made);
+    writeFileSync(mount.path('base/1/small'), 'changed', { flag: 'r+' });
+    const shown = readFileSync(mount.path('base/1/small'));
+    const found = await pbkfs(['info', mount.mountpoint, '--file', 'base/1/raw', '--block', '0', '--json']);
+    const { stored } = (JSON.parse(found.stdout) as { block: BlockOrigin }).block;
+    await mount.unmount();
+    const copy = join(volume, 'copy');
+    t.match(await pbkfs(['export', mount.diff, '-o', copy]), { status: 0, stderr: '' });
+    for (const [name, content] of [
+      ['base/1/raw', smallFiles.get('base/1/raw')!],
+      ['base/1/made', made],
+      ['base/1/small', shown],
+      ['base/1/100', smallFiles.get('base/1/100')!],
+    ] as const) {
+      t.ok(readFileSync(join(copy, name)).equals(content), name);
+    }
+    t.ok(await isShared(join(copy, 'base/1/raw')), 'of the catalog');
+    t.ok(await isShared(join(copy, 'base/1/made')), 'of the diff');
+    t.notOk(await isShared(join(copy, 'base/1/small')), 'changed on the mount');
+    const bytes = readFileSync(stored!);
+    bytes[100]! ^= 1;
+    writeFileSync(stored!, bytes);
+    t.match(await pbkfs(['export', mount.diff, '-o', `${copy}2`]), { status: 1, stderr: /base\/1\/raw: it has CRC/ });
+    t.strictSame(readdirSync(`${copy}2`), [], 'damage is not shared');
+  },
+);
+
+t.test('without room nothing is begun; --force tries, and leaves nothing', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const little = join(mount.base, 'little');
+  mkdirSync(little);
+  await runOk('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', little]);
+  t.teardown(() => run('umount', [little]));
+  t.match(await pbkfs(['export', mount.mountpoint, '-o', join(little, 'copy')]), {
+    status: 1,
+    stderr: /^pbkfs: .*copy has room for \d\.\d MiB, the copy takes \d\.\d MiB\nhint: nothing was copied/,
+  });
+  t.match(await pbkfs(['export', mount.mountpoint, '-o', join(little, 'copy'), '--force']), {
+    status: 1,
+    stderr: /^pbkfs: .*ENOSPC/,
+  });
+  t.strictSame(readdirSync(join(little, 'copy')), []);
 });

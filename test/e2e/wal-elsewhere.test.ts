@@ -96,6 +96,7 @@ t.test(
     t.match(await pbkfs(['mount', ...where]), { status: 1, stderr: /is missing\nhint: .*--wal-dir/ });
     mkdirSync(wal);
     t.match(await pbkfs(['mount', ...where]), { status: 1, stderr: /does not hold the WAL of the diff/ });
+    t.match(await pbkfs(['fsck', '-d', diff, '--json']), { status: 1, stdout: /does not hold the WAL of the diff/ });
     t.match(await pbkfs(['export', diff, '-o', join(base, 'none')]), { status: 1, stderr: /does not hold the WAL/ });
     t.match(await pbkfs(['mount', ...where, '--wal-dir', join(base, 'moved')]), { status: 0, stderr: '' });
     t.equal(readlinkSync(join(mountpoint, 'pg_wal')), join(base, 'moved/pg_wal'));

@@ -68,7 +68,7 @@ export function mustHaveRoom(plan: Plan, directories: readonly string[]): void {
   for (const { path, bytes } of needed.values()) {
     const { bavail, bsize } = statfsSync(path);
     if (bavail * bsize >= bytes) continue;
-    const mib = (amount: number): string => `${Math.ceil(amount / 2 ** 20)} MiB`;
+    const mib = (amount: number): string => `${(amount / 2 ** 20).toFixed(1)} MiB`;
     throw new PbkfsError('export_failed', `${path} has room for ${mib(bavail * bsize)}, the copy takes ${mib(bytes)}`, {
       hint: 'nothing was copied; holes and shared blocks, which --force counts on, may take less',
     });
