@@ -26,6 +26,7 @@ export interface DirectOptions {
   readonly afterPowerLoss?: boolean;
   /** bytes */
   readonly diffLimit?: number;
+  readonly noWal?: boolean;
   readonly verify?: VerifyMode;
   /** descriptors the data engine may keep open */
   readonly fdLimit?: number;
@@ -66,6 +67,7 @@ export class DirectOverlay {
       afterPowerLoss: options.afterPowerLoss ?? false,
       ...(options.compactJournalFrom === undefined ? {} : { compactJournalFrom: options.compactJournalFrom }),
       ...(options.diffLimit === undefined ? {} : { diffLimit: options.diffLimit }),
+      noWal: options.noWal ?? false,
       warn,
     });
     this.engine = new DataEngine({

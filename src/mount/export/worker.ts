@@ -79,8 +79,8 @@ function copyFile(file: PlannedFile, { sync, chown }: CopyBatch, engine: DataEng
     const cloned = ref.kind === 'object' ? clone(bytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
     fd = openSync(bytes(to), cloned ? 'r+' : 'wx', 0o600);
     if (!cloned) copyContent(fd, file, reader(ref, from, engine));
-    // Ends with a hole, or was longer than its name says.
-    ftruncateSync(fd, attributes.size);
+    // Ends with a hole, or was longer than its name says. For nothing it would cost XFS a last block of its own.
+    if (fstatSync(fd).size !== attributes.size) ftruncateSync(fd, attributes.size);
     if (chown) fchownSync(fd, attributes.uid, attributes.gid);
     fchmodSync(fd, attributes.mode & 0o7777);
     utimensat(bytes(to), attributes.atime, attributes.mtime);
