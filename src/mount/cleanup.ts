@@ -10,7 +10,7 @@ import { bytesOnDisk } from './disk-usage.js';
 import { syncDirectory } from './durable-file.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
 import { resolveFuture } from './paths.js';
-import { checkWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
+import { isOwnWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
 
 export interface Cleaned {
   /** Absolute path of the diff. */
@@ -65,12 +65,7 @@ export function cleanup(path: string, force: boolean): Cleaned {
 
 /** Before the diff: a kill leaves one that still says what to clean. A directory that is missing or of others is left alone. */
 function wipeWal(wal: WalBinding, diff: string): void {
-  try {
-    checkWalDirectory({ ...wal, ready: true }, diff);
-  } catch {
-    return;
-  }
-  WalDirectory.claim(wal, diff, WHO).wipe();
+  if (isOwnWalDirectory(wal)) WalDirectory.claim({ ...wal, ready: false }, diff, WHO).wipe();
 }
 
 const WHO = '(pbkfs cleanup)';

@@ -98,6 +98,12 @@ t.test(
     t.match(await pbkfs(['mount', ...where]), { status: 1, stderr: /does not hold the WAL of the diff/ });
     t.match(await pbkfs(['fsck', '-d', diff, '--json']), { status: 1, stdout: /does not hold the WAL of the diff/ });
     t.match(await pbkfs(['export', diff, '-o', join(base, 'none')]), { status: 1, stderr: /does not hold the WAL/ });
+    renameSync(join(base, 'moved/pg_wal'), join(base, 'moved/elsewhere'));
+    t.match(await pbkfs(['mount', ...where, '--wal-dir', join(base, 'moved')]), {
+      status: 1,
+      stderr: /pg_wal, the WAL of the diff .*, is missing\nhint: /,
+    });
+    renameSync(join(base, 'moved/elsewhere'), join(base, 'moved/pg_wal'));
     t.match(await pbkfs(['mount', ...where, '--wal-dir', join(base, 'moved')]), { status: 0, stderr: '' });
     t.equal(readlinkSync(join(mountpoint, 'pg_wal')), join(base, 'moved/pg_wal'));
     await mount.unmount();

@@ -33,7 +33,7 @@ const LOCK = 'pbkfs-wal.lock';
 const OURS = ['pg_wal', 'pg_wal.part', MARKER, `${MARKER}.tmp`, LOCK];
 
 /** Where the files of WAL lie. */
-export function walFiles({ path }: WalBinding): string {
+export function walFiles({ path }: Pick<WalBinding, 'path'>): string {
   return join(path, 'pg_wal');
 }
 
@@ -65,13 +65,25 @@ export function checkWalDirectory({ path, id, ready }: WalBinding, diff: string)
     return;
   }
   const marker = readMarker(path);
-  if (marker?.id === id) return;
+  if (marker?.id === id) {
+    if (!ready || statSync(walFiles({ path }), { throwIfNoEntry: false })?.isDirectory()) return;
+    throw refused(`${walFiles({ path })}, the WAL of the diff ${diff}, is missing`, 'restore it from a copy');
+  }
   if (marker !== undefined) {
     throw refused(`${path} holds the WAL of another diff, ${marker.diff}`, 'each diff needs a directory of its own');
   }
   if (ready) throw refused(`${path} does not hold the WAL of the diff ${diff}`, BRING_BACK);
   const names = readdirSync(path).filter((name) => name !== 'lost+found');
   if (names.length > 0) throw refused(`${path} is not empty`, 'give a new or empty directory');
+}
+
+/** Whether the directory is marked as the one of this binding. */
+export function isOwnWalDirectory({ path, id }: WalBinding): boolean {
+  try {
+    return readMarker(path)?.id === id;
+  } catch {
+    return false;
+  }
 }
 
 const BRING_BACK = 'is its file system mounted? If the directory has moved, give its new place with --wal-dir';
