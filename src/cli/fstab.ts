@@ -76,7 +76,7 @@ export function fstabArguments(args: readonly string[]): string[] | null {
         hint: 'the long names of the options of pbkfs mount may be given, without dashes in front',
       });
     }
-    if (option.required !== (value !== undefined)) {
+    if (!option.optional && option.required !== (value !== undefined)) {
       throw new PbkfsError('usage', `mount option ${name} ${option.required ? 'needs a value' : 'takes no value'}`);
     }
     result.push(option.long!, ...(value === undefined ? [] : [value]));

@@ -28,6 +28,21 @@ t.test('options of fstab become options of pbkfs mount', async (t) => {
     '--config',
     '/x',
   ]);
+  t.strictSame(
+    fstabArguments(['none', '/mnt', '-o', 'metrics-listen,no-wal,wal-dir=/fast/wal,metrics-listen=127.0.0.1:9200']),
+    [
+      'mount',
+      '-D',
+      '/mnt',
+      '--metrics-listen',
+      '--no-wal',
+      '--wal-dir',
+      '/fast/wal',
+      '--metrics-listen',
+      '127.0.0.1:9200',
+    ],
+    'a value that may be left out',
+  );
   t.equal(fstabArguments(['none', '/mnt', '-sf']), null);
   for (const [args, message] of [
     [['/a'], /needs a source and a directory/],
