@@ -9,7 +9,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -167,9 +166,6 @@ t.test('diffs-that-are-not-ours-damaged-or-of-another-backup', { skip: mountMiss
   writeFileSync(join(diff, 'PG_VERSION'), '15');
   await refused(t, where, good, 1, /is not empty and not a pbkfs diff: it holds "PG_VERSION"/);
   rmSync(join(diff, 'PG_VERSION'));
-  const link = join(where.base, 'link');
-  symlinkSync(join(where.base, 'nowhere'), link);
-  await refused(t, where, { ...good, '-d': link }, 1, /link: it is a link that leads nowhere/);
   t.equal((await pbkfs(['mount', ...Object.entries(good).flat()])).status, 0);
   t.equal((await pbkfs(['unmount', '-D', mountpoint])).status, 0);
   await refused(t, where, { ...good, '-i': 'TOU5OE' }, 1, /belongs to another backup: backup TOU5OE instead of TOU5PO/);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -34,6 +34,11 @@ t.test('foreign-content-is-refused-and-named', async (t) => {
   });
   t.throws(() => inspectDiff(join(diff, 'a')), { code: 'diff_foreign', message: /is not a directory/ });
   t.throws(() => inspectDiff(join(diff, 'x', 'y')), { code: 'diff_foreign', message: /cannot create the diff/ });
+  symlinkSync(join(diff, 'nowhere'), join(diff, 'link'));
+  t.throws(() => inspectDiff(join(diff, 'link')), {
+    code: 'diff_foreign',
+    message: /link: it is a link that leads nowhere/,
+  });
 });
 
 t.test('discarding-spares-what-was-there-and-what-holds-data', async (t) => {
