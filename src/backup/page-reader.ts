@@ -28,6 +28,8 @@ const PD_CHECKSUM = 8;
 export interface BlockCounts {
   /** Blocks decoded from page streams. */
   stored: number;
+  /** Bytes of stored records read for them. */
+  bytes: number;
   /** Blocks that no layer holds, given as zeros. */
   holes: number;
   /** Of the stored: seen for the first time, with a pd_checksum that was wrong in the source already. */
@@ -45,7 +47,7 @@ export type FdOf = (part: StreamPart) => number;
  */
 export class PageReader {
   readonly #buffer = Buffer.allocUnsafeSlow(maxRun * (RECORD_HEADER + BLCKSZ));
-  readonly #counts: BlockCounts = { stored: 0, holes: 0, badInSource: 0, badBlock: -1 };
+  readonly #counts: BlockCounts = { stored: 0, bytes: 0, holes: 0, badInSource: 0, badBlock: -1 };
   readonly #trust = new StreamTrust();
   readonly #verify: VerifyMode;
 
@@ -85,6 +87,7 @@ export class PageReader {
   ): BlockCounts {
     const counts = this.#counts;
     counts.stored = 0;
+    counts.bytes = 0;
     counts.holes = 0;
     counts.badInSource = 0;
     if (first < 0 || first + count > source.nBlocks)
@@ -135,6 +138,7 @@ export class PageReader {
     length -= paddedSize(last, part.padded) - last;
     const fd = fdOf(part);
     const got = preadAll(fd, this.#buffer, length, start);
+    this.#counts.bytes += got;
     let at = 0;
     for (let i = 0; i < run; i++) {
       const block = first + i;

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PbkfsError } from '../errors.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
-import { directory, oneOf } from './options.js';
+import { byteSize, directory, oneOf } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './show-table.js';
@@ -24,6 +24,7 @@ interface RescueOptions extends TargetOptions {
   readonly workDir?: string;
   readonly binDir?: string;
   readonly preloadLibraries?: string;
+  readonly diffLimit?: number;
   readonly force?: true;
   readonly json?: true;
 }
@@ -61,6 +62,11 @@ export function addRescueCommand(program: Command): void {
     .option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory)
     .option('--bin-dir <dir>', 'directory of the server programs', directory)
     .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
+    .option(
+      '--diff-limit <size>',
+      'give up when the diff grows to this size, such as 20GB',
+      byteSize(2 ** 20, 15 * 2 ** 40),
+    )
     .option('--force', 'use backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -92,7 +98,7 @@ async function run(options: RescueOptions): Promise<void> {
       workDir,
       binDir,
     }),
-    ...given({ preload: options.preloadLibraries }),
+    ...given({ preload: options.preloadLibraries, diffLimit: options.diffLimit }),
     ...given({
       inclusive: options.recoveryTargetInclusive === undefined ? undefined : options.recoveryTargetInclusive === 'true',
     }),

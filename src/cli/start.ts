@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
-import { directory, wholeNumber } from './options.js';
+import { byteSize, directory, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 
@@ -17,6 +17,7 @@ interface StartOptions extends RecoveryOptions {
   readonly socketDir?: string;
   readonly binDir?: string;
   readonly preloadLibraries?: string;
+  readonly diffLimit?: number;
   readonly force?: true;
   readonly json?: true;
 }
@@ -51,6 +52,7 @@ export function addStartCommand(program: Command): void {
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
     .option('--bin-dir <dir>', 'directory of the server programs', directory)
     .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
+    .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', byteSize(2 ** 20, 15 * 2 ** 40))
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -118,6 +120,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     const session = await openSession(
       {
         ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
+        ...given({ diffLimit: options.diffLimit }),
         ephemeral: options.ephemeral ?? false,
         force: options.force ?? false,
         settings,

@@ -83,7 +83,9 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
     progress,
   );
   const login = await superuserOf(session.server.connection, backup, request.role);
-  await promoteWhenLocked(session, login, progress);
+  const databases = new Set(request.tables.map((table) => table.database));
+  if (request.database !== undefined) databases.add(request.database);
+  await promoteWhenLocked(session, login, databases, progress);
   const { role } = login;
   const { format, jobs } = plan(request, findPgDump(session.binaries));
   const finished: [from: string, to: string][] = [];
@@ -109,10 +111,21 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
  * At a target just before the commit of a DROP TABLE, the paused standby holds that transaction's lock on the table, and
  * every reader would wait for ever. The end of recovery aborts the transaction.
  */
-async function promoteWhenLocked({ server }: Session, login: Login, progress: SessionProgress): Promise<void> {
+async function promoteWhenLocked(
+  { server }: Session,
+  login: Login,
+  databases: ReadonlySet<string>,
+  progress: SessionProgress,
+): Promise<void> {
+  // A table that is just being made is locked too, and nobody sees it yet.
   const locked = `select pg_is_in_recovery() and exists (
-    select from pg_locks where locktype = 'relation' and mode = 'AccessExclusiveLock' and granted)`;
-  if ((await ask(server.connection, locked, login))[0] !== true) return;
+    select from pg_locks l join pg_class c on c.oid = l.relation
+    where l.database in (0, (select oid from pg_database where datname = current_database()))
+      and l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.granted)`;
+  let waits = false;
+  for (const database of databases)
+    waits ||= (await ask(server.connection, locked, { ...login, database }))[0] === true;
+  if (!waits) return;
   progress.step('ending recovery: a transaction under way at the target has locked a table');
   await ask(server.connection, 'select pg_wal_replay_resume()', login);
   while ((await ask(server.connection, 'select pg_is_in_recovery()', login))[0] !== false) await sleep(POLL_MS);

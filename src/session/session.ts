@@ -118,7 +118,7 @@ export async function openSession(
   progress.step(`starting PostgreSQL ${binaries.version}`);
   const recovering = existsSync(join(dataDir, 'recovery.signal'));
   const pauses = recovering && pausesAtTarget(dataDir);
-  const ephemeral = request.ephemeral ? { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' } : {};
+  const ephemeral = request.ephemeral ? EPHEMERAL : {};
   // A mount of ours is synced: the walk over all files at the start would find nothing to do.
   const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
   const options: StartOptions = {
@@ -157,6 +157,14 @@ export async function closeSession({ server, mounted, mountpoint }: Session): Pr
   if (mounted) await unmount(mountpoint);
 }
 
+/** Nothing outlives it, so nothing is synced, and WAL takes the room it needs: no segments of zeros, none kept for later. */
+const EPHEMERAL = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  wal_init_zero: 'off',
+  wal_recycle: 'off',
+};
 const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'promote' };
 const POLL_MS = 50;
 

@@ -19,7 +19,9 @@ import { canReach } from '../../src/postgres/reachable.js';
 import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { copyCatalog } from '../support/catalogs.js';
+import { nothingLeftIn } from '../support/left-behind.js';
 import { isMounted, pbkfs } from '../support/mount.js';
+import { query } from '../support/postgres.js';
 import { type RunResult, run } from '../support/run.js';
 import { type SmallMount, unmounted, until } from './small-mount.js';
 
@@ -221,6 +223,35 @@ t.test('PostgreSQL runs on it as the same user', { skip }, async (t) => {
   t.match(await asUser(['mount', '-D', mountpoint, '-d', diff]), { status: 0 });
   t.match(await nodeAs(user, [session, mountpoint]), { status: 0, stdout: '2000', stderr: '' });
   t.match(await asUser(['unmount', '-D', mountpoint]), { status: 0 });
+});
+
+t.test('start, rescue and drill work for the same user, and leave nothing', { skip }, async (t) => {
+  const { base } = prepare(t);
+  const [own, scratch, out] = ['own', 'scratch', 'out'].map((name) => join(base, name)) as [string, string, string];
+  for (const directory of [own, scratch, out]) {
+    mkdirSync(directory);
+    chownSync(directory, user.uid, user.gid);
+  }
+  const catalog = await copyCatalog('mini', own);
+  t.match(await run('chown', ['-R', `${user.uid}:${user.gid}`, own]), { status: 0 });
+  const source = ['-B', catalog, '-I', 'a'];
+  const env = { TMPDIR: scratch };
+  const started = await asUser(['start', ...source, '-i', 'TOU5PO', '--ephemeral', '--json'], env);
+  t.equal(started.status, 0, started.stderr);
+  const { mountpoint, host, port, pid } = JSON.parse(started.stdout) as Record<string, string> & { port: number };
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  t.match(status, new RegExp(`^Uid:\\s+${user.uid}\\s`, 'm'), 'the server is theirs');
+  const server = { connection: { host: host!, port } } as Parameters<typeof query>[0];
+  t.equal(await query(server, 'select 1 + 1'), '2');
+  t.match(await asUser(['stop', '-D', mountpoint!], env), { status: 0, stdout: /stopped the server, unmounted/ });
+  await nothingLeftIn(t, scratch);
+
+  const rows = join(out, 'rows.csv');
+  const asked = ['--database', 'postgres', '--query', 'select 2 as two', '-o', rows];
+  t.match(await asUser(['rescue', ...source, '-i', 'TOU5P9', ...asked], env), { status: 0, stderr: '' });
+  t.equal(readFileSync(rows, 'utf8'), 'two\n2\n');
+  t.match(await asUser(['drill', ...source], env), { status: 0, stdout: /^backup TOU5PO \(DELTA\) passed/ });
+  await nothingLeftIn(t, scratch);
 });
 
 function cwdOf(pid: string): string | undefined {

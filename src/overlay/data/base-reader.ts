@@ -120,6 +120,7 @@ export class BaseReader {
     if (this.source.kind !== 'datafile') throw new SystemError('EIO');
     try {
       const read = this.#pages.readBlocks(this.source, this.#index(), this.#fdOf, block, count, out, outOffset);
+      this.#counters.add(counter.catalogBytesRead, read.bytes);
       this.#counters.add(counter.blocksFromBackup, read.stored);
       this.#counters.add(counter.blocksHole, read.holes);
       if (read.badInSource > 0) this.#guard.badInSource(this.#row, this.source, read.badInSource, read.badBlock);
