@@ -1,6 +1,6 @@
 // A FUSE server for tests of a mount's life: one empty directory, and faults on demand.
 
-import { closeSync, read, writeSync } from 'node:fs';
+import { closeSync, read, writeFileSync, writeSync } from 'node:fs';
 import type { Server } from '../../../src/fs/serve-types.js';
 import type { ServeMount } from '../../../src/mount/serve.js';
 import { mountFuse, openFuseDevice } from '../../../src/sys/fuse-device.js';
@@ -42,6 +42,8 @@ export const serveFake: ServeMount = async (options) => {
     return new Promise<Server>(() => setInterval(() => undefined, 1000));
   }
   if (fault === 'stop') await new Promise((resolve) => setTimeout(resolve, 50));
+  // Every server of a diff makes one: a diff that ended cleanly without it is refused.
+  if (options.diff !== null) writeFileSync(`${options.diff}/journal`, '', { flag: 'a' });
   const fd = openFuseDevice();
   mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname: 'pbkfs:fake' });
   const connection = answerUntilUnmounted(fd, options.uid, options.gid);
