@@ -74,7 +74,7 @@ export function openCatalog(catalogPath: string): Catalog {
       const { values } = parseConfigText(bytes ?? Buffer.alloc(0));
       const segSize = values.get('xlog-seg-size');
       return {
-        systemIdentifier: values.get('system-identifier'),
+        systemIdentifier: /^\d{1,20}$/.exec(values.get('system-identifier') ?? '')?.[0],
         xlogSegSize: segSize !== undefined && /^\d+$/.test(segSize) ? Number(segSize) : undefined,
       };
     },

@@ -39,6 +39,13 @@ export function checkReplay(
       },
     );
   }
+  const { fault } = path;
+  // Where the last segment breaks off, WAL may simply end; before that, recovery would end early and quietly.
+  if (fault !== undefined && fault.segment < path.lastSegment()) {
+    throw new PbkfsError('wal_damaged', `${path.nameOf(fault.segment)}: ${fault.message}`, {
+      hint: `the archive goes on to ${path.nameOf(path.lastSegment())}, and recovery would end before it: restore the segment from a copy, or choose a target before that position`,
+    });
+  }
   const bound = segmentName(0, last, path.segmentSize).slice(8);
   return `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
 }

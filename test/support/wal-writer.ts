@@ -47,6 +47,26 @@ export class WalWriter {
     return this;
   }
 
+  /** Adds a record of nothing but main data. */
+  main(rmid: number, info: number, data: Buffer, xid = 0): this {
+    const record = this.#begin(24 + 5 + data.length, rmid, info, (bytes) => {
+      bytes.writeUInt32LE(xid, 4);
+      bytes[24] = 254;
+      bytes.writeUInt32LE(data.length, 25);
+      data.copy(bytes, 29);
+    });
+    this.#put(record, 0, record.length);
+    this.#previous = this.records.at(-1)!;
+    return this;
+  }
+
+  /** XLOG_XACT_COMMIT. @param time µs since 1970 */
+  commit(xid: number, time: number): this {
+    const data = Buffer.alloc(8);
+    data.writeBigInt64LE(BigInt(time) - 946_684_800_000_000n);
+    return this.main(1, 0, data, xid);
+  }
+
   /** Adds records until `stop` is reached or passed. */
   fillTo(stop: number): this {
     for (let n = 0; this.#at < stop; n++) this.record(24 + ((n * 97) % 700));
@@ -69,7 +89,7 @@ export class WalWriter {
     return this;
   }
 
-  #begin(length: number, rmid: number, info: number): Buffer {
+  #begin(length: number, rmid: number, info: number, fill: (record: Buffer) => void = () => undefined): Buffer {
     this.#at = Math.ceil(this.#at / 8) * 8;
     if (this.#at % PAGE === 0) this.#header(0, 0);
     const record = Buffer.alloc(length);
@@ -78,6 +98,7 @@ export class WalWriter {
     record.writeBigUInt64LE(BigInt(this.#previous), 8);
     record[16] = info;
     record[17] = rmid;
+    fill(record);
     record.writeUInt32LE(crc32c(record.subarray(0, 20), crc32c(record.subarray(24))), 20);
     this.records.push(this.#at);
     return record;
@@ -91,6 +112,16 @@ export class WalWriter {
       this.#at += piece;
       done += piece;
     }
+  }
+
+  /** The WAL of a new timeline that begins where this one is: its first segment repeats what is there. */
+  branch(timeline: number): WalWriter {
+    const child = new WalWriter(this.#at, this.segmentSize, timeline, this.#system);
+    child.#previous = this.#previous;
+    const number = Math.floor(this.#at / this.segmentSize);
+    const segment = this.segments.get(number);
+    if (segment !== undefined) child.segments.set(number, Buffer.from(segment));
+    return child;
   }
 
   #segment(): Buffer {

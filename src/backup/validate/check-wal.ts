@@ -46,8 +46,8 @@ export function planWal(
   if (!start || !stop || timeline === undefined) {
     return { problems: [problem('backup.control', 'it does not say which WAL the backup needs')] };
   }
-  const known = systemIdentifier !== undefined && /^\d{1,20}$/.test(systemIdentifier) ? { systemIdentifier } : {};
-  const range = { start, stop, timeline, segmentSize, ...known };
+  const timelines = [{ timeline, begin: 0, end: Number.POSITIVE_INFINITY }];
+  const range = { start, stop, timelines, segmentSize, systemIdentifier };
   const common = { kind: 'wal', backupId: id, range } as const;
   if (!stream) {
     const directory = walDirectory(catalog.path, chain.instance);
@@ -74,7 +74,7 @@ export function checkWal({ backupId, range, directory, archived }: WalCheck): Pr
     file: nameOf(number),
     message,
   });
-  const nameOf = (number: number) => segmentName(range.timeline, number, range.segmentSize);
+  const nameOf = (number: number) => segmentName(range.timelines[0]!.timeline, number, range.segmentSize);
   const archive = new WalArchive(directory);
   const read = (number: number): Buffer => {
     const name = nameOf(number);

@@ -11,8 +11,9 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
-export { type WalFault, type WalRange, walkRecords } from './record-walk.js';
-export type { WalEvent } from './records.js';
+export type { WalEvent } from './record-events.js';
+export { type WalFault, walkRecords } from './record-walk.js';
 export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
 export { followTimelines, parseHistory, type TimelineSpan, type TimelineTarget } from './timelines.js';
+export type { WalRange } from './wal-pages.js';
 export { type WalEnd, WalPath } from './wal-path.js';

@@ -56,14 +56,14 @@ export function checkTarget(
         refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, 'choose an older backup');
       const tooLate =
         end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
-      if (tooLate) refuse(what, 'no later transaction is in the WAL that there is');
+      if (tooLate) refuse(what, `no later transaction is in the WAL that there is${gap(path)}`);
       break;
     }
     case 'lsn': {
       const what = formatLsn(target.lsn);
       if (target.lsn < path.consistent)
         refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, 'choose an older backup');
-      if (target.lsn > end.lastRecord) refuse(what, 'the WAL that there is ends before');
+      if (target.lsn > end.lastRecord) refuse(what, `the WAL that there is ends before${gap(path)}`);
       break;
     }
     case 'xid':
@@ -88,7 +88,7 @@ function findXid(path: WalPath, xid: number, refuse: Refuse): void {
     return;
   }
   // The end of a prepared transaction names its xid where we do not look.
-  if (!prepared) refuse(what, 'its end is not in the WAL that there is');
+  if (!prepared) refuse(what, `its end is not in the WAL that there is${gap(path)}`);
 }
 
 function findName(path: WalPath, name: string, refuse: Refuse): void {
@@ -99,7 +99,13 @@ function findName(path: WalPath, name: string, refuse: Refuse): void {
     names.push(JSON.stringify(event.name));
   }
   const known = names.length === 0 ? 'there are no restore points' : `the restore points are ${names.join(', ')}`;
-  refuse(`the restore point "${name}"`, 'it is not in the WAL behind the backup', known);
+  refuse(`the restore point "${name}"`, `it is not in the WAL behind the backup${gap(path)}`, known);
+}
+
+/** What recovery cannot get past although there is more behind it. */
+function gap(path: WalPath): string {
+  const behind = path.behindGap();
+  return behind === undefined ? '' : `: segment ${path.nameOf(path.lastSegment() + 1)} is missing, before ${behind}`;
 }
 
 /** A stop-lsn at a segment's very start needs nothing of it; the last record needed begins before the stop-lsn. */

@@ -5,8 +5,17 @@ import type { Catalog } from '../catalog.js';
 import { DATABASE_DIR } from '../constants.js';
 import type { BackupInfo } from '../types.js';
 import { WalArchive, walDirectory } from './archive.js';
-import { DEFAULT_SEGMENT_SIZE, historyName, type Lsn, parseLsnNumber, segmentName } from './lsn.js';
-import { RecordReader, type WalEvent } from './records.js';
+import {
+  DEFAULT_SEGMENT_SIZE,
+  historyName,
+  isSegmentName,
+  type Lsn,
+  parseLsnNumber,
+  parseSegmentName,
+  segmentName,
+} from './lsn.js';
+import { eventOf, type WalEvent } from './record-events.js';
+import { RecordWalk, type WalFault } from './record-walk.js';
 import { followTimelines, type TimelineSpan, type TimelineTarget } from './timelines.js';
 
 /** The last moment that recovery can be asked for. */
@@ -24,6 +33,8 @@ export class WalPath {
   readonly segmentSize: number;
   readonly spans: readonly TimelineSpan[];
   readonly #sources: readonly WalArchive[];
+  readonly #systemIdentifier: string | undefined;
+  #fault: WalFault | undefined;
 
   /** @throws PbkfsError target_unreachable when the timeline cannot be reached; backup_damaged without LSNs */
   constructor(catalog: Catalog, instance: string, backup: BackupInfo, timeline: TimelineTarget) {
@@ -34,38 +45,69 @@ export class WalPath {
     }
     this.start = start;
     this.consistent = stop;
-    this.segmentSize = catalog.config(instance).xlogSegSize ?? DEFAULT_SEGMENT_SIZE;
+    const { xlogSegSize, systemIdentifier } = catalog.config(instance);
+    this.segmentSize = xlogSegSize ?? DEFAULT_SEGMENT_SIZE;
     const archive = new WalArchive(walDirectory(catalog.path, instance));
     const inside = new WalArchive(`${backup.directory}/${DATABASE_DIR}/pg_wal`);
     this.#sources = backup.stream ? [archive, inside] : [archive];
-    this.spans = followTimelines(own, stop, timeline, (wanted) => this.#read(historyName(wanted))?.toString());
+    this.#systemIdentifier = systemIdentifier;
+    this.spans = followTimelines(own, stop, timeline, {
+      read: (wanted) => this.#read(historyName(wanted))?.toString(),
+      list: () => timelinesOf(this.#sources),
+    });
   }
 
   /** Number of the last segment that recovery gets to without a gap; one less than the first where there is none. */
   lastSegment(): number {
     let number = Math.floor(this.start / this.segmentSize);
-    while (this.#nameOf(number) !== undefined) number++;
+    while (this.#has(number)) number++;
     return number - 1;
+  }
+
+  /** The first segment that is there although one before it is not; undefined where nothing is missing. */
+  behindGap(): string | undefined {
+    const last = this.lastSegment();
+    const names = this.#sources.flatMap((source) => source.names()).filter(isSegmentName);
+    return names
+      .filter((name) => {
+        const { timeline, number } = parseSegmentName(name, this.segmentSize);
+        const span = this.spans.find((span) => span.timeline === timeline);
+        return number > last && span !== undefined && number * this.segmentSize < span.end;
+      })
+      .sort((a, b) => (a.slice(8) < b.slice(8) ? -1 : 1))[0];
   }
 
   /** Decompressed and checked. @throws PbkfsError wal_damaged */
   segment(number: number): Buffer | undefined {
-    const name = this.#nameOf(number);
-    return name === undefined ? undefined : this.#read(name);
+    return this.#read(this.nameOf(number));
   }
 
   /**
-   * Everything from the backup's start on.
+   * The file that recovery needs for it, there or not: of the newest timeline of ours that begins before its end.
+   * PostgreSQL tries older ones too; what they have there lies behind the point where they were left, at least in part.
+   */
+  nameOf(number: number): string {
+    const span = this.spans.findLast(({ begin }) => Math.floor(begin / this.segmentSize) <= number)!;
+    return segmentName(span.timeline, number, this.segmentSize);
+  }
+
+  /** Where the events ended, and why; undefined before that. */
+  get fault(): WalFault | undefined {
+    return this.#fault;
+  }
+
+  /**
+   * Everything from the backup's start to where recovery would find the WAL's end.
    * @param progress called with each segment before its events
+   * @throws PbkfsError wal_damaged for a segment that cannot be read
    */
   *events(progress: (number: number) => void = () => undefined): Generator<WalEvent, void> {
-    const reader = new RecordReader(this.segmentSize, this.start);
-    for (let number = Math.floor(this.start / this.segmentSize); !reader.finished; number++) {
-      const bytes = this.segment(number);
-      if (bytes === undefined) return;
-      progress(number);
-      yield* reader.read(number, bytes);
+    const walk = this.#walk(this.start, Number.POSITIVE_INFINITY, progress);
+    for (let record = walk.next(); record !== undefined; record = walk.next()) {
+      const event = eventOf(record, walk.last!);
+      if (event !== undefined) yield event;
     }
+    this.#fault = walk.fault;
   }
 
   /** Looks at the last segments only. */
@@ -73,26 +115,37 @@ export class WalPath {
     const first = Math.floor(this.start / this.segmentSize);
     let lastRecord: Lsn | undefined;
     for (let number = this.lastSegment(); number >= first; number--) {
-      const reader = new RecordReader(this.segmentSize, number === first ? this.start : 0);
+      const begin = number * this.segmentSize;
+      const walk = this.#walk(Math.max(begin, this.start), begin + this.segmentSize);
       let lastTime: number | undefined;
-      for (const event of reader.read(number, this.segment(number)!)) {
+      for (let record = walk.next(); record !== undefined; record = walk.next()) {
+        const event = eventOf(record, walk.last!);
         // PostgreSQL compares a target time with the ends of transactions only.
-        if (event.kind !== 'tablespace' && event.kind !== 'restore-point') lastTime = event.time;
+        if (event !== undefined && event.kind !== 'tablespace' && event.kind !== 'restore-point') lastTime = event.time;
       }
-      if (!Number.isNaN(reader.lastRecord)) lastRecord ??= reader.lastRecord;
+      // A segment that breaks off ends everything behind it.
+      if (walk.fault !== undefined && walk.fault.segment <= this.lastSegment()) lastRecord = walk.last;
+      else lastRecord ??= walk.last;
       if (lastTime !== undefined) return { lastRecord, lastTime };
     }
     return { lastRecord, lastTime: undefined };
   }
 
-  /** The newest timeline of ours that has the segment, as PostgreSQL looks for it. */
-  #nameOf(number: number): string | undefined {
-    for (const { timeline, begin } of this.spans.toReversed()) {
-      if (Math.floor(begin / this.segmentSize) > number) continue;
-      const name = segmentName(timeline, number, this.segmentSize);
-      if (this.#sources.some((source) => source.has(name))) return name;
-    }
-    return undefined;
+  #walk(start: Lsn, stop: Lsn, progress: (number: number) => void = () => undefined): RecordWalk {
+    const { segmentSize, spans: timelines } = this;
+    return new RecordWalk(
+      { start, stop, timelines, segmentSize, systemIdentifier: this.#systemIdentifier },
+      (number) => {
+        const bytes = this.segment(number);
+        if (bytes !== undefined) progress(number);
+        return bytes;
+      },
+    );
+  }
+
+  #has(number: number): boolean {
+    const name = this.nameOf(number);
+    return this.#sources.some((source) => source.has(name));
   }
 
   #read(name: string): Buffer | undefined {
@@ -102,4 +155,9 @@ export class WalPath {
     }
     return undefined;
   }
+}
+
+function timelinesOf(sources: readonly WalArchive[]): number[] {
+  const names = sources.flatMap((source) => source.names()).filter((name) => name.endsWith('.history'));
+  return [...new Set(names.map((name) => Number.parseInt(name.slice(0, 8), 16)))].sort((a, b) => a - b);
 }

@@ -7,8 +7,10 @@ import { WalWriter } from '../../support/wal-writer.js';
 const SEGMENT = 1 << 20;
 const FIRST = 0x20 * SEGMENT;
 
+const on = (timeline: number) => [{ timeline, begin: 0, end: Number.POSITIVE_INFINITY }];
+
 function walk(wal: WalWriter, changes: Partial<WalRange> = {}): ReturnType<typeof walkRecords> {
-  const range = { start: wal.records[0]!, stop: wal.end, timeline: 1, segmentSize: SEGMENT, ...changes };
+  const range = { start: wal.records[0]!, stop: wal.end, timelines: on(1), segmentSize: SEGMENT, ...changes };
   return walkRecords(range, (number) => {
     const segment = wal.segments.get(number);
     if (segment === undefined) throw new Error(`segment ${number} was asked for`);
@@ -36,7 +38,7 @@ t.test('whole WAL is followed to its end', async (t) => {
   t.equal(walk(wal), undefined);
   t.equal(walk(wal, { systemIdentifier: '7' }), undefined);
   t.equal(walk(wal, { start: wal.records[40]! }), undefined, 'from the middle of a page');
-  t.equal(walk(wal, { timeline: 3 }), undefined, 'pages of an older timeline');
+  t.equal(walk(wal, { timelines: on(3) }), undefined, 'pages of an older timeline');
 });
 
 t.test('the end may be the start of a page whose segment is not there', async (t) => {

@@ -1,0 +1,79 @@
+// What the few WAL records say that tell when something was committed, or which directory is touched.
+
+import type { Lsn } from './lsn.js';
+import { AT_RMID, AT_XID, infoOf, RECORD_HEADER, RM_XLOG } from './record-format.js';
+
+/** What recovery can stop at, and what it must not do unseen. Times are microseconds since 1970. */
+export type WalEvent =
+  | { readonly kind: 'commit' | 'abort'; readonly lsn: Lsn; readonly xid: number; readonly time: number }
+  /** A prepared transaction came to its end; its xid is inside the record and not read. */
+  | { readonly kind: 'prepared-end'; readonly lsn: Lsn; readonly time: number }
+  | { readonly kind: 'restore-point'; readonly lsn: Lsn; readonly name: string; readonly time: number }
+  /** CREATE TABLESPACE: replaying it changes the directory `path` of this host. */
+  | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string };
+
+const RM_XACT = 1;
+const RM_TBLSPC = 5;
+const XLOG_RESTORE_POINT = 0x70;
+const XACT_OPMASK = 0x70;
+const XACT_KINDS: Readonly<Record<number, 'commit' | 'abort' | 'prepared-end'>> = {
+  0: 'commit',
+  32: 'abort',
+  48: 'prepared-end',
+  64: 'prepared-end',
+};
+/** Microseconds from 1970 to 2000, where PostgreSQL's clock begins. */
+const EPOCH = 946_684_800_000_000;
+
+/** What the record says of those things. @param lsn where it begins */
+export function eventOf(record: Buffer, lsn: Lsn): WalEvent | undefined {
+  const manager = record[AT_RMID]!;
+  const info = infoOf(record);
+  if (manager === RM_XACT) {
+    const kind = XACT_KINDS[info & XACT_OPMASK];
+    const data = kind === undefined ? undefined : mainData(record);
+    if (kind === undefined || data === undefined || data.length < 8) return undefined;
+    const time = timeOf(data);
+    if (kind === 'prepared-end') return { kind, lsn, time };
+    return { kind, lsn, xid: record.readUInt32LE(AT_XID), time };
+  }
+  if (manager === RM_XLOG && info === XLOG_RESTORE_POINT) {
+    const data = mainData(record);
+    return data === undefined ? undefined : { kind: 'restore-point', lsn, time: timeOf(data), name: text(data, 8) };
+  }
+  if (manager === RM_TBLSPC && info === 0) {
+    const data = mainData(record);
+    return data === undefined ? undefined : { kind: 'tablespace', lsn, oid: data.readUInt32LE(0), path: text(data, 4) };
+  }
+  return undefined;
+}
+
+/** Of a record that changes no block, as all of ours are. */
+function mainData(record: Buffer): Buffer | undefined {
+  for (let at = RECORD_HEADER; at < record.length; ) {
+    switch (record[at]) {
+      case 255:
+        return record.subarray(record.length - record[at + 1]!);
+      case 254:
+        return record.subarray(record.length - record.readUInt32LE(at + 1));
+      case 253: // replication origin
+        at += 3;
+        break;
+      case 252: // top-level transaction
+        at += 5;
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return undefined;
+}
+
+function timeOf(data: Buffer): number {
+  return Number(data.readBigInt64LE(0)) + EPOCH;
+}
+
+function text(data: Buffer, from: number): string {
+  const end = data.indexOf(0, from);
+  return data.subarray(from, end < 0 ? data.length : end).toString();
+}
