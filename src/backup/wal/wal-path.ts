@@ -68,13 +68,10 @@ export class WalPath {
   behindGap(): string | undefined {
     const last = this.lastSegment();
     const names = this.#sources.flatMap((source) => source.names()).filter(isSegmentName);
-    return names
-      .filter((name) => {
-        const { timeline, number } = parseSegmentName(name, this.segmentSize);
-        const span = this.spans.find((span) => span.timeline === timeline);
-        return number > last && span !== undefined && number * this.segmentSize < span.end;
-      })
-      .sort((a, b) => (a.slice(8) < b.slice(8) ? -1 : 1))[0];
+    const numbers = names
+      .map((name) => ({ name, number: parseSegmentName(name, this.segmentSize).number }))
+      .filter(({ name, number }) => number > last && name === this.nameOf(number));
+    return numbers.sort((a, b) => a.number - b.number)[0]?.name;
   }
 
   /** Decompressed and checked. @throws PbkfsError wal_damaged */

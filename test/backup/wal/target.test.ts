@@ -229,7 +229,10 @@ t.test('timelines', async (t) => {
     const [first] = [...child.files().keys()].sort();
     drop(first!);
     t.strictSame(xids(path(2)), [100]);
-    t.match(reason(() => check({ kind: 'xid', xid: 200 }, 2)), new RegExp(`${first} is missing, before 00000002`));
+    t.match(
+      reason(() => check({ kind: 'xid', xid: 200 }, 2)),
+      new RegExp(`${first} is missing, before 00000002`),
+    );
     put(first!, child.files().get(first!)!);
   });
   await t.test('those that do not lead from the backup are refused, and those that do are named', async (t) => {
