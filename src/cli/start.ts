@@ -26,7 +26,8 @@ const HELP = `
 The server runs as the user postgres when this is root, else as this user. It reads no configuration of the backup: its
 own files and the command line keep it away from archive commands, primaries, networks and schedulers, and what was
 switched off is printed. Access is by a socket that only that user and root can open. WAL is looked through before it is
-replayed: CREATE TABLESPACE, which touches a directory outside, is refused. Ctrl-C leaves nothing behind.
+replayed: for CREATE TABLESPACE, which touches an absolute path, the server sees a directory of the mount at that path
+(as root; else it is refused). Ctrl-C leaves nothing behind.
 
 Examples:
   pbkfs start -B /backup -I main -i latest --ephemeral

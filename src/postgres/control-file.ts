@@ -20,14 +20,14 @@ export interface ControlFile {
 
 /*
  * struct ControlFileData of src/include/catalog/pg_control.h, little-endian; these offsets hold for
- * PG_CONTROL_VERSION 1300 (PostgreSQL 13-17) and 1800 (18).
+ * PG_CONTROL_VERSION 1300 (PostgreSQL 13-16), 1700 (17) and 1800 (18): what was added fills gaps or comes behind.
  *
  *     8 u32 pg_control_version    172 i32 wal_level            180 i32 MaxConnections
  *   184 i32 max_worker_processes  188 i32 max_wal_senders      192 i32 max_prepared_xacts
  *   196 i32 max_locks_per_xact    216 u32 blcksz               228 u32 xlog_seg_size
  *   252 u32 data_checksum_version
  */
-const VERSIONS = [1300, 1800];
+const VERSIONS = [1300, 1700, 1800];
 const WAL_LEVELS = ['minimal', 'replica', 'logical'] as const;
 
 /**

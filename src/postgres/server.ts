@@ -1,7 +1,7 @@
 // A PostgreSQL server on a data directory: start with safe settings, wait until ready, stop, crash.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { isAlive } from '../sys/process-identity.js';
 import { readControlFile } from './control-file.js';
 import type { ServerBinaries } from './find-server.js';
 import { makePrivateDir, openLog, type PrivateDir, removePrivateDir } from './private-dir.js';
+import { inNamespace, type PathBinding } from './private-namespace.js';
 import { childrenOf, killHard } from './processes.js';
 import { type ConfiguredRecovery, type Recovery, requestRecovery } from './recovery.js';
 import { safeSettings } from './safe-settings.js';
@@ -31,6 +32,8 @@ export interface StartOptions {
   readonly port?: number;
   /** Where its socket lies instead of the private directory; the server's user must be able to write there. */
   readonly socketDir?: string;
+  /** Paths of this host that the server shall see the mount's directories in place of; only for root. */
+  readonly bindings?: readonly PathBinding[];
   /** Told before the server is started, for whoever cleans up after us. */
   readonly starting?: (privateDir: string) => Promise<void>;
   /** Called again and again while the server is not ready. */
@@ -103,9 +106,15 @@ function spawnPostmaster(options: StartOptions, files: PrivateDir, settings: Rec
     '-c',
     `${name}=${value}`,
   ]);
+  const { bindings = [], user, dataDir } = options;
+  const command: [string, string[]] = [join(options.binaries.binDir, 'postgres'), ['-D', dataDir, ...args]];
+  const stage = join(files.path, 'root');
+  if (bindings.length > 0) mkdirSync(stage);
+  const [program, all] =
+    bindings.length === 0 ? command : inNamespace(bindings, user, stage, dataDir, [command[0], ...command[1]]);
   try {
-    return spawn(join(options.binaries.binDir, 'postgres'), ['-D', options.dataDir, ...args], {
-      ...spawnIds(options.user),
+    return spawn(program, all, {
+      ...(bindings.length === 0 ? spawnIds(user) : {}),
       cwd: '/',
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['ignore', log, log],

@@ -2,17 +2,24 @@
 // of the original directory and makes one in it, at its absolute path, production's or not.
 
 import type { BackupInfo, Catalog } from '../backup/index.js';
-import { formatLsn, type RecoveryTarget, type TimelineTarget, type WalEvent, WalPath } from '../backup/wal/index.js';
+import { type RecoveryTarget, type TimelineTarget, type WalEvent, WalPath } from '../backup/wal/index.js';
 import { segmentName } from '../backup/wal/lsn.js';
 import { PbkfsError } from '../errors.js';
 import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
+import type { CreatedTablespace } from './tablespaces.js';
+
+export interface Replay {
+  /** Gives exactly the WAL that was looked at: the archive may grow meanwhile. */
+  readonly restoreCommand: string;
+  /** CREATE TABLESPACE in it. */
+  readonly tablespaces: readonly CreatedTablespace[];
+}
 
 /**
  * Reads the WAL from the backup's start to the target.
- * @param recovers false: only what a STREAM backup replays by itself, up to its stop-lsn
+ * @param recovers undefined: only what a STREAM backup replays by itself, up to its stop-lsn
  * @param progress number of segments read
- * @returns the restore_command that gives exactly the WAL that was looked at: the archive may grow meanwhile
- * @throws PbkfsError server_failed naming the tablespace; wal_damaged, target_unreachable
+ * @throws PbkfsError wal_damaged, target_unreachable
  */
 export function checkReplay(
   catalog: Catalog,
@@ -20,7 +27,7 @@ export function checkReplay(
   backup: BackupInfo,
   recovery: { readonly target: RecoveryTarget; readonly timeline: TimelineTarget } | undefined,
   progress: (segments: number) => void,
-): string {
+): Replay {
   const path = new WalPath(catalog, instance, backup, recovery?.timeline ?? 'current');
   let read = 0;
   let last = Math.floor(path.start / path.segmentSize);
@@ -28,16 +35,11 @@ export function checkReplay(
     last = number;
     progress(++read);
   };
+  const tablespaces: CreatedTablespace[] = [];
   for (const event of path.events(seen)) {
     if (isBehind(event, recovery?.target, path.consistent)) break;
-    if (event.kind !== 'tablespace' || event.path === '') continue;
-    throw new PbkfsError(
-      'server_failed',
-      `replaying the WAL would touch ${event.path}: at ${formatLsn(event.lsn)} tablespace ${event.oid} is created there`,
-      {
-        hint: "choose a target before that position, or a backup made after it: the directory may be production's",
-      },
-    );
+    // Without a path it lies in the data directory itself (allow_in_place_tablespaces).
+    if (event.kind === 'tablespace' && event.path !== '') tablespaces.push(event);
   }
   const { fault } = path;
   // Where the last segment breaks off, WAL may simply end; before that, recovery would end early and quietly.
@@ -47,7 +49,8 @@ export function checkReplay(
     });
   }
   const bound = segmentName(0, last, path.segmentSize).slice(8);
-  return `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
+  const restoreCommand = `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
+  return { restoreCommand, tablespaces };
 }
 
 /** Whether recovery has stopped before this event, for certain. */

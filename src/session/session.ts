@@ -9,6 +9,8 @@ import { launchMount } from '../mount/daemon.js';
 import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
+import type { PathBinding } from '../postgres/private-namespace.js';
+import { reachableTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
 import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
@@ -19,6 +21,7 @@ import { existingMount, newPlace } from './place.js';
 import { ask, type Login } from './query.js';
 import { checkReplay } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
+import { bindingsFor, makeDirectories } from './tablespaces.js';
 import { dropUnknownSettings } from './unknown-settings.js';
 
 export interface SessionRequest {
@@ -89,11 +92,14 @@ export async function openSession(
   }
   const recovery = existing ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let restoreCommand = MOUNT_RESTORE_COMMAND;
+  let bindings: readonly PathBinding[] = [];
   if (!existing || replaysBackup(place.mountpoint)) {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
     const replayed = existing ? configuredTarget(place.mountpoint) : recovery;
     const seen = (count: number): void => progress.detail(`${count} segments`);
-    restoreCommand = checkReplay(catalog, chain.instance, target, replayed, seen);
+    const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
+    restoreCommand = replay.restoreCommand;
+    bindings = bindingsFor(replay.tablespaces, place.mountpoint, [binaries.binDir, reachableTempDir(user)]);
   }
   if (!existing) {
     progress.step(`mounting backup ${target.id} of ${chain.instance}`);
@@ -115,6 +121,9 @@ export async function openSession(
   }
   const dataDir = place.mountpoint;
   await guard.add({ dataDir });
+  makeDirectories(bindings, user);
+  for (const { path } of bindings)
+    progress.warn(`the WAL creates a tablespace in ${path}: on this mount it is kept in the diff`);
   progress.step(`starting PostgreSQL ${binaries.version}`);
   const recovering = existsSync(join(dataDir, 'recovery.signal'));
   const pauses = recovering && pausesAtTarget(dataDir);
@@ -127,6 +136,7 @@ export async function openSession(
     user,
     settings: { ...memorySettings(), ...synced, ...ephemeral, ...request.settings },
     ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses } } : {}),
+    bindings,
     ...(request.port === undefined ? {} : { port: request.port }),
     ...(request.socketDir === undefined ? {} : { socketDir: request.socketDir }),
     ...(request.preload === undefined ? {} : { preload: request.preload }),

@@ -110,7 +110,8 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       [
         ['-i', backup, '--recovery-target', 'latest', '--table', 'postgres.public.orders'],
         1,
-        /would touch .*production: at 0\/[0-9A-F]+ tablespace/,
+        // Replay has made production's tablespace on the way; the hash at the end tells that it did so elsewhere.
+        /creates a tablespace in .*production: .*\n(?:.*\n)*.*has no table "public"."orders" at that point/,
       ],
       [['-i', backup, '--table', 'orders'], 2, /DATABASE\.SCHEMA\.TABLE is wanted/],
       [['-i', backup], 2, /say what to rescue/],

@@ -9,22 +9,36 @@ import { type PostgresServer, type StartOptions, startServer } from '../../src/p
 import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
 import { runOk } from './run.js';
 
-export const MAJOR = 15;
+export const MAJOR: number = 15;
 
 /** What a test needs of tap: to clean up after itself. */
 export interface Teardown {
   teardown(handler: () => unknown): void;
 }
 
-let found: { binaries: ServerBinaries; user: ServerUser } | undefined;
+/** The major versions that tests have servers of: the npm packages pg13 to pg18 are dev dependencies. */
+export const MAJORS = [13, 14, 15, 16, 17, 18] as const;
 
-/** The server and the user it runs as. Always there: the npm package pg15 is a dev dependency. */
-export function postgres15(): { binaries: ServerBinaries; user: ServerUser } {
-  if (found === undefined) {
+interface Installed {
+  readonly binaries: ServerBinaries;
+  readonly user: ServerUser;
+}
+
+const found = new Map<number, Installed>();
+
+/** A server of that major version and the user it runs as; of {@link MAJORS} it is always there. */
+export function postgresOf(major: number): Installed {
+  let installed = found.get(major);
+  if (installed === undefined) {
     const user = serverUser();
-    found = { user, binaries: findServer({ major: MAJOR, user }) };
+    installed = { user, binaries: findServer({ major, user }) };
+    found.set(major, installed);
   }
-  return found;
+  return installed;
+}
+
+export function postgres15(): Installed {
+  return postgresOf(MAJOR);
 }
 
 /** The path of a client program of PostgreSQL 15, or a sentence saying what to install: the reason of a skip. */
@@ -45,20 +59,25 @@ export function serverTempDir(t: Teardown, user = postgres15().user): string {
 }
 
 /** initdb into an existing empty directory that the server's user owns. */
-export async function initdb(dataDir: string, args: readonly string[] = [], checksums = true): Promise<void> {
-  const { binaries, user } = postgres15();
+export async function initdb(
+  dataDir: string,
+  args: readonly string[] = [],
+  checksums = true,
+  major = MAJOR,
+): Promise<void> {
+  const { binaries, user } = postgresOf(major);
   const fixed = ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '--locale=C', '--encoding=UTF8'];
   if (checksums) fixed.push('-k');
   await runOk(join(binaries.binDir, 'initdb'), [...fixed, ...args], { user });
 }
 
 /** A new cluster on the ordinary file system; its data directory. */
-export async function newCluster(t: Teardown): Promise<string> {
-  const { user } = postgres15();
+export async function newCluster(t: Teardown, args: readonly string[] = [], major = MAJOR): Promise<string> {
+  const { user } = postgresOf(major);
   const dataDir = join(serverTempDir(t), 'data');
   mkdirSync(dataDir, { mode: 0o700 });
   chownSync(dataDir, user.uid, user.gid);
-  await initdb(dataDir, ['--no-sync']);
+  await initdb(dataDir, ['--no-sync', ...args], true, major);
   return dataDir;
 }
 

@@ -5,6 +5,8 @@ import type { TreeEntry } from '../../backup/index.js';
 /** Directory of the mount root that listings hide; it holds what PostgreSQL must reach but must not find. */
 export const HIDDEN_DIRECTORY = '.pbkfs';
 const TABLESPACES = 'tablespaces';
+/** Below it a directory for each tablespace, named by its OID. */
+export const TABLESPACES_PATH = `${HIDDEN_DIRECTORY}/${TABLESPACES}`;
 /** Where the journal says the links of tablespaces are; nothing is served there. */
 const LINKS = `${HIDDEN_DIRECTORY}/links`;
 const FIRST_INO = 2;
@@ -129,13 +131,13 @@ export class BaseTree<I> {
       const link = new BaseNode<I>(links, oid, 'symlink', SYMLINK_MODE, target.length, this.#nextIno++, target);
       links.children!.set(oid, link);
     }
-    const hidden = this.#hiddenDirectory();
-    const all = this.#childDirectory(hidden, TABLESPACES, DIRECTORY_MODE, `${HIDDEN_DIRECTORY}/${TABLESPACES}`);
-    return this.#childDirectory(all, oid, links.mode, `pg_tblspc/${oid}`);
+    return this.#childDirectory(this.#hiddenDirectory(), oid, links.mode, `pg_tblspc/${oid}`);
   }
 
+  /** That of the tablespaces, with the one that holds it. */
   #hiddenDirectory(): BaseNode<I> {
-    return this.#childDirectory(this.root, HIDDEN_DIRECTORY, DIRECTORY_MODE, HIDDEN_DIRECTORY);
+    const hidden = this.#childDirectory(this.root, HIDDEN_DIRECTORY, DIRECTORY_MODE, HIDDEN_DIRECTORY);
+    return this.#childDirectory(hidden, TABLESPACES, DIRECTORY_MODE, TABLESPACES_PATH);
   }
 
   #childDirectory(parent: BaseNode<I>, name: string, mode: number, alias: string | null): BaseNode<I> {

@@ -6,7 +6,7 @@
 import { SystemError } from '../../errors.js';
 import type { Attributes, FileTable } from '../shared/file-table.js';
 import type { BaseTree } from './base-tree.js';
-import { type BaseNode, HIDDEN_DIRECTORY } from './base-tree.js';
+import { type BaseNode, HIDDEN_DIRECTORY, TABLESPACES_PATH } from './base-tree.js';
 import { mustBeDirectory, mustBeReplaceable } from './checks.js';
 import { compactRecords, nodeFields } from './compaction.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
@@ -14,7 +14,7 @@ import type { ObjectKeeper } from './object-keeper.js';
 import type { NoObjects } from './read-only.js';
 import { type AttributeFields, type Change, encodeRecord, type JournalRecord, type NodeFields } from './records.js';
 import { Rows } from './rows.js';
-import { pointsOutside } from './tablespace-guard.js';
+import { tablespaceLink } from './tablespace-guard.js';
 import { attributesFrom, type BaseDefaults, Tree } from './tree.js';
 
 const NAME_MAX = 255;
@@ -140,15 +140,15 @@ export class Namespace {
   }
 
   mkdir(directory: Inode, name: string, mode: number, caller: Caller): Inode {
-    this.#mustBeNew(directory, name);
+    this.#mustBeNew(directory, name, /^\d+$/.test(name));
     const inherited = this.attributes(directory).mode & S_ISGID;
     return this.#add(directory, name, { mode: S_IFDIR | (mode & 0o7777) | inherited }, caller);
   }
 
   symlink(directory: Inode, name: string, target: string, caller: Caller): Inode {
     this.#mustBeNew(directory, name);
-    this.#guardTablespaces(directory, name, target);
-    return this.#add(directory, name, { mode: S_IFLNK | 0o777, target }, caller);
+    const kept = this.#guardTablespaces(directory, name, target);
+    return this.#add(directory, name, { mode: S_IFLNK | 0o777, target: kept }, caller);
   }
 
   link(inode: Inode, directory: Inode, name: string): void {
@@ -314,25 +314,24 @@ export class Namespace {
     return inode;
   }
 
-  #mustBeNew(directory: Inode, name: string): void {
-    this.#mustAccept(directory, name);
+  #mustBeNew(directory: Inode, name: string, isTablespace = false): void {
+    this.#mustAccept(directory, name, isTablespace);
     if (this.tree.lookup(directory, name) !== null) throw new SystemError('EEXIST');
   }
 
-  #mustAccept(directory: Inode, name: string): void {
+  #mustAccept(directory: Inode, name: string, isTablespace = false): void {
     mustBeDirectory(directory);
     if (directory.links === 0) throw new SystemError('ENOENT');
     if (name.length > NAME_MAX) throw new SystemError('ENAMETOOLONG');
     if (directory.virtual !== null) throw new SystemError('EPERM');
     if (directory === this.root && name === HIDDEN_DIRECTORY) throw new SystemError('EPERM');
     const path = directory.base?.alias;
-    if (path === HIDDEN_DIRECTORY || path === `${HIDDEN_DIRECTORY}/tablespaces`) throw new SystemError('EPERM');
+    if (path === HIDDEN_DIRECTORY || (path === TABLESPACES_PATH && !isTablespace)) throw new SystemError('EPERM');
   }
 
-  /** A link in pg_tblspc that leads out of the mount would let a replayed CREATE TABLESPACE reach production. */
-  #guardTablespaces(directory: Inode, name: string, target: string): void {
-    if (this.tree.lookup(this.root, 'pg_tblspc') !== directory) return;
-    if (!pointsOutside(this.#options.mountpoint, target)) return;
+  #guardTablespaces(directory: Inode, name: string, target: string): string {
+    const kept = tablespaceLink(this.tree, this.root, directory, name, target, this.#options.mountpoint);
+    if (kept !== undefined) return kept;
     this.#options.warn(`refused the link pg_tblspc/${name} -> ${target}: it leads out of the mount`);
     throw new SystemError('EPERM');
   }
