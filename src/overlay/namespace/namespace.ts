@@ -147,7 +147,7 @@ export class Namespace {
 
   symlink(directory: Inode, name: string, target: string, caller: Caller): Inode {
     this.#mustBeNew(directory, name);
-    const kept = this.#guardTablespaces(directory, name, target);
+    const kept = this.#guardTablespaces(directory, name, target, true);
     return this.#add(directory, name, { mode: S_IFLNK | 0o777, target: kept }, caller);
   }
 
@@ -329,9 +329,10 @@ export class Namespace {
     if (path === HIDDEN_DIRECTORY || (path === TABLESPACES_PATH && !isTablespace)) throw new SystemError('EPERM');
   }
 
-  #guardTablespaces(directory: Inode, name: string, target: string): string {
+  #guardTablespaces(directory: Inode, name: string, target: string, isNew = false): string {
     const kept = tablespaceLink(this.tree, this.root, directory, name, target, this.#options.mountpoint);
-    if (kept !== undefined) return kept;
+    // Only a link that is being made can lead elsewhere than it says.
+    if (kept === target || (isNew && kept !== undefined)) return kept;
     this.#options.warn(`refused the link pg_tblspc/${name} -> ${target}: it leads out of the mount`);
     throw new SystemError('EPERM');
   }

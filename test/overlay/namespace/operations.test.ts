@@ -134,6 +134,27 @@ t.test('a link in pg_tblspc that leads out of the mount is refused, however it g
   direct.close();
 });
 
+t.test('where a directory of the mount stands ready, the link of a replayed tablespace leads there', async (t) => {
+  const diff = `${root}/diff${diffs++}`;
+  let direct = mount(diff);
+  t.throws(() => direct.mkdir('.pbkfs/tablespaces/name'), { code: 'EPERM' });
+  t.throws(() => direct.mkdir('.pbkfs/20000'), { code: 'EPERM' });
+  t.throws(() => direct.create('.pbkfs/tablespaces/20000'), { code: 'EPERM' });
+  direct.mkdir('.pbkfs/tablespaces/20000');
+  direct.mkdir('.pbkfs/tablespaces/20000/PG_15');
+  direct.symlink('/production', 'pg_tblspc/20000');
+  t.throws(() => direct.symlink('/production', 'pg_tblspc/20001'), { code: 'EPERM' });
+  direct.symlink('/production', 'base/link');
+  direct.unlink('pg_tblspc/20000');
+  t.throws(() => direct.rename('base/link', 'pg_tblspc/20000'), { code: 'EPERM' }, 'one that is there leads out');
+  direct.symlink('/production', 'pg_tblspc/20000');
+  direct.close();
+  direct = mount(diff);
+  t.equal(direct.readlink('pg_tblspc/20000'), '../.pbkfs/tablespaces/20000');
+  t.ok(direct.readdir('.pbkfs/tablespaces/20000').has('PG_15'));
+  direct.close();
+});
+
 t.test('a storm of files leaves inode rows and objects flat (trap 28)', async (t) => {
   const diff = `${root}/diff${diffs++}`;
   const direct = mount(diff);
