@@ -27,7 +27,7 @@ try {
   execFileSync('chown', ['-R', '0:0', join(home, 'backups')]);
   mkdirSync(join(home, 'mnt'));
   mkdirSync(join(home, 'bin'));
-  const program = `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/src/cli/main.js')} "$@"\n`;
+  const program = `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/bundle/cli/pbkfs.js')} "$@"\n`;
   writeFileSync(join(home, 'bin/pbkfs'), program, { mode: 0o755 });
   const lines = commands.flatMap((command) => {
     // Only its own mounts and directories: whatever else is mounted on this host is nobody's business.
@@ -51,7 +51,7 @@ try {
   const block = `\n\`\`\`console\n${lines.map((line) => line.trimEnd()).join('\n')}\n\`\`\`\n\n`;
   writeFileSync(join(root, 'README.md'), readme.slice(0, at) + block + readme.slice(readme.indexOf(end)));
 } finally {
-  spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), 'unmount', '-D', join(home, 'mnt'), '--force']);
+  spawnSync(process.execPath, [join(root, 'dist/bundle/cli/pbkfs.js'), 'unmount', '-D', join(home, 'mnt'), '--force']);
   rmSync(home, { recursive: true, force: true });
 }
 
