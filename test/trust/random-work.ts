@@ -140,7 +140,11 @@ export class RandomWork {
     const position = this.#below(content.length + 1);
     const got = this.#tree.read(path, position, 3 * BLOCK);
     if (this.#events.isCut() || got.equals(content.subarray(position, position + 3 * BLOCK))) return;
-    throw new Violation(`${path} from ${position}: other bytes than were written`);
+    const expected = content.subarray(position, position + 3 * BLOCK);
+    const first = expected.findIndex((byte, i) => byte !== got[i]);
+    throw new Violation(
+      `${path} from ${position}: other bytes than were written, ${got.length} of ${expected.length}, the first at ${position + first}`,
+    );
   }
 
   #create(path: string): void {

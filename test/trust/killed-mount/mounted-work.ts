@@ -19,15 +19,22 @@ const GONE = new Set(['ENOTCONN', 'ECONNABORTED', 'ENODEV']);
 
 const tree: WorkedTree = {
   create: (path) => fs.closeSync(fs.openSync(at(path), 'wx', 0o600)),
+  // To the end of the file or an error: where the mount dies, the kernel first says how far it has come.
   read(path, position, length) {
     return withFile(path, 'r', (fd) => {
       const out = Buffer.alloc(length);
-      return out.subarray(0, fs.readSync(fd, out, 0, length, position));
+      let count = 0;
+      for (let more = 1; more > 0 && count < length; count += more) {
+        more = fs.readSync(fd, out, count, length - count, position + count);
+      }
+      return out.subarray(0, count);
     });
   },
   write(path, position, bytes) {
     withFile(path, 'r+', (fd) => {
-      if (fs.writeSync(fd, bytes, 0, bytes.length, position) !== bytes.length) throw new Error('a short write');
+      for (let done = 0; done < bytes.length; ) {
+        done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done);
+      }
     });
   },
   truncate: (path, length) => fs.truncateSync(at(path), length),
