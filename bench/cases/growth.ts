@@ -5,8 +5,8 @@ import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { fio } from '../run/fio.js';
 import type { Contestant } from '../run/rounds.js';
-import { buildSides, contestant, PBKFS, type Side } from '../run/sides.js';
-import { BACKUP_FILE, makeBackup } from './stage-files.js';
+import { contestant, type Side } from '../run/sides.js';
+import { BACKUP_FILE, makeBackup, mountBackup, readBackupFile } from './stage-files.js';
 
 const READERS = [1, 2, 4, 8, 16];
 /** "Never falls" of figures that vary from round to round: by no more than this. */
@@ -21,20 +21,11 @@ export const growth: BenchCase = {
     const mib = context.size(64, 16);
     const large = context.size(1024, 128);
     const mount = async (name: string, layers: number, size: number): Promise<Side & { bytes: number }> => {
-      const { target, truth, size: bytes } = makeBackup(context, { layers, mib: size });
-      const [side] = await buildSides(context.stage, {
-        ...context.peers,
-        target,
-        truth,
-        wanted: [PBKFS],
-        peers: new Map(),
-      });
+      const backup = makeBackup(context, { layers, mib: size });
+      const side = await mountBackup(context, backup);
       // The first touch builds the block index and brings the stored file into the page cache.
-      await fio(
-        { rw: 'read', where: { file: join(side!.directory, BACKUP_FILE) }, size: bytes, block: 1 << 20 },
-        false,
-      );
-      return { ...side!, name, bytes };
+      await readBackupFile(side.directory, backup.size);
+      return { ...side, name, bytes: backup.size };
     };
     const read = (side: Side & { bytes: number }, jobs: number, name = side.name): Contestant => ({
       ...contestant(side, false, ({ directory }) =>

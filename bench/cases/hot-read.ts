@@ -4,17 +4,8 @@ import { join } from 'node:path';
 import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { fio } from '../run/fio.js';
-import {
-  buildSides,
-  contestant,
-  FUSE_NATIVE,
-  FUSE_OVERLAYFS,
-  NATIVE,
-  OVERLAYFS,
-  PASSTHROUGH,
-  PBKFS,
-} from '../run/sides.js';
-import { BACKUP_FILE, makeBackup } from './stage-files.js';
+import { buildSides, contestant, EVERY_SIDE, NATIVE } from '../run/sides.js';
+import { BACKUP_FILE, makeBackup, readBackupFile } from './stage-files.js';
 
 export const hotRead: BenchCase = {
   name: 'hot-read',
@@ -23,12 +14,9 @@ export const hotRead: BenchCase = {
     'fio (psync, buffered) on a datafile that is wholly in the page cache of each side, read once before the first round: none of these reads reaches a server.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth, size } = makeBackup(context, { mib: context.size(256, 64) });
-    const wanted = [NATIVE, PBKFS, FUSE_NATIVE, FUSE_OVERLAYFS, OVERLAYFS, PASSTHROUGH];
-    const sides = await buildSides(context.stage, { target, truth, wanted, ...context.peers });
+    const sides = await buildSides(context.stage, { target, truth, wanted: EVERY_SIDE, ...context.peers });
     const file = (directory: string) => ({ file: join(directory, BACKUP_FILE) });
-    for (const { directory } of sides) {
-      await fio({ rw: 'read', where: file(directory), size, block: 1 << 20 }, false);
-    }
+    for (const { directory } of sides) await readBackupFile(directory, size);
     const rows: Row[] = [];
     for (const jobs of [1, 4]) {
       const measure = (pinned: boolean) =>

@@ -7,8 +7,8 @@ import { BARRIER_WORDS, waitForEarlierMutations } from '../../src/pending/barrie
 import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { fio } from '../run/fio.js';
-import { buildSides, contestant, PBKFS } from '../run/sides.js';
-import { BACKUP_FILE, makeBackup } from './stage-files.js';
+import { contestant, PBKFS } from '../run/sides.js';
+import { BACKUP_FILE, makeBackup, mountBackup, readBackupFile } from './stage-files.js';
 
 const SHARE = 'share of a read';
 
@@ -18,17 +18,12 @@ export const overhead: BenchCase = {
   method:
     'The CPU time of the functions that every request calls for them, each alone in a loop of two million (best of five), as a share of the CPU time that the server takes for an O_DIRECT read of 8 KiB of the backup. `node dist/bench/metrics-cost.js` compares two whole mounts, with and without a clock.',
   run: async (context: Context): Promise<Row[]> => {
-    const { target, truth, size } = makeBackup(context, { mib: 64 });
-    const [side] = await buildSides(context.stage, {
-      ...context.peers,
-      target,
-      truth,
-      wanted: [PBKFS],
-      peers: new Map(),
-    });
-    const where = { file: join(side!.directory, BACKUP_FILE) };
-    await fio({ rw: 'read', where, size, block: 1 << 20 }, false);
-    const reading = contestant(side!, false, () =>
+    const backup = makeBackup(context, { mib: 64 });
+    const { size } = backup;
+    const side = await mountBackup(context, backup);
+    const where = { file: join(side.directory, BACKUP_FILE) };
+    await readBackupFile(side.directory, size);
+    const reading = contestant(side, false, () =>
       fio({ rw: 'randread', where, size, jobs: 2, seconds: context.seconds, direct: true }, false),
     );
     const counters = new Counters(createCounters(), 1);

@@ -16,7 +16,7 @@ import type { Contestant, Sample } from '../run/rounds.js';
 import { buildSides, contestant, mounted, NATIVE, PBKFS } from '../run/sides.js';
 import type { Stage } from '../run/stage.js';
 import { dropCaches } from './cold-read.js';
-import { BACKUP_FILE, type MadeBackup, makeBackup } from './stage-files.js';
+import { BACKUP_FILE, type MadeBackup, makeBackup, mountBackup } from './stage-files.js';
 
 const DECODE = fileURLToPath(new URL('../programs/decode.js', import.meta.url));
 const DECODING = `${cpus} × one thread decoding`;
@@ -70,19 +70,13 @@ async function uncompressed(context: Context): Promise<Row[]> {
 
 async function compressed(context: Context, alg: CompressAlg): Promise<Row[]> {
   const backup = makeBackup(context, { alg, mib: context.size(alg === 'pglz' ? 256 : 512, 64) });
-  const { target, truth, size } = backup;
-  const [side] = await buildSides(context.stage, {
-    ...context.peers,
-    target,
-    truth,
-    wanted: [PBKFS],
-    peers: new Map(),
-  });
+  const { target, size } = backup;
+  const side = await mountBackup(context, backup);
   const stored = join(target.catalog, 'backups', target.instance, backupIdOf(startTime(0)), 'database', BACKUP_FILE);
   const decoding: Contestant = { side: DECODING, measure: () => decode(alg, stored, context.seconds) };
   const rows: Row[] = [];
   for (const jobs of [1, cpus]) {
-    const scanning = contestant(side!, false, ({ directory }) => scanOnce(directory, size, jobs, true));
+    const scanning = contestant(side, false, ({ directory }) => scanOnce(directory, size, jobs, true));
     const readers = jobs === 1 ? '1 reader' : `${jobs} readers`;
     const targets = jobs === 1 ? [{ against: DECODING, atLeast: 0.9 }] : [];
     rows.push(

@@ -7,7 +7,7 @@ import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { fio } from '../run/fio.js';
 import { buildSides, contestant, FUSE_NATIVE, FUSE_OVERLAYFS, PASSTHROUGH, PBKFS } from '../run/sides.js';
-import { BACKUP_FILE, makeBackup, OTHER_FILE } from './stage-files.js';
+import { BACKUP_FILE, makeBackup, OTHER_FILE, readBackupFile } from './stage-files.js';
 
 /** libfuse's C server reached 94 to 104 k where 90 k were asked for: in one run that is a ratio. */
 const OF_C_SERVER = 0.9;
@@ -56,9 +56,7 @@ export const serverRead: BenchCase = {
           ),
         ),
       );
-    for (const { directory } of sides) {
-      await fio({ rw: 'read', where: { file: join(directory, BACKUP_FILE) }, size, block: 1 << 20 }, false);
-    }
+    for (const { directory } of sides) await readBackupFile(directory, size);
     const targets = [{ against: FUSE_NATIVE, atLeast: 2.5 }];
     const cTargets = [{ against: PASSTHROUGH, atLeast: OF_C_SERVER }];
     const unit = 'op/s';

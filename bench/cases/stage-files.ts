@@ -5,6 +5,8 @@ import type { CompressAlg } from '../../src/backup/index.js';
 import type { MountTarget } from '../../test/support/mount.js';
 import { type ChainFile, writeChain } from '../catalog/chain.js';
 import type { Context } from '../run/context.js';
+import { fio } from '../run/fio.js';
+import { buildSides, PBKFS, type Side } from '../run/sides.js';
 
 const MIB_BLOCKS = 128;
 
@@ -39,4 +41,16 @@ export function makeBackup(context: Context, { alg = 'none', layers = 4, mib, ot
   const truth = join(base, 'truth');
   const target = writeChain({ catalog: join(base, 'catalog'), instance: 'main', alg, layers, files, truth });
   return { target, truth, size: mib * 2 ** 20, otherSize: otherMib * 2 ** 20 };
+}
+
+/** A mount of the backup alone, without peers to compare it with. */
+export async function mountBackup(context: Context, { target, truth }: MadeBackup): Promise<Side> {
+  const spec = { ...context.peers, target, truth, wanted: [PBKFS], peers: new Map<string, string>() };
+  const [side] = await buildSides(context.stage, spec);
+  return side!;
+}
+
+/** Reads {@link BACKUP_FILE} of a side once: brings it into the page cache, builds its block index. */
+export async function readBackupFile(directory: string, size: number): Promise<void> {
+  await fio({ rw: 'read', where: { file: join(directory, BACKUP_FILE) }, size, block: 1 << 20 }, false);
 }

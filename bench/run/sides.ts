@@ -28,6 +28,8 @@ export const FUSE_NATIVE = 'fuse-native';
 export const FUSE_OVERLAYFS = 'fuse-overlayfs';
 export const OVERLAYFS = 'overlayfs';
 export const PASSTHROUGH = 'passthrough_ll';
+/** All of them, in the order of the page's columns. */
+export const EVERY_SIDE: readonly string[] = [NATIVE, PBKFS, FUSE_NATIVE, FUSE_OVERLAYFS, OVERLAYFS, PASSTHROUGH];
 
 export interface SidesSpec {
   /** The backup that the mounts show. */

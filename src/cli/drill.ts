@@ -4,14 +4,14 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import type { Drilled } from '../session/drill.js';
 import type { DrillRun } from '../session/drill-run.js';
 import type { Finding } from '../session/finding.js';
-import { byteSize, directory, wholeNumber } from './options.js';
+import { diffSize, directory, wholeNumber } from './options.js';
 import { type TargetOptions, targetOf, targetOptions } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './show-table.js';
-import { given } from './start.js';
 
 interface DrillOptions extends TargetOptions {
   readonly backupPath: string;
@@ -48,9 +48,6 @@ Examples:
   pbkfs drill -B /backup -I main --all --json
   pbkfs drill -B /backup -I main --recovery-target latest --metrics-file /var/lib/node_exporter/pbkfs-main.prom`;
 
-const MIB = 2 ** 20;
-const TIB = 2 ** 40;
-
 export function addDrillCommand(program: Command, setStatus: (status: number) => void): void {
   const command = program
     .command('drill')
@@ -65,7 +62,7 @@ export function addDrillCommand(program: Command, setStatus: (status: number) =>
     .option('--sql <file...>', 'run statements of a file; may be given again')
     .option('--database <name>', 'where --sql runs', 'postgres')
     .option('--metrics-file <file>', 'write metrics for the textfile collector of node_exporter', directory)
-    .option('--diff-limit <size>', 'fail when the diff grows to this size, such as 20GB', byteSize(MIB, 15 * TIB))
+    .option('--diff-limit <size>', 'fail when the diff grows to this size, such as 20GB', diffSize)
     .option('-j, --jobs <number>', 'connections and files at a time (default: one a processor)', wholeNumber(1, 64))
     .option('-U, --username <role>', 'a superuser of the cluster (default: the one that made the backup, or postgres)')
     .option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory)

@@ -5,12 +5,10 @@ import { Option } from 'commander';
 import { backends } from '../fs/serve-types.js';
 import { logLevels } from '../log.js';
 import { LOOPBACK } from '../metrics/listen-address.js';
-import { byteSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
+import { diffSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
-/** What the count of the diff's blocks can hold. */
-const MAX_DIFF_LIMIT = 15 * 2 ** 40;
 const MAX_TIMEOUT = 24 * 60 * 60;
 
 const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
@@ -28,7 +26,7 @@ export function mountOptions(): Option[] {
     option(
       '--diff-limit <size>',
       'let DIFF grow to this size, such as 20GB; a warning is logged at 80 %, at the limit what needs space is ENOSPC',
-      byteSize(2 ** 20, MAX_DIFF_LIMIT),
+      diffSize,
     ),
     option('--read-only', 'mount without a diff: nothing can be changed, every attempt is EROFS'),
     option('--allow-other', 'let other users in, as modes permit (default: if this user may; root always may)'),

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { VerifyMode } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import type { Backend } from '../fs/serve-types.js';
+import { given } from '../given.js';
 import type { LogLevel } from '../log.js';
 import { launchMount, type MountedInfo, type MountRequest, runForegroundMount, serve } from '../mount/index.js';
 import { mountOptions } from './mount-options.js';
@@ -144,13 +145,6 @@ function refuseDiff(options: MountOptions): void {
   throw new PbkfsError('usage', `--read-only mounts the backup without a diff; --${flag} cannot be given with it`, {
     hint: 'leave one of the two out',
   });
-}
-
-/** The members that have a value. */
-function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }
 
 function announce(info: MountedInfo, end: string): void {

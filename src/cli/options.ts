@@ -61,3 +61,6 @@ export function byteSize(min: number, max: number): (value: string) => number {
     return bytes;
   };
 }
+
+/** What --diff-limit takes: at most what the count of the diff's blocks can hold. */
+export const diffSize = byteSize(2 ** 20, 15 * 2 ** 40);

@@ -3,12 +3,12 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
-import { byteSize, directory, oneOf } from './options.js';
+import { diffSize, directory, oneOf } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './show-table.js';
-import { given } from './start.js';
 
 interface RescueOptions extends TargetOptions {
   readonly backupPath: string;
@@ -62,11 +62,7 @@ export function addRescueCommand(program: Command): void {
     .option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory)
     .option('--bin-dir <dir>', 'directory of the server programs', directory)
     .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
-    .option(
-      '--diff-limit <size>',
-      'give up when the diff grows to this size, such as 20GB',
-      byteSize(2 ** 20, 15 * 2 ** 40),
-    )
+    .option('--diff-limit <size>', 'give up when the diff grows to this size, such as 20GB', diffSize)
     .option('--force', 'use backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);

@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
-import { byteSize, directory, wholeNumber } from './options.js';
+import { given } from '../given.js';
+import { diffSize, directory, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 
@@ -53,7 +54,7 @@ export function addStartCommand(program: Command): void {
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
     .option('--bin-dir <dir>', 'directory of the server programs', directory)
     .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
-    .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', byteSize(2 ** 20, 15 * 2 ** 40))
+    .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', diffSize)
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -171,11 +172,4 @@ function serverSettings(args: readonly string[]): Record<string, string> {
     settings[match[1]!.replaceAll('-', '_')] = match[2]!;
   }
   return settings;
-}
-
-/** The members that have a value. */
-export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -27,7 +27,7 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
 }
 
 /** Makes names created, renamed or removed in a directory durable. */
-export function syncDirectory(path: string): void {
+export function syncDirectory(path: string | Buffer): void {
   const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);

@@ -6,8 +6,8 @@ import type { Inode } from './namespace/inode.js';
 import type { Namespace } from './namespace/namespace.js';
 import { rowFlag } from './shared/file-table.js';
 
-/** Before PostgreSQL 10 the directory had another name. */
-const NAMES = ['pg_wal', 'pg_xlog'];
+/** What the directory of WAL may be called: before PostgreSQL 10 it had another name. */
+export const WAL_NAMES = ['pg_wal', 'pg_xlog'];
 
 export class TransientWal {
   readonly #namespace: Namespace;
@@ -16,7 +16,7 @@ export class TransientWal {
 
   constructor(namespace: Namespace) {
     this.#namespace = namespace;
-    const found = NAMES.map((name) => namespace.lookup(namespace.root, name)).find((inode) => inode?.isDirectory);
+    const found = WAL_NAMES.map((name) => namespace.lookup(namespace.root, name)).find((inode) => inode?.isDirectory);
     this.#root = found ?? null;
     // For as long as the mount: it must stay the inode that other directories have as their parent.
     if (found) namespace.reference(found);

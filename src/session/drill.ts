@@ -2,6 +2,7 @@
 
 import type { BackupInfo } from '../backup/index.js';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
+import { given } from '../given.js';
 import { unmount } from '../mount/unmount.js';
 import { readControlFile } from '../postgres/control-file.js';
 import { amcheck, connectableDatabases } from './amcheck.js';
@@ -115,10 +116,7 @@ function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof
     ...(wanted === undefined
       ? {}
       : { recovery: { target: wanted, timeline: timeline ?? 'current', action: 'promote' as const } }),
-    ...(workDir === undefined ? {} : { workDir }),
-    ...(binDir === undefined ? {} : { binDir }),
-    ...(preload === undefined ? {} : { preload }),
-    ...(diffLimit === undefined ? {} : { diffLimit }),
+    ...given({ workDir, binDir, preload, diffLimit }),
   };
 }
 

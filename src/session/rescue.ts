@@ -6,9 +6,10 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
-import { costsOf } from './costs.js';
+import { type Costs, costsOf } from './costs.js';
 import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { findPgDump, runPgDump } from './pg-dump.js';
@@ -42,13 +43,11 @@ export interface RescueRequest {
   readonly force: boolean;
 }
 
-export interface Rescued {
+export interface Rescued extends Costs {
   readonly backupId: string;
   readonly format: RescueFormat;
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
-  /** Bytes read from the files of the catalog, disk space of the diff, size of the backed-up cluster. */
-  readonly catalogBytes: number;
-  readonly diffBytes: number;
+  /** Size of the backed-up cluster. */
   readonly clusterBytes: number;
   readonly seconds: number;
 }
@@ -56,7 +55,7 @@ export interface Rescued {
 /** @throws PbkfsError; the output is written whole or not at all */
 export async function rescue(request: RescueRequest, guard: Guarded, progress: SessionProgress): Promise<Rescued> {
   const began = Date.now();
-  const { catalog, instance } = request;
+  const { catalog, instance, workDir, binDir, preload, diffLimit } = request;
   const backup = chooseBackup(request);
   const target = request.target ?? { kind: 'immediate' };
   const session = await openSession(
@@ -74,10 +73,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
         ...(request.inclusive === undefined ? {} : { inclusive: request.inclusive }),
       },
       settings: { autovacuum: 'off', max_parallel_workers_per_gather: '0' },
-      ...(request.workDir === undefined ? {} : { workDir: request.workDir }),
-      ...(request.binDir === undefined ? {} : { binDir: request.binDir }),
-      ...(request.preload === undefined ? {} : { preload: request.preload }),
-      ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
+      ...given({ workDir, binDir, preload, diffLimit }),
     },
     guard,
     progress,

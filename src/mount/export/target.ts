@@ -1,20 +1,10 @@
 // The directories that an export goes to: empty before, and empty again when it fails.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { bytesOf, isWithin } from '../paths.js';
 import type { Plan } from './plan.js';
-
-/** Makes a file or a directory's names durable. */
-export function syncPath(path: Buffer): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** @throws PbkfsError export_failed for a directory that is not empty */
 export function prepare(directory: string): void {

@@ -3,11 +3,12 @@
 import { chmodSync, lchownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { utimensat } from '../../sys/libc.js';
+import { syncDirectory } from '../durable-file.js';
 import { bytesOf, textOf } from '../paths.js';
 import { fromWire, type WireError } from '../wire-error.js';
 import { type Plan, planExport } from './plan.js';
 import type { Exported, ExportRequest } from './request.js';
-import { discard, mustHaveRoom, prepare, syncPath } from './target.js';
+import { discard, mustHaveRoom, prepare } from './target.js';
 import { type Attributes, bytes, type TreeSource } from './tree-source.js';
 import copyBatch, { type CopyBatch } from './worker.js';
 
@@ -45,7 +46,7 @@ export async function write<N>(
     await copyFiles(plan, request, chown, overlay);
     for (const { to: path, attributes } of plan.directories.toReversed()) finish(path, attributes, chown, request.sync);
     if (request.sync)
-      for (const directory of [to, ...tablespaces.values()]) syncPath(bytes(bytesOf(dirname(directory))));
+      for (const directory of [to, ...tablespaces.values()]) syncDirectory(bytes(bytesOf(dirname(directory))));
     const files = plan.files.length + plan.last.length;
     return { to, files, bytes: plan.bytes, tablespaces: Object.fromEntries(tablespaces) };
   } catch (error) {
@@ -111,5 +112,5 @@ function finish(path: string, { mode, uid, gid, atime, mtime }: Attributes, chow
   if (chown) lchownSync(name, uid, gid);
   chmodSync(name, mode & 0o7777);
   utimensat(name, atime, mtime);
-  if (sync) syncPath(name);
+  if (sync) syncDirectory(name);
 }

@@ -20,12 +20,11 @@ import {
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/base-tree.js';
+import { WAL_NAMES } from '../../overlay/transient-wal.js';
 import { exchangeNames } from '../../sys/libc.js';
 import type { FileOwner } from '../file-owner.js';
 import { type WalBinding, walFiles } from './wal-directory.js';
 
-/** Before PostgreSQL 10 the directory had another name. */
-const NAMES = ['pg_wal', 'pg_xlog'];
 /** Beside the name that changes, while it changes. */
 const UNFINISHED = '.pbkfs-part';
 
@@ -60,7 +59,7 @@ export async function relocateWal(mountpoint: string, wal: WalBinding, owner: Fi
 }
 
 async function findWal(mountpoint: string): Promise<{ path: string; link: string | undefined }> {
-  for (const name of NAMES) {
+  for (const name of WAL_NAMES) {
     const path = join(mountpoint, name);
     const stats = await lstat(path).catch(() => undefined);
     if (stats?.isSymbolicLink()) return { path, link: await readlink(path) };
