@@ -1,4 +1,4 @@
-// Reading blocks of a datafile through its block index: one pread per run of neighbouring records, every page checked.
+// Reading blocks of a datafile through its block index: one pread per run of records of a layer, every page checked.
 
 import fs from 'node:fs';
 import {
@@ -14,12 +14,9 @@ import { BLCKSZ, RECORD_HEADER, RELSEG_BLOCKS } from './constants.js';
 import { damagedBlock } from './damage.js';
 import { looksCompressed } from './full-size-payload.js';
 import { isZeroPage, pageChecksum } from './page-checksum.js';
+import { MAX_RUN, StoredRun } from './stored-run.js';
 import { StreamTrust } from './stream-trust.js';
-import { paddedSize } from './stream-walk.js';
 import type { BlockIndex, DatafileSource, StreamPart, VerifyMode } from './types.js';
-
-/** Records read by one pread at most: the largest request of the kernel, 1 MiB. */
-const maxRun = 128;
 
 /** Offset of pd_checksum (u16) in a page. */
 const PD_CHECKSUM = 8;
@@ -46,7 +43,8 @@ export type FdOf = (part: StreamPart) => number;
  * share nothing but the index, whose verified bits are set atomically.
  */
 export class PageReader {
-  readonly #buffer = Buffer.allocUnsafeSlow(maxRun * (RECORD_HEADER + BLCKSZ));
+  readonly #buffer = Buffer.allocUnsafeSlow(MAX_RUN * (RECORD_HEADER + BLCKSZ));
+  readonly #run = new StoredRun(this.#buffer.length);
   readonly #counts: BlockCounts = { stored: 0, bytes: 0, holes: 0, badInSource: 0, badBlock: -1 };
   readonly #trust = new StreamTrust();
   readonly #verify: VerifyMode;
@@ -93,62 +91,67 @@ export class PageReader {
     if (first < 0 || first + count > source.nBlocks)
       throw new RangeError(`blocks ${first}+${count} of ${source.nBlocks}`);
     const end = first + count;
-    for (let block = first; block < end; ) {
+    for (let block = first; block < end; block += MAX_RUN) {
       const to = outOffset + (block - first) * BLCKSZ;
-      if ((index.info[block]! & INFO_SIZE) === 0) {
-        out.fill(0, to, to + BLCKSZ);
-        counts.holes++;
-        block++;
-        continue;
-      }
-      const run = this.#readRun(source, index, fdOf, block, Math.min(end - block, maxRun), out, to);
-      counts.stored += run;
-      block += run;
+      this.#readWindow(source, index, fdOf, block, Math.min(end - block, MAX_RUN), out, to);
     }
     return counts;
   }
 
-  /** Reads the records of one layer that follow each other in its file, from `first` on. @returns how many */
-  #readRun(
+  /** readBlocks for MAX_RUN blocks at most. */
+  #readWindow(
     source: DatafileSource,
     index: BlockIndex,
     fdOf: FdOf,
     first: number,
-    max: number,
+    count: number,
     out: Uint8Array,
     outOffset: number,
-  ): number {
-    const layer = infoLayer(index.info[first]!);
-    const part = source.layers[layer]!;
-    if ((index.info[first]! & INFO_SIZE) === INFO_UNKNOWN) {
-      const why = 'the file is damaged, and no header map tells whether it holds this block';
-      throw damagedBlock(part.backupId, part.file, first, why);
+  ): void {
+    const run = this.#run;
+    run.begin(count);
+    for (let i = 0; i < count; i++) {
+      if (run.has(i)) continue;
+      const info = index.info[first + i]!;
+      const size = info & INFO_SIZE;
+      if (size === 0) {
+        out.fill(0, outOffset + i * BLCKSZ, outOffset + (i + 1) * BLCKSZ);
+        this.#counts.holes++;
+        continue;
+      }
+      const part = source.layers[infoLayer(info)]!;
+      if (size === INFO_UNKNOWN) {
+        const why = 'the file is damaged, and no header map tells whether it holds this block';
+        throw damagedBlock(part.backupId, part.file, first + i, why);
+      }
+      run.collect(index, first, i, part.padded);
+      this.#readRun(source, index, part, fdOf(part), first, out, outOffset);
     }
-    const start = index.offset[first]!;
-    let length = 0;
-    let run = 0;
-    do {
-      const size = index.info[first + run]! & INFO_SIZE;
-      length += RECORD_HEADER + paddedSize(size, part.padded);
-      run++;
-    } while (run < max && follows(index, first + run, layer, start + length));
+  }
 
-    const last = index.info[first + run - 1]! & INFO_SIZE;
-    // The last record's padding is not needed.
-    length -= paddedSize(last, part.padded) - last;
-    const fd = fdOf(part);
+  /** Reads the records that `#run` has collected. @param first the block whose place `outOffset` is */
+  #readRun(
+    source: DatafileSource,
+    index: BlockIndex,
+    part: StreamPart,
+    fd: number,
+    first: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): void {
+    const { start, length, count, members } = this.#run;
     const got = preadAll(fd, this.#buffer, length, start);
     this.#counts.bytes += got;
-    let at = 0;
-    for (let i = 0; i < run; i++) {
+    for (let n = 0; n < count; n++) {
+      const i = members[n]!;
       const block = first + i;
       const size = index.info[block]! & INFO_SIZE;
+      const at = index.offset[block]! - start;
       if (at + RECORD_HEADER + size > got)
         throw damagedBlock(part.backupId, part.file, block, 'the file ends within it');
       this.#takePage(source, index, part, block, size, fd, at, out, outOffset + i * BLCKSZ);
-      at += RECORD_HEADER + paddedSize(size, part.padded);
     }
-    return run;
+    this.#counts.stored += count;
   }
 
   /** Checks the record at `at` of the buffer and decodes it. */
@@ -218,12 +221,6 @@ export class PageReader {
     }
     return undefined;
   }
-}
-
-function follows(index: BlockIndex, block: number, layer: number, offset: number): boolean {
-  const info = index.info[block]!;
-  const size = info & INFO_SIZE;
-  return size !== 0 && size !== INFO_UNKNOWN && infoLayer(info) === layer && index.offset[block] === offset;
 }
 
 /** @returns bytes read; fewer than length only at the end of the file */

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { displayPath } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
+import type { BackendInfo } from '../fs/serve-types.js';
 import { type BlockOrigin, type FileOrigin, type MountInfo, readInfo, readProvenance } from '../mount/index.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
 import { wholeNumber } from './options.js';
@@ -96,6 +97,7 @@ function render({ summary, status, server, members }: MountInfo): string {
     ['log', logFile ?? none],
     ['backend', server === undefined ? unknown : `${server.backend}, FUSE protocol ${server.protocol}`],
     ['features', server?.features.join(' ') ?? unknown],
+    ['read-ahead', server === undefined ? unknown : readAhead(server)],
     ['servers', summary.servers.map((one) => `process ${one.pid}`).join(', ') || 'none'],
   ];
   const table = renderTable(rows);
@@ -109,6 +111,11 @@ function render({ summary, status, server, members }: MountInfo): string {
     formatBytes(dataBytes ?? null),
   ]);
   return `${table}${renderTable([header, ...chain])}`;
+}
+
+function readAhead({ readAhead, readAheadFault }: BackendInfo): string {
+  const size = readAhead === null ? "the kernel's default" : `${readAhead} KiB`;
+  return readAheadFault === undefined ? size : `${size}: ${readAheadFault}`;
 }
 
 function renderFile({ file, kind, length, blocks, sources }: FileOrigin): string {

@@ -10,6 +10,7 @@ import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
 const MAX_TIMEOUT = 24 * 60 * 60;
+const MAX_READ_AHEAD = 65536;
 
 const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
   const made = new Option(flags, description);
@@ -45,6 +46,11 @@ export function mountOptions(): Option[] {
       oneOf(...backends),
     ),
     option('--threads <number>', 'threads that answer reads and writes', wholeNumber(1, 16)),
+    option(
+      '--read-ahead <kib>',
+      'how far the kernel reads ahead in a file read from front to back (default: 4096; only root can set it)',
+      wholeNumber(0, MAX_READ_AHEAD),
+    ),
     option(
       '--verify <how>',
       'how blocks of the backup are checked before they are served: checksum (the default), structure, off',

@@ -38,6 +38,8 @@ export interface ServeOptions {
   readonly noWal?: boolean;
   /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
   readonly afterPowerLoss: boolean;
+  /** KiB that the kernel reads ahead in a file that is read from front to back. */
+  readonly readAhead?: number;
   /** How stored bytes are checked before they are served. */
   readonly verify: VerifyMode;
   readonly chainLock: ChainLockState;
@@ -75,6 +77,10 @@ export interface BackendInfo {
   readonly protocol: string;
   /** Names of the INIT flags in force. */
   readonly features: readonly string[];
+  /** KiB that the kernel reads ahead; null where nobody knows. */
+  readonly readAhead: number | null;
+  /** Why that is not what it should be. */
+  readonly readAheadFault?: string;
 }
 
 /** A running mount. */

@@ -3,10 +3,12 @@
 import { closeSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { type ErrorCode, PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import { createCounters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import { control, encodeChange, SharedState, stop } from '../overlay/shared/shared-state.js';
 import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
+import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
 import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
 import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
@@ -23,6 +25,9 @@ import type { BackendInfo, ServeOptions, Server } from './serve-types.js';
 const STOP_AFTER = 300;
 const GIVE_UP_AFTER = 1200;
 
+/** KiB; see ARCHITECTURE.md, "Speed". */
+const READ_AHEAD = 4096;
+
 /** Serves one mount. Made by serveMount. */
 class MountServer implements Server {
   readonly done: Promise<void>;
@@ -37,6 +42,7 @@ class MountServer implements Server {
   readonly #journalSync: JournalSync;
   #objects = '';
   #features: KernelFeatures | null = null;
+  #readAhead: ReadAhead = { kib: null };
   /** no further readers: the mount is gone, or has failed */
   #ending = false;
   #mountGone = false;
@@ -92,7 +98,9 @@ class MountServer implements Server {
 
   get backend(): BackendInfo {
     const { minor = 0, flags = [] } = this.#features ?? {};
-    return { backend: 'kernel', protocol: `7.${Math.min(minor, OUR_MINOR)}`, features: flags };
+    const { kib, fault } = this.#readAhead;
+    const protocol = `7.${Math.min(minor, OUR_MINOR)}`;
+    return { backend: 'kernel', protocol, features: flags, readAhead: kib, ...given({ readAheadFault: fault }) };
   }
 
   /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */
@@ -110,6 +118,8 @@ class MountServer implements Server {
         fsname: `pbkfs:${this.#options.instance}/${this.#options.chain.target.id}`,
       });
       this.#features = shakeHands(device);
+      // After INIT, by which the kernel takes no more than its own default.
+      this.#readAhead = setReadAhead(this.#options.mountpoint, this.#options.readAhead ?? READ_AHEAD);
       const { materializeOnRead, verify, log, threads } = this.#options;
       const { openless } = this.#features;
       const readOnly = this.#options.diff === null;
@@ -139,6 +149,7 @@ class MountServer implements Server {
       threads: this.#readers.started,
       protocol: `7.${minor}`,
       features: flags.join(','),
+      readAhead: this.#readAhead.kib ?? undefined,
     });
   }
 

@@ -138,6 +138,7 @@ function start(
     ...ownerOf(request, paths.owner),
     allowOther: allowOther(request),
     ...(request.threads === undefined ? {} : { threads: request.threads }),
+    ...(request.readAhead === undefined ? {} : { readAhead: request.readAhead }),
     ...(request.backend === undefined ? {} : { backend: request.backend }),
     materializeOnRead: request.materializeOnRead,
     afterPowerLoss: request.afterPowerLoss,

@@ -1,6 +1,7 @@
 // Ending a FUSE connection without umount2(MNT_FORCE): the control file system lets also its owner do that.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { mountedDevice } from './mount-device.js';
 
 /** Where the control file system is mounted as a rule (systemd does it at boot). */
 const CONTROL = '/sys/fs/fuse/connections';
@@ -11,24 +12,13 @@ const CONTROL = '/sys/fs/fuse/connections';
  * @returns whether that could be done: not where the control file system is not mounted
  */
 export function abortConnection(mountpoint: string): boolean {
-  const device = deviceOf(mountpoint);
-  if (device === undefined) return false;
+  // The control file system leaves the major number out: it is 0 for file systems without a disk.
+  const minor = mountedDevice(mountpoint)?.split(':')[1];
+  if (minor === undefined) return false;
   try {
-    writeFileSync(`${CONTROL}/${device}/abort`, '1', { flag: 'r+' });
+    writeFileSync(`${CONTROL}/${minor}/abort`, '1', { flag: 'r+' });
     return true;
   } catch {
     return false;
   }
-}
-
-/** The mount's device number as the control file system names it; major is 0 for file systems without a disk. */
-function deviceOf(mountpoint: string): number | undefined {
-  const wanted = Buffer.from(mountpoint)
-    .toString('latin1')
-    // As the kernel writes it into mountinfo.
-    .replace(/[ \t\n\\#]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  const mounts = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
-  const line = mounts.map((text) => text.split(' ')).findLast((fields) => fields[4] === wanted);
-  const minor = line?.[2]?.split(':')[1];
-  return minor === undefined ? undefined : Number(minor);
 }

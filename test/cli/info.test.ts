@@ -30,12 +30,12 @@ t.test('tells all about a mount, dead or alive', { skip: mountMissing }, async (
     pid: mount.process().pid,
     diff: mount.diff,
     chainState: 'intact',
-    backend: { backend: 'kernel', protocol: /^7\.\d+$/, features: [String] },
+    backend: { backend: 'kernel', protocol: /^7\.\d+$/, features: [String], readAhead: 4096 },
     chain: [{ mode: 'FULL', status: 'OK' }, { mode: 'DELTA' }, { mode: 'PAGE' }],
   });
   t.match(await pbkfs(['info', '-D', mount.mountpoint]), {
     status: 0,
-    stdout: /\nbackend +kernel, FUSE protocol 7\.\d+\n.*\n {2}ID +MODE +STATUS/s,
+    stdout: /\nbackend +kernel, FUSE protocol 7\.\d+\n.*\nread-ahead +4096 KiB\n.*\n {2}ID +MODE +STATUS/s,
   });
   t.match(await pbkfs(['info', mount.mountpoint, '--block', '1']), { status: 2, stderr: /--block needs --file/ });
   await mount.kill9();

@@ -44,7 +44,7 @@ t.test('by flag', { skip: mountMissing }, async (t) => {
   const pid = join(base, 'pid');
   const result = await pbkfs([
     ...['mount', ...first, '--mountpoint', `${mountpoint}/`, '--diff', `${diff}/`, '--wait', '--timeout', '100'],
-    ...['--uid', '1234', '--gid', '2345', '--threads', '3', '--verify', 'off', '--allow-other'],
+    ...['--uid', '1234', '--gid', '2345', '--threads', '3', '--verify', 'off', '--allow-other', '--read-ahead', '512'],
     ...['--backend', 'kernel', '--materialize-on-read', '--diff-limit', '100MB', '--no-recovery-config'],
     ...['--log-file', log, '--log-format', 'json', '--log-level', 'info', '--log-activity', '0', '--pid-file', pid],
   ]);
@@ -53,7 +53,7 @@ t.test('by flag', { skip: mountMissing }, async (t) => {
   t.match(status(mount), {
     settings: { uid: 1234, gid: 2345, verify: 'off', materializeOnRead: true, perfUnsafe: false, noWal: false },
     threads: { data: 3 },
-    server: { backend: 'kernel' },
+    server: { backend: 'kernel', readAhead: 512 },
     diffBudget: { limitBytes: 100 * 2 ** 20 },
   });
   t.equal(readFileSync(pid, 'utf8').trim(), String(mount.process().pid));

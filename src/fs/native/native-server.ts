@@ -26,7 +26,7 @@ const HELLO = 10_000;
 
 class NativeServer implements Server {
   /** libfuse 2.9 speaks 7.19 and asks the kernel for nothing newer. */
-  readonly backend = { backend: 'fuse-native', protocol: '7.19', features: [] } as const;
+  readonly backend = { backend: 'fuse-native', protocol: '7.19', features: [], readAhead: null } as const;
   done: Promise<void> = Promise.resolve();
   readonly report: LiveReport;
   readonly #options: ServeOptions;
