@@ -18,6 +18,7 @@ const programs = [
   'cli/mount-helper',
   'mount/process',
   'mount/chain-lock/holder-process',
+  'mount/prefetch/process',
   'mount/unmount-elsewhere',
   'mount/exporter/catalog-worker',
   'fs/data-thread',

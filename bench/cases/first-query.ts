@@ -1,7 +1,9 @@
 // How long it takes from nothing to the first answer of a server.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
 import type { MountTarget } from '../../test/support/mount.js';
 import { pbkfs, type TestMount } from '../../test/support/mount.js';
 import { query, start } from '../../test/support/postgres.js';
@@ -26,7 +28,7 @@ export const firstQuery: BenchCase = {
   name: 'first-query',
   title: 'From nothing to the first query',
   method:
-    'A new mount (the time of the command `pbkfs mount`), a server started on it, `select count(*) from pg_class`. The demo chain is the one of `npm run demo`, four backups made by pg_probackup; native is a plain copy of the same (`pbkfs export`). The terabyte is a small cluster with one relation of 1024 segments of 1 GiB, a chain of 4; it was shut down in order and needs no recovery. PostgreSQL’s own recovery, as its log tells, is shown separately and not part of what the target counts.',
+    'A new mount (the time of the command `pbkfs mount`), a server started on it, `select count(*) from pg_class`. The demo chain is the one of `npm run demo`, four backups made by pg_probackup; native is a plain copy of the same (`pbkfs export`). The terabyte is a small cluster with one relation of 1024 segments of 1 GiB, a chain of 4; it was shut down in order and needs no recovery. PostgreSQL’s own recovery, as its log tells, is shown separately and not part of what the target counts. The slow store is the demo chain with 50 ms added to every read of a file of the catalog, mounted with and without `--prefetch hot`; the time is from the return of `pbkfs mount` to the answer.',
   run: async (context: Context): Promise<Row[]> => {
     const demo = await benchTarget(context.stage);
     const plain = join(context.stage.make('plain'), 'data');
@@ -40,6 +42,7 @@ export const firstQuery: BenchCase = {
     return [
       ...(await rowsOf(context, 'demo', 'demo chain', demo, plain)),
       ...(await rowsOf(context, 'terabyte', 'sparse chain of 1 TB', terabyte)),
+      await slowStore(context, demo),
     ];
   },
 };
@@ -78,9 +81,33 @@ async function rowsOf(context: Context, id: string, what: string, target: MountT
   ];
 }
 
-async function mountAndAsk(stage: Stage, target: MountTarget): Promise<Times> {
+const PREFETCH = 'pbkfs --prefetch hot';
+const FAULTS = fileURLToPath(new URL('../../test/support/faults.cjs', import.meta.url));
+
+async function slowStore(context: Context, target: MountTarget): Promise<Row> {
+  const faults = context.stage.make('faults');
+  writeFileSync(join(faults, 'slow-read'), target.catalog);
+  const env = { NODE_OPTIONS: `--require=${FAULTS}`, PBKFS_TEST_FAULTS: faults };
+  const measured = (side: string, options: readonly string[]) => ({
+    side,
+    measure: async () => {
+      const { query } = await context.stage.act((stage) => mountAndAsk(stage, target, env, options));
+      return { value: query };
+    },
+  });
+  const targets = [{ side: PREFETCH, against: PBKFS, atMost: 0.6 }];
+  const row = { id: 'first-query/slow-store', what: 'slow store: mounted to first answer', unit: 's', targets };
+  return context.row(row, [measured(PBKFS, []), measured(PREFETCH, ['--prefetch', 'hot'])]);
+}
+
+async function mountAndAsk(
+  stage: Stage,
+  target: MountTarget,
+  env: Record<string, string> = {},
+  options: readonly string[] = [],
+): Promise<Times> {
   const begun = performance.now();
-  const mount: TestMount = await mounted(stage, target);
+  const mount: TestMount = await mounted(stage, target, env, options);
   const seconds = digits((performance.now() - begun) / 1000);
   return { mount: seconds, ...(await ask(stage, mount.mountpoint)) };
 }

@@ -8,7 +8,7 @@ import { given } from '../given.js';
 import type { Drilled } from '../session/drill.js';
 import type { DrillRun } from '../session/drill-run.js';
 import type { Finding } from '../session/finding.js';
-import { diffSize, directory, wholeNumber } from './options.js';
+import { diffSize, directory, prefetchOption, wholeNumber } from './options.js';
 import { type TargetOptions, targetOf, targetOptions } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './show-table.js';
@@ -24,6 +24,7 @@ interface DrillOptions extends TargetOptions {
   readonly database: string;
   readonly metricsFile?: string;
   readonly diffLimit?: number;
+  readonly prefetch?: 'hot';
   readonly jobs?: number;
   readonly username?: string;
   readonly workDir?: string;
@@ -63,6 +64,7 @@ export function addDrillCommand(program: Command, setStatus: (status: number) =>
     .option('--database <name>', 'where --sql runs', 'postgres')
     .option('--metrics-file <file>', 'write metrics for the textfile collector of node_exporter', directory)
     .option('--diff-limit <size>', 'fail when the diff grows to this size, such as 20GB', diffSize)
+    .addOption(prefetchOption())
     .option('-j, --jobs <number>', 'connections and files at a time (default: one a processor)', wholeNumber(1, 64))
     .option('-U, --username <role>', 'a superuser of the cluster (default: the one that made the backup, or postgres)')
     .option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory)
@@ -93,7 +95,7 @@ async function run(options: DrillOptions): Promise<number> {
     force: options.force ?? false,
     ...given({ backupId, target: targetOf(options), timeline: options.recoveryTargetTimeline }),
     ...given({ diffLimit, workDir, binDir, metricsFile, role: options.username }),
-    ...given({ preload: options.preloadLibraries }),
+    ...given({ preload: options.preloadLibraries, prefetch: options.prefetch }),
   };
   const { drillBackups } = await import('../session/drill-run.js');
   process.chdir('/');

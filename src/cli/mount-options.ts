@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import { backends } from '../fs/serve-types.js';
 import { logLevels } from '../log.js';
 import { LOOPBACK } from '../metrics/listen-address.js';
-import { diffSize, directory, listenAddress, oneOf, wholeNumber } from './options.js';
+import { diffSize, directory, listenAddress, oneOf, prefetchOption, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
@@ -63,6 +63,7 @@ export function mountOptions(): Option[] {
       directory,
     ),
     option('--no-wal', 'keep no WAL: its fsync does nothing, the unmount drops it, and DIFF cannot be mounted again'),
+    prefetchOption(),
     option('--force', 'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced'),
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),

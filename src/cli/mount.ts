@@ -32,6 +32,7 @@ interface MountOptions extends RecoveryOptions {
   readonly readAhead?: number;
   readonly backend?: Backend;
   readonly verify?: VerifyMode;
+  readonly prefetch?: 'hot';
   readonly force?: true;
   readonly stopServer?: true;
   readonly afterPowerLoss?: true;
@@ -129,6 +130,7 @@ function toRequest(options: MountOptions): MountRequest {
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
     ...given({ metricsListen, logActivity, backend: options.backend, readAhead: options.readAhead }),
+    ...given({ prefetch: options.prefetch }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,

@@ -1,7 +1,7 @@
 // Values of options: parsed, checked, and refused with exit status 2.
 
 import { resolve } from 'node:path';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseListenAddress } from '../metrics/listen-address.js';
 
 /** Absolute, since the mount process does not live in the caller's directory. */
@@ -64,3 +64,9 @@ export function byteSize(min: number, max: number): (value: string) => number {
 
 /** What --diff-limit takes: at most what the count of the diff's blocks can hold. */
 export const diffSize = byteSize(2 ** 20, 15 * 2 ** 40);
+
+/** --prefetch of every command that mounts. */
+export function prefetchOption(): Option {
+  const made = new Option('--prefetch <what>', 'read ahead in the background; hot: what a first query needs');
+  return made.argParser(oneOf('hot'));
+}

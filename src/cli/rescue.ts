@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
-import { diffSize, directory, oneOf } from './options.js';
+import { diffSize, directory, oneOf, prefetchOption } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './show-table.js';
@@ -25,6 +25,7 @@ interface RescueOptions extends TargetOptions {
   readonly binDir?: string;
   readonly preloadLibraries?: string;
   readonly diffLimit?: number;
+  readonly prefetch?: 'hot';
   readonly force?: true;
   readonly json?: true;
 }
@@ -63,6 +64,7 @@ export function addRescueCommand(program: Command): void {
     .option('--bin-dir <dir>', 'directory of the server programs', directory)
     .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
     .option('--diff-limit <size>', 'give up when the diff grows to this size, such as 20GB', diffSize)
+    .addOption(prefetchOption())
     .option('--force', 'use backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -94,7 +96,7 @@ async function run(options: RescueOptions): Promise<void> {
       workDir,
       binDir,
     }),
-    ...given({ preload: options.preloadLibraries, diffLimit: options.diffLimit }),
+    ...given({ preload: options.preloadLibraries, diffLimit: options.diffLimit, prefetch: options.prefetch }),
     ...given({
       inclusive: options.recoveryTargetInclusive === undefined ? undefined : options.recoveryTargetInclusive === 'true',
     }),

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
-import { diffSize, directory, wholeNumber } from './options.js';
+import { diffSize, directory, prefetchOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
 
@@ -19,6 +19,7 @@ interface StartOptions extends RecoveryOptions {
   readonly binDir?: string;
   readonly preloadLibraries?: string;
   readonly diffLimit?: number;
+  readonly prefetch?: 'hot';
   readonly force?: true;
   readonly json?: true;
 }
@@ -55,6 +56,7 @@ export function addStartCommand(program: Command): void {
     .option('--bin-dir <dir>', 'directory of the server programs', directory)
     .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
     .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', diffSize)
+    .addOption(prefetchOption())
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -122,7 +124,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     const session = await openSession(
       {
         ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
-        ...given({ diffLimit: options.diffLimit }),
+        ...given({ diffLimit: options.diffLimit, prefetch: options.prefetch }),
         ephemeral: options.ephemeral ?? false,
         force: options.force ?? false,
         settings,

@@ -15,6 +15,7 @@ import { LastResort } from './last-resort.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
 import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
+import { startPrefetch } from './prefetch/prefetch.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
 import { configure, recoveryFor } from './recovery.js';
 import { register, unregister } from './registry.js';
@@ -101,9 +102,13 @@ export async function runMount(
     if (unready !== undefined) throw unready.error;
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
+  const { target, instance } = prepared.chain;
+  const prefetching =
+    request.prefetch && startPrefetch(paths.mountpoint, target, walOf(paths.catalog, instance).segmentSize, log);
   await announce(request, prepared, keeper, server, metrics?.address, caller, stopper, log, log.settings.fd);
   if (logFile !== undefined) followLog(logFile, caller);
   await ended;
+  prefetching?.();
   metrics?.close();
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);

@@ -51,6 +51,8 @@ export interface MountRequest {
   readonly walDir?: string;
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
+  /** What to read ahead once it is mounted; nothing where it is missing. */
+  readonly prefetch?: 'hot';
   /** `checksum` where it is missing. */
   readonly verify?: VerifyMode;
 }

@@ -30,6 +30,7 @@ export interface DrillRequest {
   /** Connections and files at a time. */
   readonly jobs: number;
   readonly diffLimit?: number;
+  readonly prefetch?: 'hot';
   readonly role?: string;
   readonly workDir?: string;
   readonly binDir?: string;
@@ -103,7 +104,7 @@ export async function drill(
 }
 
 function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof openSession>[0] {
-  const { catalog, instance, target, timeline, force, workDir, binDir, preload, diffLimit } = request;
+  const { catalog, instance, target, timeline, force, workDir, binDir, preload, diffLimit, prefetch } = request;
   // A STREAM backup brings the WAL that makes it consistent.
   const wanted = target ?? (backup.stream ? undefined : ({ kind: 'immediate' } as const));
   return {
@@ -116,7 +117,7 @@ function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof
     ...(wanted === undefined
       ? {}
       : { recovery: { target: wanted, timeline: timeline ?? 'current', action: 'promote' as const } }),
-    ...given({ workDir, binDir, preload, diffLimit }),
+    ...given({ workDir, binDir, preload, diffLimit, prefetch }),
   };
 }
 

@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** @throws PbkfsError when it is not ours, or when what was asked for can only be had with a new mount */
-export function existingMount({ mountpoint, recovery, diff, diffLimit }: SessionRequest): Place {
+export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch }: SessionRequest): Place {
   const entry = findRegistered(mountpoint!);
   if (entry?.diff === undefined) {
     throw new PbkfsError(
@@ -28,10 +28,10 @@ export function existingMount({ mountpoint, recovery, diff, diffLimit }: Session
       `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
     );
   }
-  if (recovery !== undefined || diff !== undefined || diffLimit !== undefined) {
+  if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch) !== undefined) {
     throw new PbkfsError(
       'usage',
-      `${mountpoint} is mounted already: its diff, its limit and its recovery target are what they are`,
+      `${mountpoint} is mounted already: its diff, its limit, its recovery target and what it reads ahead are what they are`,
     );
   }
   const { catalog, instance, backupId } = entry;

@@ -40,6 +40,7 @@ export interface RescueRequest {
   readonly binDir?: string;
   readonly preload?: string;
   readonly diffLimit?: number;
+  readonly prefetch?: 'hot';
   readonly force: boolean;
 }
 
@@ -55,7 +56,7 @@ export interface Rescued extends Costs {
 /** @throws PbkfsError; the output is written whole or not at all */
 export async function rescue(request: RescueRequest, guard: Guarded, progress: SessionProgress): Promise<Rescued> {
   const began = Date.now();
-  const { catalog, instance, workDir, binDir, preload, diffLimit } = request;
+  const { catalog, instance, workDir, binDir, preload, diffLimit, prefetch } = request;
   const backup = chooseBackup(request);
   const target = request.target ?? { kind: 'immediate' };
   const session = await openSession(
@@ -73,7 +74,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
         ...(request.inclusive === undefined ? {} : { inclusive: request.inclusive }),
       },
       settings: { autovacuum: 'off', max_parallel_workers_per_gather: '0' },
-      ...given({ workDir, binDir, preload, diffLimit }),
+      ...given({ workDir, binDir, preload, diffLimit, prefetch }),
     },
     guard,
     progress,

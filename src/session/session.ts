@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, resolveChain } from '../backup/index.js';
 import { parseLsnNumber } from '../backup/wal/index.js';
+import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
@@ -42,6 +43,8 @@ export interface SessionRequest {
   readonly socketDir?: string;
   readonly settings?: Readonly<Record<string, string>>;
   readonly preload?: string;
+  /** What to read ahead through a mount that is made. */
+  readonly prefetch?: 'hot';
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   readonly force: boolean;
@@ -115,7 +118,7 @@ export async function openSession(
       afterPowerLoss: false,
       materializeOnRead: false,
       ...(recovery === undefined ? {} : { recovery }),
-      ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
+      ...given({ diffLimit: request.diffLimit, prefetch: request.prefetch }),
     });
     for (const warning of info.warnings) progress.warn(warning);
   }

@@ -83,6 +83,11 @@ function load(): Libc {
   };
 }
 
+/** A function of the C library that few need: looked for when it is. @throws where there is none of that name */
+export function bindCall<T = number>(prototype: string): (...args: readonly unknown[]) => T {
+  return libc().ffi.load(null).func(prototype) as unknown as (...args: readonly unknown[]) => T;
+}
+
 /** An error shaped like those of node:fs: `code` 'EBUSY', negative `errno`, `syscall`, and `path` where there is one. */
 function systemError(syscall: string, number: number, path?: string): NodeJS.ErrnoException {
   const code = getSystemErrorName(-number);
@@ -155,7 +160,7 @@ export function flock(fd: number, operation: number): void {
 
 /**
  * renameat2(2) with RENAME_EXCHANGE: two names lead to each other's files, in one step.
- * @throws a system error; ENOSYS where the C library has no such function
+ * @throws a system error; ENOSYS where the C library has no such function (musl before 1.2.6)
  */
 export function exchangeNames(one: string, other: string): void {
   const AT_FDCWD = -100;
@@ -163,12 +168,7 @@ export function exchangeNames(one: string, other: string): void {
   const c = libc();
   let call: Call;
   try {
-    // musl has it from 1.2.6 on only: looked for when it is needed.
-    call = c.ffi
-      .load(null)
-      .func(
-        'int renameat2(int from, const void *one, int to, const void *other, unsigned int flags)',
-      ) as unknown as Call;
+    call = bindCall('int renameat2(int from, const void *one, int to, const void *other, unsigned int flags)');
   } catch {
     throw systemError('renameat2', 38, other);
   }

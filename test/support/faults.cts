@@ -6,7 +6,7 @@
 //   control, namespace, data     that thread (any one data thread) fails; the content says how: throw, exit, memory
 //   child                        the process starts a child that outlives it and writes its pid into the file
 //   one-device                   the device can be opened only once
-//   slow-read                    every read of a file below the path in the content takes 50 ms
+//   slow-read                    every read of a file below the path in the content takes 50 ms, or as its second line says
 //   no-sync                      fsync and fdatasync do nothing in data threads and for the journal
 //   lose-writes                  writes to files whose path matches the content are acknowledged and not made
 //   slow-sync                    every fdatasync of the file named in the content takes 2 s
@@ -92,12 +92,12 @@ function armData(directory: string): void {
     const count = (readSync as (...args: unknown[]) => number)(fd, ...rest);
     // Requests arrive through here; what is thrown instead is no errno that the loop knows.
     if (isDevice(fd, targets)) trip(directory, 'data');
-    else if (isSlow(directory, 'slow-read', fd)) sleep(50);
+    else sleep(slowness(directory, 'slow-read', fd, 50));
     return count;
   }) as typeof fs.readSync;
   fs.fdatasyncSync = (fd) => {
     if (contentOf(directory, 'no-sync') !== undefined) return;
-    if (isSlow(directory, 'slow-sync', fd)) sleep(2000);
+    sleep(slowness(directory, 'slow-sync', fd, 2000));
     fdatasyncSync(fd);
   };
   fs.fsyncSync = (fd) => {
@@ -122,9 +122,10 @@ function isDevice(fd: number, known: Map<number, boolean>): boolean {
   return device;
 }
 
-function isSlow(directory: string, kind: string, fd: number): boolean {
-  const prefix = contentOf(directory, kind);
-  return prefix !== undefined && pathOf(fd).startsWith(prefix);
+/** Milliseconds that something with this file shall take. */
+function slowness(directory: string, kind: string, fd: number, usual: number): number {
+  const [prefix, ms = usual] = contentOf(directory, kind)?.split('\n') ?? [];
+  return prefix !== undefined && pathOf(fd).startsWith(prefix) ? Number(ms) : 0;
 }
 
 function pathOf(fd: number): string {

@@ -1,0 +1,157 @@
+// Reading ahead (--prefetch hot): a slow store answers sooner, the diff does not grow, and nobody waits for the end of it.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { type Part, wantHotFiles } from '../../src/mount/prefetch/hot-files.js';
+import { filenodeMap, hotFilenodes } from '../../src/mount/prefetch/relation-places.js';
+import { smallStream } from '../e2e/targets.js';
+import { lastMount, mountLog } from '../support/diff-files.js';
+import { isMounted, type MountTarget, mountCatalog, mountMissing, type TestMount } from '../support/mount.js';
+import { query, start } from '../support/postgres.js';
+import { unmounted, until } from './small-mount.js';
+
+t.setTimeout(600_000);
+
+const PATIENCE = 180_000;
+const HOT = ['--prefetch', 'hot'];
+
+/** The environment of a mount whose every read of the catalog takes so long. */
+function slow(t: Test, { catalog }: MountTarget, ms: number): Record<string, string> {
+  const faults = unmounted(t);
+  faults.fault('slow-read', `${catalog}\n${ms}`);
+  return faults.env;
+}
+
+/** Waits for the end of it. */
+function readAhead({ diff }: TestMount): Promise<number> {
+  return until(() => / INFO read ahead /.test(mountLog(diff)), PATIENCE);
+}
+
+function reads(mount: TestMount): number {
+  const { counters } = JSON.parse(readFileSync(join(mount.mountpoint, '.pbkfs/stat'), 'utf8')) as {
+    counters: { read: number };
+  };
+  return counters.read;
+}
+
+/** Processes that read ahead on this mount. */
+function readersOf({ mountpoint }: TestMount): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`/prefetch/process.js\0${mountpoint}\0`);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+t.test('what is hot is in the kernel’s cache, wherever it lies', { skip: mountMissing }, async (t) => {
+  const target = await smallStream(t);
+  const mount = await mountCatalog(t, target, {}, HOT);
+  await readAhead(mount);
+  t.match(
+    mountLog(mount.diff),
+    /read ahead files=\d{3} bytes=\d{7,8} seconds=[\d.]+\n/,
+    'to its end, without an error',
+  );
+  const { diffBudget } = JSON.parse(readFileSync(join(mount.mountpoint, '.pbkfs/stat'), 'utf8')) as {
+    diffBudget: { bytes: number };
+  };
+  t.equal(diffBudget.bytes, 0, 'nothing is written');
+  await until(() => readersOf(mount).length === 0, PATIENCE);
+  t.strictSame(readersOf(mount), [], 'and its process has ended');
+
+  const before = reads(mount);
+  for (const database of await readdir(join(mount.mountpoint, 'base'))) {
+    if (!/^\d+$/.test(database)) continue;
+    const directory = join(mount.mountpoint, 'base', database);
+    const map = filenodeMap(readFileSync(join(directory, 'pg_filenode.map')));
+    t.ok(map.size >= 15, 'pg_filenode.map is read');
+    const filenodes = hotFilenodes(readFileSync(join(directory, String(map.get(1259)))));
+    t.ok(filenodes.size > 70, 'pg_class is read');
+    for (const filenode of filenodes) readFileSync(join(directory, String(filenode)));
+  }
+  // The look at the counters is a read itself.
+  const reached = reads(mount) - before;
+  t.ok(reached <= 1, `${reached} reads of them reach pbkfs`);
+
+  const server = await start(t, mount.mountpoint);
+  await query(server, 'vacuum full pg_opclass');
+  const moved = await query(server, `select pg_relation_filepath('pg_opclass')`);
+  t.notMatch(moved, /\/2616$/);
+  await query(server, 'checkpoint');
+  const asked: string[] = [];
+  await wantHotFiles(mount.mountpoint, [{ path: 'pg_wal/X', from: 1, to: 2 }], {
+    want: async ({ path }: Part) => void asked.push(path),
+    content: async (path: string) => {
+      const file = join(mount.mountpoint, path);
+      return existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
+    },
+  });
+  t.ok(asked.includes(moved), 'a catalog is found where it lies now');
+  t.ok(asked.includes('pg_wal/X'));
+  await server.stop();
+  await mount.unmount();
+});
+
+t.test('a first query on a slow store then waits for little', { skip: mountMissing }, async (t) => {
+  const target = await smallStream(t);
+  const asked: Record<string, number> = {};
+  for (const [name, options] of [
+    ['without', []],
+    ['with', HOT],
+  ] as const) {
+    const mount = await mountCatalog(t, target, slow(t, target, 20), options);
+    // How long it takes beside a server that starts at once is for the benchmark (first-query/slow-store).
+    if (name === 'with') await readAhead(mount);
+    const [begun, before] = [performance.now(), reads(mount)];
+    const server = await start(t, mount.mountpoint, { settings: { recovery_init_sync_method: 'syncfs' } });
+    await query(server, 'select count(*) from information_schema.columns');
+    asked[name] = reads(mount) - before;
+    t.comment(`measured: ${name} it ${asked[name]} reads, ${(performance.now() - begun).toFixed(0)} ms`);
+    await server.stop('immediate');
+    await mount.unmount();
+  }
+  t.ok(asked.with! < asked.without! / 3, JSON.stringify(asked));
+});
+
+t.test('in the middle of it', { skip: mountMissing }, async (t) => {
+  const target = await smallStream(t);
+  const inTheMiddle = async (t: Test): Promise<TestMount> => {
+    const mount = await mountCatalog(t, target, slow(t, target, 400), HOT);
+    const before = reads(mount);
+    await until(() => reads(mount) > before + 5, PATIENCE);
+    t.equal(readersOf(mount).length, 1, 'it reads');
+    return mount;
+  };
+  const nobody = async (t: Test, mount: TestMount): Promise<void> => {
+    await until(() => readersOf(mount).length === 0, PATIENCE);
+    t.strictSame(readersOf(mount), []);
+    t.notMatch(mountLog(mount.diff), / read ahead /, 'it was not waited for');
+  };
+
+  await t.test('pbkfs unmount finds nobody who uses the mount', async (t) => {
+    const mount = await inTheMiddle(t);
+    const { status, stderr } = await mount.tryUnmount();
+    t.equal(status, 0, stderr);
+    t.equal(lastMount(mount.diff).state, 'clean');
+    await nobody(t, mount);
+  });
+
+  await t.test('SIGTERM and kill -9 end it too', async (t) => {
+    const asked = await inTheMiddle(t);
+    process.kill(asked.owner()!.pid, 'SIGTERM');
+    await until(() => !isMounted(asked.mountpoint) && asked.owner() === undefined, PATIENCE);
+    t.equal(lastMount(asked.diff).state, 'clean');
+    await nobody(t, asked);
+    const killed = await inTheMiddle(t);
+    await killed.kill9();
+    await nobody(t, killed);
+    await killed.unmountDead();
+  });
+});
