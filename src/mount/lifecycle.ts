@@ -103,12 +103,11 @@ export async function runMount(
     throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
   }
   const { target, instance } = prepared.chain;
-  const prefetching =
-    request.prefetch && startPrefetch(paths.mountpoint, target, walOf(paths.catalog, instance).segmentSize, log);
+  if (request.prefetch !== undefined)
+    stopper.usedBy(startPrefetch(paths.mountpoint, target, walOf(paths.catalog, instance).segmentSize, log));
   await announce(request, prepared, keeper, server, metrics?.address, caller, stopper, log, log.settings.fd);
   if (logFile !== undefined) followLog(logFile, caller);
   await ended;
-  prefetching?.();
   metrics?.close();
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);

@@ -9,6 +9,7 @@ import { unmountElsewhere } from './unmount-elsewhere.js';
 /** Turns requests to stop into an unmount; the server then sees the end of its connection and finishes by itself. */
 export class Stopper {
   #mount: { readonly mountpoint: string; readonly log: Logger } | undefined;
+  #leave: (() => Promise<void>) | undefined;
   #requested = false;
   #busy = false;
 
@@ -23,6 +24,11 @@ export class Stopper {
     if (this.#requested) void this.#unmount();
   }
 
+  /** Somebody of ours uses the mount and is to be sent away before it is unmounted. */
+  usedBy(leave: () => Promise<void>): void {
+    this.#leave = leave;
+  }
+
   stop(reason: string): void {
     this.#requested = true;
     this.#mount?.log.info('asked to stop', { reason });
@@ -32,6 +38,7 @@ export class Stopper {
   async #unmount(): Promise<void> {
     if (this.#mount === undefined) return;
     const { mountpoint, log } = this.#mount;
+    await this.#leave?.();
     try {
       await unmountElsewhere(mountpoint, this.#busy ? 'detach' : 'polite');
     } catch (error) {

@@ -1,8 +1,9 @@
 // Reads files of a mount into the kernel's page cache without keeping the mount in use: a file is open for the moment in
-// which the kernel is asked for it, never while its bytes are on their way. So an unmount finds nobody, whatever reads.
+// which the kernel is asked for it, never while its bytes are on their way. Names are looked up a directory at a time,
+// because each look-up keeps the mount in use for as long as it takes.
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCached, willNeed } from '../../sys/page-cache.js';
 import type { Part, Warmer } from './hot-files.js';
@@ -15,11 +16,10 @@ const UNDER_WAY = 16;
 const MOST_OF_ONE = 32 * 2 ** 20;
 /** Of all files: more would drive other things out of the page cache. */
 const MOST = 256 * 2 ** 20;
-const POLL_MS = 3;
-/** The oldest chunk comes first as a rule; from then on the others are looked at too. */
-const LATE_MS = 200;
+/** Between two looks at the oldest chunk: an eighth of its age, in these bounds, so that the looks themselves are rare. */
+const [POLL_LEAST_MS, POLL_MOST_MS] = [2, 50];
 /** What has not come by then, as a block that cannot be read, is given up. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 20_000;
 
 interface Chunk {
   readonly path: string;
@@ -38,6 +38,8 @@ export class CacheWarmer implements Warmer {
   /** Oldest first. */
   readonly #underWay: Chunk[] = [];
   readonly #done = new Set<string>();
+  /** Of directories that were listed. */
+  readonly #names = new Map<string, ReadonlySet<string>>();
 
   constructor(root: string) {
     this.#root = root;
@@ -75,24 +77,27 @@ export class CacheWarmer implements Warmer {
 
   /** Waits until one chunk less is under way. */
   async #oneLess(): Promise<void> {
-    for (;;) {
-      const age = Date.now() - this.#underWay[0]!.begun;
-      const asked = age < LATE_MS ? 1 : this.#underWay.length;
-      const at = age > PATIENCE_MS ? 0 : this.#underWay.slice(0, asked).findIndex((chunk) => this.#hasCome(chunk));
-      if (at >= 0) {
-        this.#underWay.splice(at, 1);
-        return;
-      }
-      await sleep(POLL_MS);
+    const { path, last, begun } = this.#underWay[0]!;
+    for (let age = 0; age < PATIENCE_MS; age = Date.now() - begun) {
+      if (this.#use(path, (fd) => isCached(fd, last)) !== false) break;
+      await sleep(Math.min(Math.max(age / 8, POLL_LEAST_MS), POLL_MOST_MS));
     }
+    this.#underWay.shift();
   }
 
-  #hasCome({ path, last }: Chunk): boolean {
-    return this.#use(path, (fd) => isCached(fd, last)) !== false;
+  list(directory: string): ReadonlySet<string> {
+    let names = this.#names.get(directory);
+    if (names === undefined) {
+      names = new Set(namesIn(join(this.#root, directory)));
+      this.#names.set(directory, names);
+    }
+    return names;
   }
 
   /** 0 for what is no file, or is not there. */
   #size(path: string): number {
+    const directory = dirname(path);
+    if (!this.list(directory === '.' ? '' : directory).has(basename(path))) return 0;
     const found = statSync(join(this.#root, path), { throwIfNoEntry: false });
     return found?.isFile() ? found.size : 0;
   }
@@ -113,5 +118,13 @@ export class CacheWarmer implements Warmer {
     } finally {
       closeSync(fd);
     }
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
   }
 }

@@ -1,7 +1,5 @@
 // What of a data directory a server reads before it answers a first query: found by reading the catalogs, without a server.
 
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { hotOids, PG_CLASS } from './hot-oids.js';
 import { filenodeMap, hotFilenodes } from './relation-places.js';
 
@@ -15,6 +13,8 @@ export interface Part {
 }
 
 export interface Warmer {
+  /** Names in a directory; none where there is no such directory. */
+  list(directory: string): ReadonlySet<string>;
   /** Begins to read it, and returns when few enough other reads are under way. */
   want(part: Part): Promise<void>;
   /** Its content, or the beginning of a large file; empty where there is none. */
@@ -29,16 +29,16 @@ const FIRST_NORMAL_OID = 16384;
  * Wants everything, in about the order in which a server does.
  * @param wal parts of the WAL with which it begins
  */
-export async function wantHotFiles(dataDir: string, wal: readonly Part[], warmer: Warmer): Promise<void> {
+export async function wantHotFiles(wal: readonly Part[], warmer: Warmer): Promise<void> {
   const want = async (paths: Iterable<string>): Promise<void> => {
     for (const path of paths) await warmer.want({ path });
   };
   await want(['global/pg_control', 'PG_VERSION', 'postgresql.auto.conf', 'backup_label', 'global/pg_filenode.map']);
   for (const part of wal) await warmer.want(part);
-  await want(newestStates(dataDir));
+  await want(newestStates(warmer));
   await want(inDirectory('global', hotOids));
   await want(inDirectory('global', mapped(await warmer.content('global/pg_filenode.map')).values()));
-  const databases = databaseDirectories(dataDir);
+  const databases = databaseDirectories(warmer);
   for (let at = 0; at < databases.length; at += TOGETHER) {
     const some = databases.slice(at, at + TOGETHER);
     // Where initdb put them they are as a rule, and need not be looked for.
@@ -68,25 +68,25 @@ function inDirectory(directory: string, filenodes: Iterable<number>): string[] {
 }
 
 /** The ends of the logs of transaction states, on which the newest transactions stand. */
-function newestStates(dataDir: string): string[] {
+function newestStates(warmer: Warmer): string[] {
   return ['pg_xact', 'pg_multixact/offsets', 'pg_multixact/members'].flatMap((directory) => {
-    const newest = list(dataDir, directory).sort().at(-1);
+    const newest = [...warmer.list(directory)].sort().at(-1);
     return newest === undefined ? [] : [`${directory}/${newest}`];
   });
 }
 
 /** `postgres`, the last that initdb makes, then those of users, also in tablespaces, then the templates. */
-function databaseDirectories(dataDir: string): string[] {
-  const base = list(dataDir, 'base').filter(isOid).map(Number);
+function databaseDirectories(warmer: Warmer): string[] {
+  const base = [...warmer.list('base')].filter(isOid).map(Number);
   const made = base.filter((oid) => oid < FIRST_NORMAL_OID).sort((a, b) => b - a);
   const own = base.filter((oid) => oid >= FIRST_NORMAL_OID).sort((a, b) => a - b);
-  const moved = list(dataDir, 'pg_tblspc')
+  const moved = [...warmer.list('pg_tblspc')]
     .filter(isOid)
-    .flatMap((tablespace) => list(dataDir, `pg_tblspc/${tablespace}`).map((name) => `pg_tblspc/${tablespace}/${name}`))
+    .flatMap((tablespace) =>
+      [...warmer.list(`pg_tblspc/${tablespace}`)].map((name) => `pg_tblspc/${tablespace}/${name}`),
+    )
     .flatMap((version) => {
-      return list(dataDir, version)
-        .filter(isOid)
-        .map((oid) => `${version}/${oid}`);
+      return [...warmer.list(version)].filter(isOid).map((oid) => `${version}/${oid}`);
     });
   const inBase = (oid: number): string => `base/${oid}`;
   return [...made.slice(0, 1).map(inBase), ...own.map(inBase), ...moved, ...made.slice(1).map(inBase)];
@@ -94,12 +94,4 @@ function databaseDirectories(dataDir: string): string[] {
 
 function isOid(name: string): boolean {
   return /^\d+$/.test(name);
-}
-
-function list(dataDir: string, directory: string): string[] {
-  try {
-    return readdirSync(join(dataDir, directory));
-  } catch {
-    return [];
-  }
 }

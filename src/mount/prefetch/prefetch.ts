@@ -1,6 +1,7 @@
 // Reading ahead for a mount (--prefetch hot): a process that ends with the mount, whose end nobody waits for.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { BackupInfo } from '../../backup/index.js';
 import { DEFAULT_SEGMENT_SIZE, parseLsnNumber, segmentName } from '../../backup/wal/index.js';
@@ -20,14 +21,14 @@ const MOST_WAL = 16 * 2 ** 20;
 
 /**
  * @param segmentSize of WAL in bytes; 16 MiB where the catalog does not say
- * @returns ends it, at once
+ * @returns ends it, and returns when it is gone
  */
 export function startPrefetch(
   mountpoint: string,
   backup: BackupInfo,
   segmentSize: number | undefined,
   log: Logger,
-): () => void {
+): () => Promise<void> {
   const began = Date.now();
   const child: ChildProcess = spawn(process.execPath, [PROGRAM, mountpoint, ...walOf(backup, segmentSize)], {
     cwd: '/',
@@ -40,7 +41,10 @@ export function startPrefetch(
   // It must not keep a process alive whose mount has gone.
   child.unref();
   child.channel?.unref();
-  return () => child.kill('SIGKILL');
+  const gone = once(child, 'exit').catch(() => undefined);
+  return async () => {
+    if (child.kill('SIGKILL')) await gone;
+  };
 }
 
 /** From the start to the end of the backup; a STREAM backup has it in its pg_wal. What comes from an archive is copied in order. */

@@ -20,7 +20,7 @@ async function main(): Promise<void> {
     setPriority(NICENESS);
     const warmer = new CacheWarmer(mountpoint);
     told = warmer.seen;
-    await wantHotFiles(mountpoint, wal.map(parse), warmer);
+    await wantHotFiles(wal.map(parse), warmer);
     await warmer.settle();
   } catch (error) {
     if (error instanceof MountGone) process.exit(0);
