@@ -112,6 +112,11 @@ async function start(options: StartOptions, settings: Record<string, string>): P
   if (diff === undefined && !options.ephemeral && !existing) {
     throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');
   }
+  if (options.recoveryTargetAction === 'shutdown') {
+    throw new PbkfsError('usage', '--recovery-target-action shutdown leaves no server that runs: pause or promote', {
+      hint: '"pbkfs mount" takes it too, for a server of your own',
+    });
+  }
   const { Guarded } = await import('../session/guarded.js');
   const { openSession } = await import('../session/session.js');
   const { leaveSession } = await import('../session/started.js');

@@ -5,7 +5,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
-import { isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { replaceFile } from './durable-file.js';
 import { isOurs, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
@@ -131,15 +131,26 @@ function remove(file: string): void {
 
 /** A file next to a mount's entry, for what another command remembers about it; undefined where nothing can be kept. */
 export function companionFile(mountpoint: string, suffix: string): string | undefined {
+  const directory = writableDirectory();
+  return directory && fileOf(directory, mountpoint).replace(/json$/, suffix);
+}
+
+/** Where this user's records can be written, made if it is missing; undefined where nothing can be kept. */
+export function writableDirectory(): string | undefined {
   for (const directory of registryDirectories()) {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      if (isPrivate(directory)) return fileOf(directory, mountpoint).replace(/json$/, suffix);
+      if (isPrivate(directory)) return directory;
     } catch {
       // The next place, then.
     }
   }
   return undefined;
+}
+
+/** Where they may lie, and nobody else can have put them. */
+export function privateDirectories(): string[] {
+  return registryDirectories().filter(isPrivate);
 }
 
 /** Where a mount without a diff logs unless it is told otherwise; made so that it can be written. */
@@ -165,8 +176,4 @@ function readEntry(path: string): RegistryEntry | undefined {
   } catch {
     return undefined;
   }
-}
-
-function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
-  return a.pid === b.pid && a.startTime === b.startTime && a.bootId === b.bootId;
 }

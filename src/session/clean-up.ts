@@ -1,7 +1,7 @@
 // Takes a session away in the right order: the server, the mount, its files. Knows only paths, so that it also works on
 // what is half made.
 
-import { readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
@@ -19,10 +19,13 @@ export interface Belongings {
   readonly diff?: string;
   /** Data directory of the server it has started, or is about to. */
   readonly dataDir?: string;
+  /** Their processes, once they run. */
+  readonly mount?: ProcessIdentity;
+  readonly server?: ProcessIdentity;
   /** Directories to remove with all they hold: the server's private one, a diff nobody wants, temporary ones. */
   readonly remove: readonly string[];
-  /** Empty directories to remove. */
-  readonly removeEmpty?: readonly string[];
+  /** The file that says all this; removed when everything else is. */
+  readonly record?: string;
 }
 
 const POLL_MS = 50;
@@ -32,7 +35,7 @@ const SHUTDOWN_MS = 5000;
 
 /** @throws PbkfsError mount_busy when something else keeps the mount in use */
 export async function cleanUp(belongings: Belongings): Promise<void> {
-  const { mountpoint, diff, dataDir, remove, removeEmpty = [] } = belongings;
+  const { mountpoint, diff, dataDir, remove, record } = belongings;
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     if (dataDir !== undefined) await killServer(dataDir);
@@ -54,13 +57,7 @@ export async function cleanUp(belongings: Belongings): Promise<void> {
     await sleep(POLL_MS);
   }
   for (const directory of remove) rmSync(directory, { recursive: true, force: true });
-  for (const directory of removeEmpty) {
-    try {
-      rmdirSync(directory);
-    } catch {
-      // Somebody has put something there, or it is gone.
-    }
-  }
+  if (record !== undefined) rmSync(record, { force: true });
 }
 
 /** The postmaster that was started with `-D dataDir`; by /proc alone. */

@@ -1,26 +1,30 @@
 // Work that must leave nothing behind: what it makes is told to the guard process first, which takes it away when this
-// process ends early, however it ends.
+// process ends early, however it ends. A guard that is killed gets a successor; when both are killed a record on disk is
+// left, for the next session or `pbkfs cleanup --sessions`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Belongings } from './clean-up.js';
+import { type Belongings, cleanUp } from './clean-up.js';
+import { recordFile, writeRecord } from './session-record.js';
 
 const GUARD = fileURLToPath(new URL('./guard.js', import.meta.url));
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Somebody who kills more guards than that does not want one; the end of this process is then all that takes things away. */
+const MOST_GUARDS = 10;
 
 export class Guarded {
-  readonly #guard: ChildProcess;
-  readonly #ended: Promise<unknown>;
+  #guard: ChildProcess;
+  #ended: Promise<unknown>;
+  #guards = 0;
   #belongings: Belongings = { remove: [] };
+  #finishing = false;
   #interrupted = false;
 
   constructor() {
-    // In a session of its own: Ctrl-C in the terminal is for us.
-    this.#guard = spawn(process.execPath, [GUARD], { detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'inherit'] });
-    this.#ended = once(this.#guard, 'close');
-    this.#guard.stdin?.on('error', () => undefined);
+    [this.#guard, this.#ended] = this.#start();
     for (const name of SIGNALS) process.on(name, this.#interrupt);
   }
 
@@ -32,14 +36,18 @@ export class Guarded {
   /** To be called before something is made. Resolves when the guard has been told. */
   async add(more: Partial<Omit<Belongings, 'remove'>> & { readonly remove?: readonly string[] }): Promise<void> {
     const remove = [...this.#belongings.remove, ...(more.remove ?? [])];
-    const removeEmpty = [...(this.#belongings.removeEmpty ?? []), ...(more.removeEmpty ?? [])];
-    this.#belongings = { ...this.#belongings, ...more, remove, removeEmpty };
-    await this.#tell(this.#belongings);
+    const record = this.#belongings.record ?? recordFile();
+    this.#belongings = { ...this.#belongings, ...more, remove, ...(record === undefined ? {} : { record }) };
+    await this.#tellAll();
   }
 
   /** All of it stays. */
   async leave(): Promise<void> {
+    this.#finishing = true;
     await this.#tell({ leave: true });
+    const { record } = this.#belongings;
+    if (record !== undefined) rmSync(record, { force: true });
+    this.#belongings = { remove: [] };
     await this.finish();
   }
 
@@ -47,13 +55,35 @@ export class Guarded {
   async finish(): Promise<void> {
     // Whoever presses Ctrl-C again still waits for the end of it.
     if (!this.#interrupted) for (const name of SIGNALS) process.off(name, this.#interrupt);
+    this.#finishing = true;
     this.#guard.stdin?.end();
     await this.#ended;
+    // Killed in the middle of it.
+    if (this.#guard.signalCode !== null) await cleanUp(this.#belongings);
   }
 
+  #start(): [guard: ChildProcess, ended: Promise<unknown>] {
+    this.#guards++;
+    // In a session of its own: Ctrl-C in the terminal is for us.
+    const guard = spawn(process.execPath, [GUARD], { detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'inherit'] });
+    guard.stdin?.on('error', () => undefined);
+    guard.on('exit', () => {
+      if (this.#finishing || this.#guards >= MOST_GUARDS) return;
+      [this.#guard, this.#ended] = this.#start();
+      void this.#tellAll();
+    });
+    return [guard, once(guard, 'close')];
+  }
+
+  async #tellAll(): Promise<void> {
+    writeRecord(this.#guard.pid, this.#belongings);
+    await this.#tell(this.#belongings);
+  }
+
+  /** A guard that has just been killed hears nothing: its successor is told. */
   #tell(message: object): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#guard.stdin?.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()));
+    return new Promise((resolve) => {
+      this.#guard.stdin?.write(`${JSON.stringify(message)}\n`, () => resolve());
     });
   }
 

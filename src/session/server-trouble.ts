@@ -10,6 +10,11 @@ interface Trouble {
 
 const TROUBLES: readonly Trouble[] = [
   {
+    sign: /shutdown at recovery target/,
+    what: () => 'the server has reached its recovery target and shut down there, as recovery_target_action asks',
+    hint: () => 'for one that runs, mount the backup with --recovery-target-action pause or promote',
+  },
+  {
     sign: /initialized with LC_(?:COLLATE|CTYPE) "([^"]+)",\s+which is not recognized by setlocale|invalid (?:value for parameter "lc_\w+"|locale name)[^"]*"([^"]+)"/,
     what: (match) => `this host lacks the locale ${match[1] ?? match[2]} of the database`,
     hint: (match) => {

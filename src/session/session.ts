@@ -1,10 +1,7 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, resolveChain } from '../backup/index.js';
-import { parseLsnNumber } from '../backup/wal/index.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import { unmount } from '../mount/unmount.js';
@@ -15,13 +12,16 @@ import { reachableTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
 import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
+import { identityOf } from '../sys/process-identity.js';
 import { isMountPoint } from './clean-up.js';
 import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
+import { configuredTarget, isRecovering, isStandby, pausesAtTarget, replaysBackup } from './mounted-recovery.js';
 import { existingMount, newPlace } from './place.js';
 import { ask, type Login } from './query.js';
 import { checkReplay } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
+import { cleanUpAbandoned } from './session-record.js';
 import { bindingsFor, makeDirectories } from './tablespaces.js';
 import { dropUnknownSettings } from './unknown-settings.js';
 
@@ -81,6 +81,7 @@ export async function openSession(
   progress: SessionProgress,
 ): Promise<Session> {
   const user = serverUser();
+  await takeAwayAbandoned(progress);
   const existing = request.mountpoint !== undefined && isMountPoint(request.mountpoint);
   const place = existing ? existingMount(request) : await newPlace(request, user, guard);
   const catalog = openCatalog(place.catalog);
@@ -96,7 +97,7 @@ export async function openSession(
   const recovery = existing ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let restoreCommand = MOUNT_RESTORE_COMMAND;
   let bindings: readonly PathBinding[] = [];
-  if (!existing || replaysBackup(place.mountpoint)) {
+  if (!existing || (await replaysBackup(place.mountpoint, target))) {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
     const replayed = existing ? configuredTarget(place.mountpoint) : recovery;
     const seen = (count: number): void => progress.detail(`${count} segments`);
@@ -121,6 +122,8 @@ export async function openSession(
       ...given({ diffLimit: request.diffLimit, prefetch: request.prefetch }),
     });
     for (const warning of info.warnings) progress.warn(warning);
+    const mount = identityOf(info.pid);
+    if (mount !== undefined) await guard.add({ mount });
   }
   const dataDir = place.mountpoint;
   await guard.add({ dataDir });
@@ -128,17 +131,19 @@ export async function openSession(
   for (const { path } of bindings)
     progress.warn(`the WAL creates a tablespace in ${path}: on this mount it is kept in the diff`);
   progress.step(`starting PostgreSQL ${binaries.version}`);
-  const recovering = existsSync(join(dataDir, 'recovery.signal'));
+  const recovering = isRecovering(dataDir);
+  const standby = isStandby(dataDir);
   const pauses = recovering && pausesAtTarget(dataDir);
   const ephemeral = request.ephemeral ? EPHEMERAL : {};
   // A mount of ours is synced: the walk over all files at the start would find nothing to do.
   const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
+  let known = false;
   const options: StartOptions = {
     dataDir,
     binaries,
     user,
     settings: { ...memorySettings(), ...synced, ...ephemeral, ...request.settings },
-    ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses } } : {}),
+    ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses || standby } } : {}),
     bindings,
     ...(request.port === undefined ? {} : { port: request.port }),
     ...(request.socketDir === undefined ? {} : { socketDir: request.socketDir }),
@@ -146,7 +151,12 @@ export async function openSession(
     // Replay takes as long as it takes; whoever waits sees how far it is.
     startTimeout: Number.POSITIVE_INFINITY,
     starting: (privateDir) => guard.add({ remove: [privateDir] }),
-    waiting: (running) => progress.detail(running.replaying() ?? ''),
+    waiting: (running) => {
+      const found = known ? undefined : identityOf(running.pid ?? 0);
+      if (found !== undefined) void guard.add({ server: found });
+      known = true;
+      progress.detail(running.replaying() ?? '');
+    },
   };
   const server = await startServer(options)
     .catch((error: unknown) => {
@@ -159,9 +169,21 @@ export async function openSession(
     .catch((error: unknown) => {
       throw explainFailure(error, major);
     });
-  if (pauses) await untilPaused(server, await superuserOf(server.connection, target, undefined), progress);
+  if (pauses && !standby) await untilPaused(server, await superuserOf(server.connection, target, undefined), progress);
   const { mountpoint, diff, temporary } = place;
   return { server, binaries, user, mountpoint, diff, backupId: target.id, mounted: !existing, temporary };
+}
+
+/** A session that was killed with its guard has nobody else who cleans up after it. */
+async function takeAwayAbandoned(progress: SessionProgress): Promise<void> {
+  try {
+    for (const { paths, left } of await cleanUpAbandoned()) {
+      progress.warn(`took away what a killed session had left: ${paths.join(', ')}`);
+      for (const path of left) progress.warn(`left ${path} of a killed session: it may have been used since`);
+    }
+  } catch (error) {
+    progress.warn(`a killed session has left what cannot be taken away: ${(error as Error).message}`);
+  }
 }
 
 /** The clean end: the server in order, then the mount; temporary directories are left to the guard. */
@@ -180,33 +202,6 @@ const EPHEMERAL = {
 };
 const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'promote' };
 const POLL_MS = 50;
-
-/** Whether a server on it would begin with the WAL of the backup: it has not done so yet, or not to the end. */
-function replaysBackup(dataDir: string): boolean {
-  return ['backup_label', 'recovery.signal'].some((name) => existsSync(join(dataDir, name)));
-}
-
-/** The target that a mount's settings name, for the check of the WAL; what cannot be told is all WAL there is. */
-function configuredTarget(dataDir: string): Pick<RecoveryConfig, 'target' | 'timeline'> | undefined {
-  if (!existsSync(join(dataDir, 'recovery.signal'))) return undefined;
-  const text = readFileSync(join(dataDir, 'postgresql.auto.conf'), 'latin1');
-  const setting = (name: string): string => new RegExp(`^${name} = '(.*)'$`, 'm').exec(text)?.[1] ?? '';
-  const number = Number(setting('recovery_target_timeline'));
-  const timeline = number > 0 ? number : setting('recovery_target_timeline') === 'latest' ? 'latest' : 'current';
-  const lsn = parseLsnNumber(setting('recovery_target_lsn'));
-  // A millisecond more than it may be: what lies behind the target is looked at for nothing.
-  const time = (Date.parse(setting('recovery_target_time').replace(' ', 'T').replace(/\+00$/, 'Z')) + 1) * 1000;
-  if (setting('recovery_target') === 'immediate') return { target: { kind: 'immediate' }, timeline };
-  if (lsn !== undefined) return { target: { kind: 'lsn', lsn }, timeline };
-  return Number.isNaN(time) ? { target: { kind: 'latest' }, timeline } : { target: { kind: 'time', time }, timeline };
-}
-
-/** What the mount's settings say: a server that promotes at its target need not answer before. */
-function pausesAtTarget(dataDir: string): boolean {
-  const text = readFileSync(join(dataDir, 'postgresql.auto.conf'), 'latin1');
-  const hasTarget = /^recovery_target(_time|_lsn|_xid|_name)? = '.+'/m.test(text);
-  return hasTarget && /^recovery_target_action = 'pause'/m.test(text);
-}
 
 /** Read-only queries are answered before the target is reached. */
 async function untilPaused(server: PostgresServer, login: Login, progress: SessionProgress): Promise<void> {

@@ -4,9 +4,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { resolveMountpoint } from '../mount/paths.js';
-import { companionFile } from '../mount/registry.js';
+import { companionFile, findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
-import { isAlive } from '../sys/process-identity.js';
+import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { cleanUp, findPostmaster, isMountPoint, signal } from './clean-up.js';
 import type { Session } from './session.js';
 
@@ -14,6 +14,8 @@ interface Started {
   /** `start` has mounted it, so `stop` unmounts it. */
   readonly mounted: boolean;
   readonly remove: readonly string[];
+  /** The mount process: of another one what is written here means nothing. */
+  readonly mount?: ProcessIdentity;
 }
 
 const SUFFIX = 'server';
@@ -23,8 +25,13 @@ const POLL_MS = 50;
 export function leaveSession(session: Session): void {
   const file = companionFile(session.mountpoint, SUFFIX);
   if (file === undefined) throw new PbkfsError('server_failed', 'there is no directory to remember the server in');
-  const remove = [session.server.leave(), ...session.temporary];
-  const started: Started = { mounted: session.mounted, remove };
+  const mount = findRegistered(session.mountpoint);
+  // An earlier server on this mount that has died: what `stop` was to take away then, it does now.
+  const before = session.mounted ? undefined : read(file);
+  const same = before?.mount !== undefined && mount !== undefined && sameProcess(before.mount, mount);
+  const remove = [session.server.leave(), ...session.temporary, ...(same ? before.remove : [])];
+  const mounted = session.mounted || (same && before.mounted);
+  const started: Started = { mounted, remove, ...(mount === undefined ? {} : { mount: identity(mount) }) };
   writeFileSync(file, `${JSON.stringify(started)}\n`, { mode: 0o600 });
 }
 
@@ -63,6 +70,10 @@ export async function stopSession(path: string, now: boolean, waiting: (seconds:
   await cleanUp({ remove });
   if (file !== undefined) rmSync(file, { force: true });
   return { mountpoint, server: postmaster !== undefined, unmounted, removed: remove };
+}
+
+function identity({ pid, startTime, bootId }: ProcessIdentity): ProcessIdentity {
+  return { pid, startTime, bootId };
 }
 
 function read(file: string): Started | undefined {

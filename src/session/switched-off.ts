@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
 
 /** What reaches out of the data directory, or runs by itself. */
 const TELLING = new Set(
@@ -22,12 +23,12 @@ export function switchedOff(dataDir: string): string[] {
     } catch {
       continue;
     }
-    // What a mount wrote is followed.
-    const own = text.split('# recovery settings added by pbkfs')[0]!;
-    for (const line of own.split('\n')) {
+    for (const line of text.split('\n')) {
       const match = /^\s*(\w+)\s*(?:=|\s)\s*('(?:[^']|'')*'|[^#\s]+)/.exec(line);
       const name = match?.[1]?.toLowerCase() ?? '';
-      if (TELLING.has(name) && match![2] !== "''") found.set(name, match![2]!);
+      // The command that a mount wrote is followed.
+      if (TELLING.has(name) && match![2] !== "''" && match![2] !== `'${MOUNT_RESTORE_COMMAND}'`)
+        found.set(name, match![2]!);
     }
   }
   return [...found].map(([name, value]) => `${name} = ${value}`);

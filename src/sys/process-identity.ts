@@ -34,6 +34,10 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return found !== undefined && found.startTime === identity.startTime && !'ZXx'.includes(found.state);
 }
 
+export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  return a.pid === b.pid && a.startTime === b.startTime && a.bootId === b.bootId;
+}
+
 /** When a living process was started, in ms since 1970; good to a second or so. */
 export function startedAt({ startTime }: ProcessIdentity): number {
   // USER_HZ has been 100 on every architecture Node runs on; the uptime counts from the same boot as field 22.

@@ -4,13 +4,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { eventually, mountsBelow, nothingLeftIn, serversBelow } from '../support/left-behind.js';
-import { mountMissing } from '../support/mount.js';
+import { mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, serverTempDir } from '../support/postgres.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
@@ -18,6 +18,7 @@ import { smallStream } from './targets.js';
 t.setTimeout(3_600_000);
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const TERMINAL = fileURLToPath(new URL('../support/terminal.cjs', import.meta.url));
 const LONG = process.env.PBKFS_STORM === 'long';
 
 type Command = 'rescue' | 'drill' | 'start';
@@ -63,11 +64,8 @@ function reached(step: Step, scratch: string, seen: Set<string>): boolean {
 const CASES: readonly (readonly [Command, Step, End])[] = [
   ['rescue', 'server recovers', 'SIGINT twice'],
   ['rescue', 'mount', 'its mount is killed'],
-  ['rescue', 'mount gone', 'SIGKILL'],
   ['drill', 'mount process', 'SIGTERM'],
-  ['drill', 'server', 'SIGKILL'],
   ['drill', 'server recovers', 'its server is killed'],
-  ['drill', 'server gone', 'SIGINT'],
   ['start', 'server', 'SIGTERM'],
 ];
 
@@ -99,16 +97,19 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
   }
   const before = hashTree(catalog);
   const source = ['-B', catalog, '-I', instance, '-i', backup];
-  const begin = (command: Command): ChildProcess => {
+  const sql = join(base, 'check.sql');
+  writeFileSync(sql, 'select true');
+  const env = { PATH: process.env.PATH, TMPDIR: scratch, XDG_STATE_HOME: join(base, 'state') };
+  const begin = (command: Command, terminal = false): ChildProcess => {
     const own = {
       rescue: ['--database', 'postgres', '--query', 'select 1', '-o', join(out, 'rows')],
-      drill: ['--amcheck', '--checksums'],
+      drill: ['--amcheck', '--checksums', '--sql', sql],
       start: ['--ephemeral'],
     }[command];
     return spawn(process.execPath, [CLI, command, ...source, ...own], {
-      stdio: 'ignore',
+      stdio: ['ignore', 'ignore', terminal ? 'pipe' : 'ignore'],
       detached: true,
-      env: { PATH: process.env.PATH, TMPDIR: scratch },
+      env: terminal ? { ...env, NODE_OPTIONS: `--require=${TERMINAL}` } : env,
     });
   };
   const finish = async (t: Test, child: ChildProcess, end: End): Promise<void> => {
@@ -154,6 +155,53 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
     });
   }
 
+  await t.test('in every step that it says it takes', async (t) => {
+    const known = new Set<string>();
+    for (const command of ['drill', 'rescue'] as const) {
+      const whole = await stepsOf(begin(command, true));
+      await wholeOrNothing(t);
+      t.ok(whole.length >= 5, `${command}: ${whole.join(', ')}`);
+      for (const step of whole.filter((step) => LONG || !known.has(step))) {
+        known.add(step);
+        const child = begin(command, true);
+        const seen = await stepsOf(child, step);
+        t.equal(seen.at(-1), step);
+        t.equal(child.signalCode, 'SIGKILL', `${command}, ${step}`);
+        await wholeOrNothing(t);
+      }
+    }
+  });
+
+  await t.test('with its guard', async (t) => {
+    const guarded = async (command: Command): Promise<[session: ChildProcess, guard: number]> => {
+      const child = begin(command);
+      const seen = new Set<string>();
+      while (child.exitCode === null && !reached('server', scratch, seen)) await sleep(2);
+      return [child, processesWith('/session/guard.js\0').find((pid) => parentOf(pid) === String(child.pid))!];
+    };
+    const [session, guard] = await guarded('drill');
+    process.kill(guard, 'SIGKILL');
+    await eventually(() => processesWith('/session/guard.js\0').some((pid) => parentOf(pid) === String(session.pid)));
+    session.kill('SIGKILL');
+    await once(session, 'exit');
+    await nothingLeftIn(t, scratch);
+
+    const [other, both] = await guarded('rescue');
+    // So that it does not notice.
+    other.kill('SIGSTOP');
+    process.kill(both, 'SIGKILL');
+    other.kill('SIGKILL');
+    await once(other, 'exit');
+    t.ok(serversBelow(scratch).length > 0 && mountsBelow(scratch).length > 0, 'a server and a mount are left');
+    t.match(await pbkfs(['cleanup', '--sessions'], env as Record<string, string>), {
+      status: 0,
+      stdout: /^took away .*\n$/,
+    });
+    await nothingLeftIn(t, scratch);
+    t.match(await pbkfs(['cleanup', '--sessions'], env as Record<string, string>), { status: 0, stdout: /^no killed/ });
+    t.strictSame(readdirSync(out), [], 'no output');
+  });
+
   await t.test('at any moment', { skip: LONG ? false : 'PBKFS_STORM=long does this' }, async (t) => {
     for (let ms = 0; ms < 6000; ms += 60) {
       const child = begin((['rescue', 'drill'] as const)[(ms / 60) % 2]!);
@@ -173,6 +221,21 @@ function strike(child: ChildProcess, end: End, scratch: string): void {
     child.kill('SIGINT');
     setTimeout(() => child.kill('SIGINT'), 20);
   } else child.kill(end);
+}
+
+/** The steps that a session shows. @param deadly kill it in that one */
+async function stepsOf(child: ChildProcess, deadly?: string): Promise<string[]> {
+  const steps: string[] = [];
+  const ended = once(child, 'exit');
+  child.stderr!.on('data', (bytes: Buffer) => {
+    for (const [, step] of bytes.toString().matchAll(/\r([^\r\u001b]*) …/g)) {
+      if (!steps.includes(step!) && child.signalCode === null && !(deadly !== undefined && steps.includes(deadly)))
+        steps.push(step!);
+      if (step === deadly) child.kill('SIGKILL');
+    }
+  });
+  await ended;
+  return steps;
 }
 
 /** Ids of processes whose command line contains this. */

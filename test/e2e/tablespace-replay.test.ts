@@ -3,8 +3,11 @@
 
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { whyNoNamespace } from '../../src/postgres/private-namespace.js';
+import { childrenOf, killHard } from '../../src/postgres/processes.js';
+import { identityOf, isAlive } from '../../src/sys/process-identity.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
@@ -44,6 +47,7 @@ async function story(t: Test): Promise<Story> {
     await query(server, `create tablespace ${name} location '${path}'`);
     await query(server, `create table in_${name} tablespace ${name} as select generate_series(1, 1000) n`);
   }
+  await query(server, `select pg_create_restore_point('made')`);
   await catalog.archive(server);
   await server.stop('immediate');
   rmSync(paths.near, { recursive: true });
@@ -61,17 +65,23 @@ t.test('replayed tablespaces are made on the mount', { skip }, async (t) => {
   const { catalog, backup, paths, production } = await story(t);
   const before = hashTree(production);
   const base = serverTempDir(t);
-  const mountpoint = join(base, 'mount');
-  mkdirSync(mountpoint);
-  chownSync(mountpoint, postgres15().user.uid, postgres15().user.gid);
-  const place = ['-D', mountpoint];
-  t.teardown(() => pbkfs(['stop', ...place, '--now']));
-  const answers = async (args: readonly string[]): Promise<(sql: string) => Promise<string>> => {
-    const started = await pbkfs(['start', ...args, '--json']);
-    t.equal(started.status, 0, started.stderr);
-    const { host, port } = JSON.parse(started.stdout) as { host: string; port: number };
-    return (sql) => query({ connection: { host, port } } as Parameters<typeof query>[0], sql);
+  const newMountpoint = (name: string): string => {
+    const mountpoint = join(base, name);
+    mkdirSync(mountpoint);
+    chownSync(mountpoint, postgres15().user.uid, postgres15().user.gid);
+    t.teardown(() => pbkfs(['stop', '-D', mountpoint, '--now']));
+    return mountpoint;
   };
+  const mountpoint = newMountpoint('mount');
+  const place = ['-D', mountpoint];
+  const started = async (args: readonly string[]) => {
+    const { status, stdout, stderr } = await pbkfs(['start', ...args, '--json']);
+    t.equal(status, 0, stderr);
+    const { host, port, pid } = JSON.parse(stdout) as { host: string; port: number; pid: number };
+    const connection = { connection: { host, port } } as Parameters<typeof query>[0];
+    return { pid, host, said: stderr, ask: (sql: string) => query(connection, sql) };
+  };
+  const answers = async (args: readonly string[]) => (await started(args)).ask;
   const unchanged = (t: Test): void => {
     t.equal(hashTree(production), before, 'production is what it was');
     t.notOk(existsSync(ROOT), 'and what was not there is not');
@@ -96,4 +106,23 @@ t.test('replayed tablespaces are made on the mount', { skip }, async (t) => {
   t.match(await pbkfs(['stop', ...place]), { status: 0 });
   t.match(await pbkfs(['unmount', ...place]), { status: 0 });
   unchanged(t);
+
+  await t.test('also when a server dies before its first checkpoint and another replays them again', async (t) => {
+    const other = newMountpoint('other');
+    const target = ['--recovery-target-name', 'made', '--recovery-target-action', 'pause'];
+    const source = ['-B', catalog, '-I', 'main', '-i', backup, '-d', join(base, 'other-diff')];
+    const first = await started([...source, '-D', other, ...target]);
+    t.equal(await first.ask('select pg_promote()'), 'true');
+    const all = [identityOf(first.pid)!, ...childrenOf(first.pid)];
+    for (const process of all) killHard(process);
+    while (all.some(isAlive)) await sleep(20);
+    t.notOk(existsSync(join(other, 'recovery.signal')));
+    const second = await started(['-D', other]);
+    t.match(second.said, /the WAL creates a tablespace in .*there: on this mount/);
+    t.equal(await second.ask('select sum(n) from in_there'), '500500');
+    unchanged(t);
+    t.match(await pbkfs(['stop', '-D', other]), { status: 0, stdout: /unmounted/ }, 'the mount that start made');
+    t.notOk(existsSync(first.host) || existsSync(second.host), 'no private directory of either');
+    unchanged(t);
+  });
 });

@@ -1,0 +1,90 @@
+// What a session has made, on disk beside the registry of mounts: for the day on which both its process and its guard are killed.
+
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { replaceFile } from '../mount/durable-file.js';
+import { findRegistered, privateDirectories, writableDirectory } from '../mount/registry.js';
+import { identityOf, isAlive, type ProcessIdentity, sameProcess, selfIdentity } from '../sys/process-identity.js';
+import { type Belongings, cleanUp } from './clean-up.js';
+
+interface RecordedSession {
+  /** The session and its guard: as long as one of them lives it is their business. */
+  readonly processes: readonly ProcessIdentity[];
+  readonly belongings: Belongings;
+}
+
+const SUFFIX = '.session';
+
+/** The file of this process; undefined where nothing can be kept. */
+export function recordFile(): string | undefined {
+  const directory = writableDirectory();
+  const { pid, startTime } = selfIdentity();
+  return directory && join(directory, `${pid}-${startTime}${SUFFIX}`);
+}
+
+/** Whole or not at all. A disk that is full must not keep anybody from a rescue. */
+export function writeRecord(guard: number | undefined, belongings: Belongings): void {
+  if (belongings.record === undefined) return;
+  const found = guard === undefined ? undefined : identityOf(guard);
+  const recorded: RecordedSession = {
+    processes: [selfIdentity(), ...(found === undefined ? [] : [found])],
+    belongings,
+  };
+  try {
+    replaceFile(belongings.record, JSON.stringify(recorded));
+  } catch {
+    // The guard knows.
+  }
+}
+
+export interface TakenAway {
+  /** What the session had made, as far as it was still there. */
+  readonly paths: readonly string[];
+  /** Named by somebody who may use them again: not touched. */
+  readonly left: readonly string[];
+}
+
+/** Takes away what sessions have left whose processes were all killed. @throws PbkfsError mount_busy */
+export async function cleanUpAbandoned(): Promise<TakenAway[]> {
+  const taken: TakenAway[] = [];
+  for (const directory of privateDirectories()) {
+    for (const name of readdirSync(directory).filter((entry) => entry.endsWith(SUFFIX))) {
+      const file = join(directory, name);
+      const recorded = read(file);
+      if (recorded === undefined || recorded.processes.some(isAlive)) continue;
+      const ours = stillOurs(recorded.belongings);
+      await cleanUp(ours);
+      rmSync(file, { force: true });
+      const left = recorded.belongings.remove.filter((path) => !ours.remove.includes(path));
+      const paths = [ours.mountpoint, ...ours.remove].filter((path) => path !== undefined);
+      taken.push({ paths: paths as string[], left });
+    }
+  }
+  return taken;
+}
+
+/**
+ * Directories with names that we made up are ours for ever; one that somebody named may have been used anew since, which the
+ * process of the mount or of the server tells.
+ */
+function stillOurs(belongings: Belongings): Belongings {
+  const { mountpoint, dataDir, mount, server, remove } = belongings;
+  const invented = remove.filter((path) => /^pbkfs-(session|pg)-/.test(basename(path)) || path.endsWith('.pbkfs-part'));
+  const within = (path: string | undefined): boolean => invented.some((base) => path?.startsWith(`${base}/`));
+  const registered = mountpoint === undefined ? undefined : findRegistered(mountpoint);
+  const isMount = mount !== undefined && registered !== undefined && sameProcess(registered, mount);
+  const isServer = server !== undefined && isAlive(server);
+  return {
+    remove: isMount || isServer ? remove : invented,
+    ...(mountpoint !== undefined && (isMount || within(mountpoint)) ? { mountpoint } : {}),
+    ...(dataDir !== undefined && (isServer || within(dataDir)) ? { dataDir } : {}),
+  };
+}
+
+function read(file: string): RecordedSession | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as RecordedSession;
+  } catch {
+    return undefined;
+  }
+}
