@@ -228,7 +228,7 @@ async function stepsOf(child: ChildProcess, deadly?: string): Promise<string[]> 
   const steps: string[] = [];
   const ended = once(child, 'exit');
   child.stderr!.on('data', (bytes: Buffer) => {
-    for (const [, step] of bytes.toString().matchAll(/\r([^\r\u001b]*) …/g)) {
+    for (const [, step] of bytes.toString().matchAll(/\r([^\r]*) …/g)) {
       if (!steps.includes(step!) && child.signalCode === null && !(deadly !== undefined && steps.includes(deadly)))
         steps.push(step!);
       if (step === deadly) child.kill('SIGKILL');
