@@ -6,17 +6,18 @@ import { totalmem } from 'node:os';
 const MIB = 2 ** 20;
 
 /** Bytes this process may use: the machine's memory, or the limit of its control group where that is less. */
-export function availableMemory(): number {
+export function availableMemory(read: (file: string) => string = readIfThere, machine = totalmem()): number {
   const own = read('/proc/self/cgroup');
   const path = /^0::(.*)$/m.exec(own)?.[1] ?? '/';
+  // A group is bound by those around it too.
+  const groups = path.split('/').map((_, depth, names) => names.slice(0, depth + 1).join('/'));
   const limits = [
-    `/sys/fs/cgroup${path}/memory.max`,
-    '/sys/fs/cgroup/memory.max',
+    ...groups.map((group) => `/sys/fs/cgroup${group}/memory.max`),
     '/sys/fs/cgroup/memory/memory.limit_in_bytes',
   ]
     .map((file) => Number.parseInt(read(file), 10))
     .filter((limit) => limit > 0);
-  return Math.min(totalmem(), ...limits);
+  return Math.min(machine, ...limits);
 }
 
 /** An eighth of it, from 32 MB to 1 GB: others live here too, and the kernel caches what the mount serves. */
@@ -28,7 +29,7 @@ export function memorySettings(available = availableMemory()): Record<string, st
   };
 }
 
-function read(file: string): string {
+function readIfThere(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {

@@ -220,6 +220,7 @@ t.test('production', { skip: mountMissing }, async (t) => {
     const server = await started(['-i', bare], /warning: this server does not know .*: proprietary_setting\n$/);
     t.equal(await query(server, 'select count(*) from t'), '100');
     t.equal(await query(server, 'show work_mem'), '5MB');
+    t.equal(await query(server, 'show fsync'), 'off', '--ephemeral');
     const tables = await connected(
       server,
       'postgres',

@@ -1,6 +1,6 @@
 // From a backup and a moment to the rows of a table that was dropped: rescue, start and stop, and what they leave.
 
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -114,6 +114,11 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
         /creates a tablespace in .*production: .*\n(?:.*\n)*.*has no table "public"."orders" at that point/,
       ],
       [['-i', backup, '--table', 'orders'], 2, /DATABASE\.SCHEMA\.TABLE is wanted/],
+      [
+        ['-i', backup, '--table', 'a.b.c', '--bin-dir', work],
+        1,
+        /no PostgreSQL 15 server found\nhint: .*no runnable postgres/,
+      ],
       [['-i', backup], 2, /say what to rescue/],
       [['--table', 'a.b.c'], 2, /give a backup with -i, or a moment/],
       [['-i', backup, '--query', 'select 1'], 2, /--query needs --database/],
@@ -135,28 +140,36 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.match(refused, { status: 2, stderr: /the setting archive_mode is fixed/ });
     t.notOk(isMounted(mountpoint));
 
-    const started = await pbkfs([
+    const sockets = serverTempDir(t);
+    const where = ['--port', '54321', '--socket-dir', sockets, '--bin-dir', postgres15().binaries.binDir];
+    const asked = [
       'start',
       ...source,
       '-i',
       backup,
       ...place,
       ...target,
+      ...where,
       '--json',
       '--',
       '-c',
       'work_mem=5MB',
-    ]);
+    ];
+    const started = await pbkfs(asked);
     t.equal(started.stderr, '');
     const { host, port } = JSON.parse(started.stdout) as { host: string; port: number };
+    t.strictSame([host, port], [sockets, 54321]);
+    t.ok(existsSync(join(sockets, '.s.PGSQL.54321')), 'its socket lies where it was told');
     t.teardown(() => pbkfs(['stop', '-D', mountpoint, '--now']));
     const ask = (sql: string) => query({ connection: { host, port } } as Parameters<typeof query>[0], sql);
     t.equal(await ask('select count(*) from orders'), '3000');
     t.equal(await ask('show work_mem'), '5MB');
     t.equal(await ask('show archive_mode'), 'off');
+    t.equal(await ask('show recovery_init_sync_method'), 'syncfs', 'the mount is fresh');
+    t.equal(await ask('show fsync'), 'on', 'what is written is kept');
     await ask('create table kept()');
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server, unmounted/ });
-    t.notOk(existsSync(host), 'no private directory');
+    t.strictSame(readdirSync(sockets), [], 'no socket');
     t.notOk(isMounted(mountpoint));
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 1, stderr: /no server was started/ });
 
@@ -164,6 +177,8 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     const again = await pbkfs(['start', '-D', mountpoint, '--json']);
     t.equal(again.status, 0, again.stderr);
     const second = JSON.parse(again.stdout) as { host: string; port: number };
+    const connection = { connection: second } as Parameters<typeof query>[0];
+    t.equal(await query(connection, 'show recovery_init_sync_method'), 'fsync', 'nobody knows what is unsynced there');
     const kept = await connected(
       { connection: second } as Parameters<typeof connected>[0],
       'postgres',
@@ -173,6 +188,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     );
     t.equal(kept.name, 'kept', 'on a mount that was there, with what it held');
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server\n/ });
+    t.notOk(existsSync(second.host), 'no private directory');
     t.ok(isMounted(mountpoint), 'the mount is not ours to take away');
     t.equal((await run(process.execPath, [CLI, 'unmount', '-D', mountpoint])).status, 0);
   });

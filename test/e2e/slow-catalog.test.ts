@@ -1,0 +1,39 @@
+// rescue and drill on a catalog whose every read takes its time: they say how far they are, and come to their end.
+
+import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { unmounted } from '../mount/small-mount.js';
+import { nothingLeftIn } from '../support/left-behind.js';
+import { mountMissing, pbkfs } from '../support/mount.js';
+import { postgres15, serverTempDir } from '../support/postgres.js';
+import { smallStream } from './targets.js';
+
+t.setTimeout(600_000);
+
+const TERMINAL = fileURLToPath(new URL('../support/terminal.cjs', import.meta.url));
+
+t.test('a slow catalog is no reason to give up', { skip: mountMissing }, async (t) => {
+  const { catalog, instance, backup } = await smallStream(t);
+  const faults = unmounted(t);
+  faults.fault('slow-read', `${catalog}\n20`);
+  const base = serverTempDir(t);
+  const scratch = join(base, 'scratch');
+  mkdirSync(scratch, { mode: 0o711 });
+  chownSync(scratch, postgres15().user.uid, postgres15().user.gid);
+  const env = { ...faults.env, TMPDIR: scratch, NODE_OPTIONS: `${faults.env.NODE_OPTIONS} --require=${TERMINAL}` };
+  const source = ['-B', catalog, '-I', instance, '-i', backup];
+  const rows = join(base, 'rows');
+  const query = ['--database', 'postgres', '--query', 'select count(*) from pg_class where oid = 1259', '-o', rows];
+  const [rescued, drilled] = await Promise.all([
+    pbkfs(['rescue', ...source, ...query, '--prefetch', 'hot', '--format', 'copy'], env),
+    pbkfs(['drill', ...source, '--prefetch', 'hot'], env),
+  ]);
+  t.equal(rescued.status, 0, rescued.stderr);
+  t.equal(readFileSync(rows, 'utf8'), '1\n');
+  t.match(rescued.stderr, /\rstarting PostgreSQL 15\S* …/, 'it says what it does');
+  t.equal(drilled.status, 0, drilled.stderr);
+  t.match(drilled.stdout, /^backup TOU5PO \(DELTA\) passed/);
+  await nothingLeftIn(t, scratch);
+});
