@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import { backends } from '../fs/serve-types.js';
 import { logLevels } from '../log.js';
 import { LOOPBACK } from '../metrics/listen-address.js';
-import { diffSize, directory, listenAddress, oneOf, prefetchOption, wholeNumber } from './options.js';
+import { cacheSize, diffSize, directory, listenAddress, oneOf, prefetchOption, wholeNumber } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
@@ -46,6 +46,11 @@ export function mountOptions(): Option[] {
       oneOf(...backends),
     ),
     option('--threads <number>', 'threads that answer reads and writes', wholeNumber(1, 16)),
+    option(
+      '--cache-size <memory>',
+      'memory for indexes of the files that are read, 10 bytes for each 8 KiB of a file (default: 256MB)',
+      cacheSize,
+    ),
     option(
       '--read-ahead <kib>',
       'how far the kernel reads ahead in a file read from front to back (default: 4096; only root can set it)',

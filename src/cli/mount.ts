@@ -29,6 +29,7 @@ interface MountOptions extends RecoveryOptions {
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
+  readonly cacheSize?: number;
   readonly readAhead?: number;
   readonly backend?: Backend;
   readonly verify?: VerifyMode;
@@ -129,8 +130,8 @@ function toRequest(options: MountOptions): MountRequest {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
-    ...given({ metricsListen, logActivity, backend: options.backend, readAhead: options.readAhead }),
-    ...given({ prefetch: options.prefetch }),
+    ...given({ metricsListen, logActivity, backend: options.backend, prefetch: options.prefetch }),
+    ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,

@@ -51,19 +51,29 @@ export function oneOf<T extends string>(...words: readonly T[]): (value: string)
 const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
 /** A parser for sizes such as `500MB`, `20GiB`, `1.5T` or a number of bytes. @param min bytes */
-export function byteSize(min: number, max: number): (value: string) => number {
+export function byteSize(min: number, max: number, example: string): (value: string) => number {
   return (value) => {
     const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([bkmgt]?)(?:(?<=[kmgt])(?:i?b)?)?$/i.exec(value) ?? [];
     const bytes = digits === undefined ? Number.NaN : Math.floor(Number(digits) * UNITS[unit!.toLowerCase()]!);
     if (!(bytes >= min && bytes <= max)) {
-      throw new InvalidArgumentError(`It must be a size from ${min / 2 ** 20}MB to ${max / 2 ** 40}TB, such as 20GB.`);
+      throw new InvalidArgumentError(
+        `It must be a size from ${sizeText(min)} to ${sizeText(max)}, such as ${example}.`,
+      );
     }
     return bytes;
   };
 }
 
 /** What --diff-limit takes: at most what the count of the diff's blocks can hold. */
-export const diffSize = byteSize(2 ** 20, 15 * 2 ** 40);
+export const diffSize = byteSize(2 ** 20, 15 * 2 ** 40, '20GB');
+
+/** What --cache-size takes: the arena that the indexes lie in has 4 GiB, block maps included. */
+export const cacheSize = byteSize(2 ** 20, 2 * 2 ** 30, '512MB');
+
+function sizeText(bytes: number): string {
+  const unit = ['T', 'G', 'M'].find((letter) => bytes >= UNITS[letter.toLowerCase()]!)!;
+  return `${bytes / UNITS[unit.toLowerCase()]!}${unit}B`;
+}
 
 /** --prefetch of every command that mounts. */
 export function prefetchOption(): Option {

@@ -8,6 +8,9 @@ import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 export const backends = ['kernel', 'fuse-native'] as const;
 export type Backend = (typeof backends)[number];
 
+/** Room for the block indexes of 200 GiB of files that are being read. */
+export const DEFAULT_CACHE_SIZE = 256 * 2 ** 20;
+
 export interface ServeOptions {
   /** `kernel` where it is missing. */
   readonly backend?: Backend;
@@ -38,6 +41,8 @@ export interface ServeOptions {
   readonly noWal?: boolean;
   /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
   readonly afterPowerLoss: boolean;
+  /** Bytes that block indexes may take; {@link DEFAULT_CACHE_SIZE} where it is missing. */
+  readonly cacheSize?: number;
   /** KiB that the kernel reads ahead in a file that is read from front to back. */
   readonly readAhead?: number;
   /** How stored bytes are checked before they are served. */

@@ -19,7 +19,7 @@ import { ReaderPool } from './reader-pool.js';
 import { ActivityLog } from './report/activity.js';
 import { LiveReport } from './report/mount-report.js';
 import { saveCounters } from './report/saved-counters.js';
-import type { BackendInfo, ServeOptions, Server } from './serve-types.js';
+import { type BackendInfo, DEFAULT_CACHE_SIZE, type ServeOptions, type Server } from './serve-types.js';
 
 /** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
 const STOP_AFTER = 300;
@@ -53,6 +53,7 @@ class MountServer implements Server {
 
   constructor(options: ServeOptions) {
     this.#options = options;
+    this.#shared.indexLimit = options.cacheSize ?? DEFAULT_CACHE_SIZE;
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

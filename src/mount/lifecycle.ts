@@ -142,6 +142,7 @@ function start(
     ...ownerOf(request, paths.owner),
     allowOther: allowOther(request),
     ...(request.threads === undefined ? {} : { threads: request.threads }),
+    ...(request.cacheSize === undefined ? {} : { cacheSize: request.cacheSize }),
     ...(request.readAhead === undefined ? {} : { readAhead: request.readAhead }),
     ...(request.backend === undefined ? {} : { backend: request.backend }),
     materializeOnRead: request.materializeOnRead,

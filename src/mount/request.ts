@@ -18,6 +18,8 @@ export interface MountRequest {
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
+  /** Bytes that block indexes may take. */
+  readonly cacheSize?: number;
   /** KiB that the kernel reads ahead. */
   readonly readAhead?: number;
   /** `kernel` where it is missing. */

@@ -20,7 +20,8 @@ import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
 import type { OverlayOptions } from './overlay-options.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
-import { double, indexState, rowFlag, withoutSetId, word } from './shared/file-table.js';
+import { rowFlag, withoutSetId, word } from './shared/file-table.js';
+import { IndexCache } from './shared/index-cache.js';
 import { control, type SharedState } from './shared/shared-state.js';
 import { TransientWal } from './transient-wal.js';
 
@@ -44,10 +45,12 @@ export class Overlay {
   #transientWal: TransientWal | null = null;
   readonly #bootId = bootId();
   readonly #maps: BlockMaps;
+  readonly #indexes: IndexCache;
 
   /** Opens backup and diff, and makes durable what a killed predecessor left behind. Throws what is wrong with them. */
   constructor(shared: SharedState, options: OverlayOptions) {
     this.#shared = shared;
+    this.#indexes = new IndexCache(shared);
     this.#options = options;
     this.#storage = diffStorage();
     this.#reader = openChain(options.chain);
@@ -327,11 +330,6 @@ export class Overlay {
 
   #releaseIndex(inode: Inode): void {
     inode.identities = null;
-    const { table, arena } = this.#shared;
-    if (table.get(inode.row, word.indexState) !== indexState.ready) return;
-    const blocks = Math.ceil(inode.base!.size / 8192);
-    arena.free(table.getDouble(inode.row, double.indexOffset), blocks * 8);
-    arena.free(table.getDouble(inode.row, double.checksumOffset), blocks * 2);
-    table.set(inode.row, word.indexState, indexState.none);
+    this.#indexes.release(inode.row);
   }
 }

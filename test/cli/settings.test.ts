@@ -20,6 +20,8 @@ const samples: Readonly<Record<string, readonly [string, string, string | null]>
   number: ['1', '2', '-1'],
   address: ['127.0.0.1:9200', 'unix:/run/pbkfs.sock', 'http://x'],
   size: ['20GB', '1.5TiB', '20 apples'],
+  memory: ['64MB', '1.5GB', '3GB'],
+  kib: ['512', '4096', 'far'],
   how: ['checksum', 'off', 'maybe'],
   level: ['debug', 'warn', 'loud'],
   format: ['text', 'json', 'xml'],

@@ -44,7 +44,21 @@ t.test('by flag', { skip: mountMissing }, async (t) => {
   const pid = join(base, 'pid');
   const result = await pbkfs([
     ...['mount', ...first, '--mountpoint', `${mountpoint}/`, '--diff', `${diff}/`, '--wait', '--timeout', '100'],
-    ...['--uid', '1234', '--gid', '2345', '--threads', '3', '--verify', 'off', '--allow-other', '--read-ahead', '512'],
+    ...[
+      '--uid',
+      '1234',
+      '--gid',
+      '2345',
+      '--threads',
+      '3',
+      '--verify',
+      'off',
+      '--allow-other',
+      '--read-ahead',
+      '512',
+      '--cache-size',
+      '64MB',
+    ],
     ...['--backend', 'kernel', '--materialize-on-read', '--diff-limit', '100MB', '--no-recovery-config'],
     ...['--log-file', log, '--log-format', 'json', '--log-level', 'info', '--log-activity', '0', '--pid-file', pid],
   ]);
@@ -55,6 +69,7 @@ t.test('by flag', { skip: mountMissing }, async (t) => {
     threads: { data: 3 },
     server: { backend: 'kernel', readAhead: 512 },
     diffBudget: { limitBytes: 100 * 2 ** 20 },
+    cache: { limitBytes: 64 * 2 ** 20 },
   });
   t.equal(readFileSync(pid, 'utf8').trim(), String(mount.process().pid));
   readFileSync(mount.path('base/1/100'));

@@ -13,7 +13,7 @@ import { tidier } from '../namespace-loop.js';
 import { ActivityLog } from '../report/activity.js';
 import { LiveReport } from '../report/mount-report.js';
 import { saveCounters } from '../report/saved-counters.js';
-import type { ServeOptions, Server } from '../serve-types.js';
+import { DEFAULT_CACHE_SIZE, type ServeOptions, type Server } from '../serve-types.js';
 import { loadNativeLibrary, type NativeLibrary } from './binding.js';
 import { NativeDispatch } from './native-dispatch.js';
 import { NativeSession } from './native-session.js';
@@ -45,6 +45,7 @@ class NativeServer implements Server {
     this.#library = library;
     const { chain, log, diff, uid, gid } = options;
     const shared = this.#shared;
+    shared.indexLimit = options.cacheSize ?? DEFAULT_CACHE_SIZE;
     const warn = (message: string): void => log.warn(message);
     this.#sentry = new ChainSentry(chain, log, (change) => {
       Atomics.store(shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));

@@ -109,6 +109,7 @@ export class LiveReport implements MountReport {
       pendingOperations: pendingOperations(this.counters),
       inodes: Atomics.load(words, control.inodes),
       indexBytes: arena.bytesInUse(),
+      cache: { bytes: this.#shared.indexBytes, limitBytes: this.#shared.indexLimit },
       metrics: this.#options.metricsAddress ?? null,
       logFile: logFile ?? null,
     };

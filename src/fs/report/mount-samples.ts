@@ -38,6 +38,8 @@ function gauges({ options, shared, running, startedAt }: MountState): Sample[] {
     { metric: 'pbkfs_pending_operations', value: pendingOperations(shared.buffers.counters) },
     { metric: 'pbkfs_inodes', value: Atomics.load(words, control.inodes) },
     { metric: 'pbkfs_index_bytes', value: shared.arena.bytesInUse() },
+    { metric: 'pbkfs_cache_bytes', value: shared.indexBytes },
+    { metric: 'pbkfs_cache_limit_bytes', value: shared.indexLimit },
     { metric: 'pbkfs_data_threads', value: running.threads },
     { metric: 'pbkfs_data_threads_idle', value: Atomics.load(words, control.idleReaders) },
     { metric: 'pbkfs_backup_lock_held', value: Number(chainLock.held) },

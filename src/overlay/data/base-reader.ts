@@ -2,18 +2,12 @@
 
 import { Buffer } from 'node:buffer';
 import { constants, readSync } from 'node:fs';
-import {
-  BLCKSZ,
-  type BlockIndex,
-  type FileSource,
-  type PageReader,
-  type RawSource,
-  type StreamPart,
-} from '../../backup/index.js';
+import { BLCKSZ, type FileSource, type PageReader, type RawSource, type StreamPart } from '../../backup/index.js';
 import { SystemError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import type { BaseGuard } from './base-guard.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
+import type { SharedIndex } from './shared-index.js';
 
 export class BaseReader {
   readonly source: FileSource;
@@ -27,17 +21,17 @@ export class BaseReader {
   readonly #fds: FdCache;
   readonly #counters: Counters;
   readonly #pages: PageReader;
-  readonly #index: () => BlockIndex;
+  readonly #index: SharedIndex;
   /** the last page that was needed in part; the kernel may ask for the other half next */
   #page: Uint8Array | null = null;
   #pageBlock = -1;
   readonly #fdOf = (part: StreamPart): number => this.#fd(this.#layerIndex(part));
 
-  /** @param index gives the file's block index; called only for datafiles with blocks */
+  /** @param index the file's block index; used only for datafiles with blocks */
   constructor(
     row: number,
     source: FileSource,
-    index: () => BlockIndex,
+    index: SharedIndex,
     pages: PageReader,
     fds: FdCache,
     counters: Counters,
@@ -119,7 +113,8 @@ export class BaseReader {
   #decode(block: number, count: number, out: Uint8Array, outOffset: number): void {
     if (this.source.kind !== 'datafile') throw new SystemError('EIO');
     try {
-      const read = this.#pages.readBlocks(this.source, this.#index(), this.#fdOf, block, count, out, outOffset);
+      const index = this.#index.open();
+      const read = this.#pages.readBlocks(this.source, index, this.#fdOf, block, count, out, outOffset);
       this.#counters.add(counter.catalogBytesRead, read.bytes);
       this.#counters.add(counter.blocksFromBackup, read.stored);
       this.#counters.add(counter.blocksHole, read.holes);
@@ -127,6 +122,8 @@ export class BaseReader {
     } catch (error) {
       this.#guard.refused(error);
       throw error;
+    } finally {
+      this.#index.close();
     }
   }
 

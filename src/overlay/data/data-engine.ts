@@ -10,6 +10,7 @@ import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
 import { withLock } from '../../pending/mutex.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
 import { double, rowFlag, rowKind, withoutSetId, word } from '../shared/file-table.js';
+import { IndexCache } from '../shared/index-cache.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { BaseGuard } from './base-guard.js';
 import { BaseReader } from './base-reader.js';
@@ -19,7 +20,7 @@ import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
 import { ObjectFiles } from './object-files.js';
 import { MAX_FILES, PlainFiles } from './plain-files.js';
 import { blocksTouched, mustFit } from './positions.js';
-import { sharedBlockIndex } from './shared-index.js';
+import { type IndexContext, SharedIndex } from './shared-index.js';
 
 /** What a data thread needs the namespace for. Every call is finished before a ticket is taken. */
 export interface NamespaceCalls {
@@ -65,6 +66,7 @@ export class DataEngine {
   readonly #based = new Map<number, BasedFile>();
   readonly #plain: PlainFiles;
   readonly #budget: DiffBudget;
+  readonly #indexes: IndexContext;
 
   constructor(options: DataEngineOptions) {
     this.#options = options;
@@ -80,6 +82,9 @@ export class DataEngine {
     this.#objects = new ObjectFiles(options.objects, this.#fds);
     this.#budget = new DiffBudget(options.shared.control, warn);
     this.#plain = new PlainFiles(options.shared.table, this.#objects, this.#fds);
+    const { shared, counters } = options;
+    const cache = new IndexCache(shared, () => counters.add(counter.indexEvicted, 1));
+    this.#indexes = { shared, cache, counters, warn };
   }
 
   /** Reads up to `length` bytes; returns how many there were before the end of the file. */
@@ -230,6 +235,7 @@ export class DataEngine {
 
   close(): void {
     this.#fds.closeAll();
+    this.#indexes.cache.close();
   }
 
   /**
@@ -281,7 +287,7 @@ export class DataEngine {
     let file = this.#based.get(row);
     if (file === undefined || file.generation !== generation) {
       const source = this.#options.namespace.describe(row, generation);
-      const index = lazily(() => sharedBlockIndex(this.#shared, row, source, this.#counters, this.#options.warn));
+      const index = new SharedIndex(this.#indexes, row, source);
       const base = new BaseReader(row, source, index, this.#pages, this.#fds, this.#counters, this.#guard);
       this.#based.get(row)?.close();
       file = new BasedFile(generation, base, this.#fds, this.#counters);
@@ -335,12 +341,4 @@ export interface AllocateMode {
   zero: boolean;
   /** clear the set-id bits, as after a write by somebody unprivileged */
   dropSetId: boolean;
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

@@ -16,7 +16,9 @@ const LOCK = 0;
 const NEXT = 1;
 const USED = 2;
 const FREE_LISTS = 3;
-const UNIT = 64;
+/** Bytes of a unit; classes are 1, 2, 4 … of them. */
+export const UNIT = 64;
+const CLASSES = 29;
 const FIRST_UNIT = 2;
 
 export class Arena {
@@ -51,6 +53,8 @@ export class Arena {
       }
       const next = this.#words[NEXT]! >>> 0;
       if ((next + units) * UNIT > this.buffer.byteLength) {
+        const offset = this.#split(sizeClass);
+        if (offset !== undefined) return offset;
         throw new PbkfsError('internal', 'the memory for block indexes is used up', {
           hint: 'unmount and mount again, and report how many files and blocks were in use',
         });
@@ -71,6 +75,30 @@ export class Arena {
     this.#words[FREE_LISTS + sizeClass] = offset / UNIT;
     this.#words[USED]! -= 2 ** sizeClass;
     unlock(this.#words, LOCK);
+  }
+
+  /** Zeroed memory out of a larger free piece, whose other parts go to the lists of their classes. The lock is held. */
+  #split(sizeClass: number): number | undefined {
+    const units = 2 ** sizeClass;
+    for (let larger = sizeClass + 1; larger < CLASSES; larger++) {
+      const piece = this.#words[FREE_LISTS + larger]!;
+      if (piece === 0) continue;
+      this.#words[FREE_LISTS + larger] = this.#words[(piece * UNIT) / 4]!;
+      for (let part = sizeClass; part < larger; part++) {
+        const rest = piece + 2 ** part;
+        this.#words[(rest * UNIT) / 4] = this.#words[FREE_LISTS + part]!;
+        this.#words[FREE_LISTS + part] = rest;
+      }
+      this.#words[USED]! += units;
+      this.#words.fill(0, (piece * UNIT) / 4, ((piece + units) * UNIT) / 4);
+      return piece * UNIT;
+    }
+    return undefined;
+  }
+
+  /** Memory that a piece of so many bytes takes, in units of UNIT bytes. */
+  static units(bytes: number): number {
+    return 2 ** classOf(bytes);
   }
 
   /** Bytes handed out and not given back. */

@@ -28,10 +28,14 @@ export const word = {
   ctimeNsec: 14,
   flags: 15,
   indexState: 16,
+  /** not 0: the index was used since somebody last looked for one to evict */
+  indexUsed: 17,
   /** OBJECT_WORDS words: the object's id, 32 hex digits */
   object: 34,
   /** what is known of the backup's copy, see `baseCheck` */
   baseChecks: 38,
+  /** blocks of the block index */
+  indexBlocks: 39,
 } as const;
 
 /** 64-bit words of a row. */
@@ -71,8 +75,8 @@ export const baseCheck = {
   badReported: 2,
 } as const;
 
-/** States of the indexState word. */
-export const indexState = { none: 0, building: 1, ready: 2 } as const;
+/** States of the indexState word; see index-cache.ts. */
+export const indexState = { none: 0, building: 1, ready: 2, evicting: 3 } as const;
 
 const wordFields = ['mode', 'uid', 'gid', 'nlink', 'rdev', 'atimeNsec', 'mtimeNsec', 'ctimeNsec'] as const;
 const doubleFields = ['ino', 'size', 'atime', 'mtime', 'ctime'] as const;

@@ -1,7 +1,8 @@
 // All memory the threads of one mount share, and the few words that are not per inode.
 
-import { Arena } from './arena.js';
+import { Arena, UNIT } from './arena.js';
 import { FileTable } from './file-table.js';
+import { IndexUsers } from './index-users.js';
 import { Refusals } from './refusals.js';
 
 /** Words of the control block. */
@@ -44,6 +45,12 @@ export const control = {
   diffLimit: 45,
   diffWarned: 46,
   diffRefusals: 47,
+  /** memory of block indexes in units of the arena, how much there may be (0: no limit), and who is looked at next */
+  indexUnits: 48,
+  indexLimit: 49,
+  indexHand: 50,
+  /** no row above this one ever had a block index */
+  indexHighRow: 51,
 } as const;
 
 /** How the namespace thread ends. */
@@ -74,6 +81,7 @@ export interface SharedBuffers {
   arena: SharedArrayBuffer;
   counters: SharedArrayBuffer;
   refusals: SharedArrayBuffer;
+  indexUsers: SharedArrayBuffer;
 }
 
 export class SharedState {
@@ -91,6 +99,20 @@ export class SharedState {
     this.refusals = new Refusals(buffers.refusals);
   }
 
+  /** Bytes that all block indexes take. */
+  get indexBytes(): number {
+    return Atomics.load(this.control, control.indexUnits) * UNIT;
+  }
+
+  /** Bytes that they may take, apart from those in use; 0: as much as there is. */
+  get indexLimit(): number {
+    return Atomics.load(this.control, control.indexLimit) * UNIT;
+  }
+
+  set indexLimit(bytes: number) {
+    Atomics.store(this.control, control.indexLimit, Math.floor(bytes / UNIT));
+  }
+
   static create(counters: SharedArrayBuffer, rows = MAX_ROWS, arenaBytes = ARENA_BYTES): SharedState {
     return new SharedState({
       control: new SharedArrayBuffer(256),
@@ -98,6 +120,7 @@ export class SharedState {
       arena: Arena.create(arenaBytes).buffer,
       counters,
       refusals: Refusals.create(),
+      indexUsers: IndexUsers.create(),
     });
   }
 }
