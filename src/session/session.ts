@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
+import { inspectDiff } from '../mount/diff-directory.js';
 import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
@@ -94,17 +95,19 @@ export async function openSession(
       'the server comes from an npm package: its collations may sort otherwise than where the backup was made, so do not trust text indexes',
     );
   }
-  const recovery = existing ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
+  // What is in a diff goes on where it was, unless it is told otherwise.
+  const resumed = existing || (inspectDiff(place.diff).kind === 'bound' && request.recovery === undefined);
+  const recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let restoreCommand = MOUNT_RESTORE_COMMAND;
   let bindings: readonly PathBinding[] = [];
-  if (!existing || (await replaysBackup(place.mountpoint, target))) {
+  const lookThrough = (replayed: Parameters<typeof checkReplay>[3]): void => {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
-    const replayed = existing ? configuredTarget(place.mountpoint) : recovery;
     const seen = (count: number): void => progress.detail(`${count} segments`);
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
     bindings = bindingsFor(replay.tablespaces, place.mountpoint, [binaries.binDir, reachableTempDir(user)]);
-  }
+  };
+  if (!resumed) lookThrough(recovery);
   if (!existing) {
     progress.step(`mounting backup ${target.id} of ${chain.instance}`);
     const info = await launchMount({
@@ -126,6 +129,7 @@ export async function openSession(
     if (mount !== undefined) await guard.add({ mount });
   }
   const dataDir = place.mountpoint;
+  if (resumed && (await replaysBackup(dataDir, target))) lookThrough(configuredTarget(dataDir));
   await guard.add({ dataDir });
   makeDirectories(bindings, user);
   for (const { path } of bindings)

@@ -77,6 +77,7 @@ t.test('recovery targets', { skip: mountMissing }, async (t) => {
       const server = await start(t, mount.mountpoint, { settings: { fsync: 'off' }, ...configured(pauses) });
       while (pauses && (await query(server, 'select pg_is_wal_replay_paused()')) !== 'true') await sleep(20);
       t.equal(await query(server, COUNT), rows);
+      t.match(server.replaying() ?? '-', pauses ? /^[0-9A-F]{24}$/ : /^-$/, 'how far it is');
       t.equal(await query(server, 'select pg_is_in_recovery()'), String(pauses));
       await server.stop();
       await mount.unmount();

@@ -173,6 +173,15 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.notOk(isMounted(mountpoint));
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 1, stderr: /no server was started/ });
 
+    const resumed = await pbkfs(['start', ...source, '-i', backup, ...place, '--json']);
+    t.equal(resumed.status, 0, resumed.stderr);
+    const goes = { connection: JSON.parse(resumed.stdout) as { host: string; port: number } } as Parameters<
+      typeof query
+    >[0];
+    t.equal(await query(goes, 'select timeline_id from pg_control_checkpoint()'), '2', 'its diff goes on where it was');
+    t.equal(await query(goes, `select to_regclass('kept')::text`), 'kept');
+    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /unmounted/ });
+
     await runOk(process.execPath, [CLI, 'mount', '-D', mountpoint, '-d', diff]);
     const again = await pbkfs(['start', '-D', mountpoint, '--json']);
     t.equal(again.status, 0, again.stderr);

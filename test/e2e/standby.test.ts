@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { readControlFile } from '../../src/postgres/control-file.js';
 import { spawnIds } from '../../src/postgres/server-user.js';
@@ -14,6 +15,8 @@ import { type MountTarget, mountCatalog, mountMissing, pbkfs, type TestMount } f
 import { newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 
 t.setTimeout(600_000);
+
+const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
 
 type Asked = Parameters<typeof query>[0];
 
@@ -97,10 +100,14 @@ t.test('replicas and shutdowns', { skip: mountMissing }, async (t) => {
 
   await t.test('a server shuts down at its target, and start says why there is none', async (t) => {
     const action = ['--recovery-target-name', 'made', '--recovery-target-action', 'shutdown'];
-    const mount = await mountCatalog(t, target, {}, action);
+    // As a restore_command of one's own, with what restore writes for its own program.
+    const fetch = `"${process.execPath}" "${CLI}" archive-get -B "${target.catalog}" -I main %f %p`;
+    const mount = await mountCatalog(t, target, {}, [...action, '--restore-command', fetch]);
+    t.match(readFileSync(join(mount.mountpoint, 'postgresql.auto.conf'), 'utf8'), `restore_command = '${fetch}'\n`);
     const { child, log } = plainServer(t, mount);
     const [status] = await once(child, 'exit');
     t.equal(status, 0, log());
+    t.match(log(), /restored log file "0/, 'by archive-get');
     t.match(log(), /shutdown at recovery target/);
     t.equal((await readControlFile(mount.mountpoint)).state, 'shut down in recovery');
     t.match(await pbkfs(['start', '-D', mount.mountpoint]), {

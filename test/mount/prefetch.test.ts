@@ -118,7 +118,7 @@ t.test('what is hot is in the kernel’s cache, wherever it lies', { skip: mount
 t.test('a first query on a slow store then waits for little', { skip: mountMissing }, async (t) => {
   const target = await smallStream(t);
   const asked = async (options: readonly string[]): Promise<number> => {
-    const mount = await mountCatalog(t, target, slow(t, target, 20), options);
+    const mount = await mountCatalog(t, target, slow(t, target, 10), options);
     // How long it takes beside a server that starts at once is for the benchmark (first-query/slow-store).
     if (options.length > 0) await readAhead(mount);
     const [begun, before] = [performance.now(), reads(mount)];
@@ -143,7 +143,7 @@ t.test('a first query on a slow store then waits for little', { skip: mountMissi
 t.test('in the middle of it', { skip: mountMissing }, async (t) => {
   const target = await smallStream(t);
   const inTheMiddle = async (t: Test): Promise<TestMount> => {
-    const mount = await mountCatalog(t, target, slow(t, target, 400), HOT);
+    const mount = await mountCatalog(t, target, slow(t, target, 200), HOT);
     const before = reads(mount);
     await until(() => reads(mount) > before + 5, PATIENCE);
     t.equal(readersOf(mount).length, 1, 'it reads');
