@@ -44,9 +44,10 @@ export class Guarded {
   /** All of it stays. */
   async leave(): Promise<void> {
     this.#finishing = true;
-    await this.#tell({ leave: true });
     const { record } = this.#belongings;
+    // First: a record of what shall stay must never be left.
     if (record !== undefined) rmSync(record, { force: true });
+    await this.#tell({ leave: true });
     this.#belongings = { remove: [] };
     await this.finish();
   }

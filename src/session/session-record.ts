@@ -1,6 +1,7 @@
 // What a session has made, on disk beside the registry of mounts: for the day on which both its process and its guard are killed.
 
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { replaceFile } from '../mount/durable-file.js';
 import { findRegistered, privateDirectories, writableDirectory } from '../mount/registry.js';
@@ -8,6 +9,8 @@ import { identityOf, isAlive, type ProcessIdentity, sameProcess, selfIdentity } 
 import { type Belongings, cleanUp } from './clean-up.js';
 
 interface RecordedSession {
+  /** The records may lie in a home directory that several hosts share. */
+  readonly host: string;
   /** The session and its guard: as long as one of them lives it is their business. */
   readonly processes: readonly ProcessIdentity[];
   readonly belongings: Belongings;
@@ -27,6 +30,7 @@ export function writeRecord(guard: number | undefined, belongings: Belongings): 
   if (belongings.record === undefined) return;
   const found = guard === undefined ? undefined : identityOf(guard);
   const recorded: RecordedSession = {
+    host: hostname(),
     processes: [selfIdentity(), ...(found === undefined ? [] : [found])],
     belongings,
   };
@@ -51,7 +55,7 @@ export async function cleanUpAbandoned(): Promise<TakenAway[]> {
     for (const name of readdirSync(directory).filter((entry) => entry.endsWith(SUFFIX))) {
       const file = join(directory, name);
       const recorded = read(file);
-      if (recorded === undefined || recorded.processes.some(isAlive)) continue;
+      if (recorded?.host !== hostname() || recorded.processes.some(isAlive)) continue;
       const ours = stillOurs(recorded.belongings);
       await cleanUp(ours);
       rmSync(file, { force: true });
