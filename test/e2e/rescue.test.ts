@@ -81,6 +81,16 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     await nothingLeft(t);
   });
 
+  await t.test('several tables go into a directory', async (t) => {
+    const out = `${join(work, 'tables')}/`;
+    const tables = ['--table', 'postgres.public.orders', '--table', 'template1.pg_catalog.pg_am'];
+    const asked = ['--time', time, ...tables, '--format', 'csv', '-o', out];
+    t.match(await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch]), { status: 0, stderr: '' });
+    t.strictSame(readdirSync(out), ['postgres.public.orders.csv', 'template1.pg_catalog.pg_am.csv']);
+    t.match(readFileSync(join(out, 'postgres.public.orders.csv'), 'utf8'), /^id,word,note\n1,/);
+    await nothingLeft(t);
+  });
+
   const pgDump = clientProgram('pg_dump');
   const skip = 'missing' in pgDump ? pgDump.missing : false;
   await t.test('a dump restores to the same rows', { skip }, async (t) => {
