@@ -1,6 +1,6 @@
 // A process that cleans up after a session whose own process ended before it said that all is well: by Ctrl-C, kill -9,
-// a closed terminal. It reads what exists from its standard input, a JSON line each time that changes; the end of the
-// input without `{"leave": true}` before it means: take all of it away.
+// a closed terminal. It reads what exists from its argument, then from its standard input, a JSON line each time that
+// changes; the end of the input without `{"leave": true}` before it means: take all of it away.
 
 import { createInterface } from 'node:readline';
 import { type Belongings, cleanUp } from './clean-up.js';
@@ -8,7 +8,7 @@ import { type Belongings, cleanUp } from './clean-up.js';
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
 async function guard(): Promise<void> {
-  let belongings: Belongings | undefined;
+  let belongings: Belongings | undefined = JSON.parse(process.argv[2]!) as Belongings;
   for await (const line of createInterface({ input: process.stdin })) {
     const message = JSON.parse(line) as Belongings | { readonly leave: true };
     belongings = 'leave' in message ? undefined : message;

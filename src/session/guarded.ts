@@ -66,7 +66,12 @@ export class Guarded {
   #start(): [guard: ChildProcess, ended: Promise<unknown>] {
     this.#guards++;
     // In a session of its own: Ctrl-C in the terminal is for us.
-    const guard = spawn(process.execPath, [GUARD], { detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'inherit'] });
+    // What there is already is told with its start: this process may end before it can say more.
+    const guard = spawn(process.execPath, [GUARD, JSON.stringify(this.#belongings)], {
+      detached: true,
+      cwd: '/',
+      stdio: ['pipe', 'ignore', 'inherit'],
+    });
     guard.stdin?.on('error', () => undefined);
     guard.on('exit', () => {
       if (this.#finishing || this.#guards >= MOST_GUARDS) return;

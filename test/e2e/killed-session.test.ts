@@ -106,11 +106,13 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
       drill: ['--amcheck', '--checksums', '--sql', sql],
       start: ['--ephemeral'],
     }[command];
-    return spawn(process.execPath, [CLI, command, ...source, ...own], {
+    const child = spawn(process.execPath, [CLI, command, ...source, ...own], {
       stdio: ['ignore', 'ignore', terminal ? 'pipe' : 'ignore'],
       detached: true,
       env: terminal ? { ...env, NODE_OPTIONS: `--require=${TERMINAL}` } : env,
     });
+    t.teardown(() => child.kill('SIGKILL'));
+    return child;
   };
   const finish = async (t: Test, child: ChildProcess, end: End): Promise<void> => {
     const [status, signal] =
