@@ -172,6 +172,19 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
         await wholeOrNothing(t);
       }
     }
+    const steps = await stepsOf(begin('start', true));
+    t.ok(
+      steps.length >= 3 && steps.every((step) => known.has(step)),
+      `start has no step of its own: ${steps.join(', ')}`,
+    );
+    t.match(await pbkfs(['stop', '-D', mountsBelow(scratch)[0]!], env as Record<string, string>), { status: 0 });
+    await nothingLeftIn(t, scratch);
+    for (const step of LONG ? steps : []) {
+      const child = begin('start', true);
+      t.equal((await stepsOf(child, step)).at(-1), step);
+      t.equal(child.signalCode, 'SIGKILL', `start, ${step}`);
+      await nothingLeftIn(t, scratch);
+    }
   });
 
   await t.test('with its guard', async (t) => {
@@ -183,7 +196,8 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
     };
     const [session, guard] = await guarded('drill');
     process.kill(guard, 'SIGKILL');
-    await eventually(() => processesWith('/session/guard.js\0').some((pid) => parentOf(pid) === String(session.pid)));
+    const successor = (pid: number): boolean => pid !== guard && parentOf(pid) === String(session.pid);
+    await eventually(() => processesWith('/session/guard.js\0').some(successor));
     session.kill('SIGKILL');
     await once(session, 'exit');
     await nothingLeftIn(t, scratch);
