@@ -3,9 +3,11 @@
 import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
-import { BLCKSZ } from './constants.js';
+import { BLCKSZ, S_IFDIR, S_IFMT } from './constants.js';
 import { UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
-import { type Member, openMember } from './member.js';
+import { type ChainLists, type ReadChainLists, readChainLists } from './lists/chain-lists.js';
+import type { PathTable } from './lists/path-table.js';
+import type { Layer } from './member.js';
 import { PG_CONTROL_PATH, systemIdentifierOf } from './pg-control.js';
 import { openRaw, readRaw, verifyRaw } from './raw-reader.js';
 import { requireOlderCopy, resolveDatafile } from './resolve-datafile.js';
@@ -16,33 +18,65 @@ import type { Chain, FileSource, RawSource, TreeEntry } from './types.js';
 /** What restore would make of a chain, to be asked file by file. Holds no descriptors. */
 export class ChainReader {
   readonly chain: Chain;
-  readonly #members: readonly Member[];
-  /** Lengths that had to be found by reading streams; by row of the target. */
+  readonly #lists: ChainLists;
+  readonly #layers: readonly Layer[];
+  /** Lengths that had to be found by reading streams; by number of the file. */
   readonly #scanned = new Map<number, number>();
 
   /** Use openChain. */
-  constructor(chain: Chain, members: readonly Member[]) {
+  constructor(chain: Chain, lists: ChainLists) {
     this.chain = chain;
-    this.#members = members;
+    this.#lists = lists;
+    this.#layers = layersOf(chain, lists);
+  }
+
+  /** Paths by number. Not each of them is a name of the target: ask kind(). */
+  get paths(): PathTable {
+    return this.#lists.paths;
+  }
+
+  /** What a number stands for; undefined where the target shows nothing: no tablespace_map and no database_map. */
+  kind(file: number): TreeEntry['kind'] | undefined {
+    const { target, modes } = this.#lists;
+    if (!target.has(file) || (this.paths.directory(file) === 0 && isHidden(this.paths.name(file)))) return undefined;
+    if ((modes[file]! & S_IFMT) === S_IFDIR) return 'dir';
+    return target.isDatafile(file) ? 'datafile' : 'raw';
+  }
+
+  /** Full st_mode of the content list. */
+  mode(file: number): number {
+    return this.#lists.modes[file]!;
+  }
+
+  /**
+   * Logical bytes; 0 for directories.
+   * @throws PbkfsError backup_damaged for a file that is "unchanged" although no older member has it; page_damaged when
+   *   the length has to be found by reading a damaged stream
+   */
+  size(file: number): number {
+    const kind = this.kind(file);
+    if (kind === 'datafile') return this.#datafileLength(file);
+    return kind === 'raw' ? this.#rawSize(file) : 0;
   }
 
   /**
    * Every name of the target's PGDATA but tablespace_map and database_map, in the order of the list. External
    * directories lie outside of PGDATA and are left out.
-   * @throws PbkfsError backup_damaged for a file that is "unchanged" although no older member has it; page_damaged when a
-   *   length has to be found by reading a damaged stream
+   * @throws PbkfsError as size()
    */
   *entries(): Generator<TreeEntry> {
-    const { list } = this.#target();
-    for (let row = 0; row < list.count; row++) {
-      if (list.externalDir[row] !== 0) continue;
-      const path = list.path(row);
-      if (isHidden(path)) continue;
-      const mode = list.mode[row]!;
-      if (list.isDirectory(row)) yield { path, mode, size: 0, kind: 'dir' };
-      else if (list.isDatafile(row)) yield { path, mode, size: this.#datafileLength(path, row), kind: 'datafile' };
-      else yield { path, mode, size: this.#rawSize(path, row), kind: 'raw' };
+    for (let file = 0; file < this.paths.count; file++) {
+      const kind = this.kind(file);
+      if (kind === undefined) continue;
+      yield { path: this.paths.path(file), mode: this.mode(file), size: this.size(file), kind };
     }
+  }
+
+  /** Bytes of all files. @throws PbkfsError as size() */
+  totalBytes(): number {
+    let bytes = 0;
+    for (let file = 0; file < this.paths.count; file++) bytes += this.size(file);
+    return bytes;
   }
 
   /**
@@ -50,9 +84,9 @@ export class ChainReader {
    * @throws PbkfsError page_damaged when tablespace_map is damaged
    */
   tablespaces(): Map<string, string> {
-    const row = this.#target().list.find(TABLESPACE_MAP);
-    if (row < 0) return new Map();
-    const source = resolveRaw(this.#members, TABLESPACE_MAP, row);
+    const file = this.paths.number(TABLESPACE_MAP);
+    if (file < 0 || !this.#lists.target.has(file)) return new Map();
+    const source = resolveRaw(this.#layers, TABLESPACE_MAP, file);
     verifyRaw(source);
     return parseTablespaceMap(readWhole(source));
   }
@@ -64,35 +98,30 @@ export class ChainReader {
    *   contradicts itself about it
    */
   resolve(path: string): FileSource {
-    const { list } = this.#target();
-    const row = isHidden(path) ? -1 : list.find(path);
-    if (row < 0 || list.isDirectory(row)) {
+    const file = this.paths.number(path);
+    const kind = file < 0 ? undefined : this.kind(file);
+    if (kind === undefined || kind === 'dir') {
       throw new PbkfsError('backup_not_found', `backup ${this.chain.target.id} has no file ${displayPath(path)}`);
     }
-    return list.isDatafile(row) ? resolveDatafile(this.#members, path, row) : resolveRaw(this.#members, path, row);
-  }
-
-  #target(): Member {
-    return this.#members.at(-1)!;
+    return kind === 'datafile' ? resolveDatafile(this.#layers, path, file) : resolveRaw(this.#layers, path, file);
   }
 
   /** The list alone tells, but for versions before 2.3.0 (format page 7.3). */
-  #datafileLength(path: string, row: number): number {
-    const { list } = this.#target();
-    if (list.size[row] === 0) return 0;
-    if (list.size[row] === UNCHANGED) requireOlderCopy(this.#members, path, row);
-    const nBlocks = list.nBlocks[row]!;
+  #datafileLength(file: number): number {
+    const { size, nBlocks } = this.#lists.target.entry(file)!;
+    if (size === 0) return 0;
+    if (size === UNCHANGED) requireOlderCopy(this.#layers, () => this.paths.path(file), file);
     if (nBlocks !== UNKNOWN_BLOCKS) return nBlocks * BLCKSZ;
-    const known = this.#scanned.get(row);
+    const known = this.#scanned.get(file);
     if (known !== undefined) return known;
-    const { length } = resolveDatafile(this.#members, path, row);
-    this.#scanned.set(row, length);
+    const { length } = resolveDatafile(this.#layers, this.paths.path(file), file);
+    this.#scanned.set(file, length);
     return length;
   }
 
-  #rawSize(path: string, row: number): number {
-    const size = this.#target().list.size[row]!;
-    return size === UNCHANGED ? resolveRaw(this.#members, path, row).size : size;
+  #rawSize(file: number): number {
+    const { size } = this.#lists.target.entry(file)!;
+    return size === UNCHANGED ? resolveRaw(this.#layers, this.paths.path(file), file).size : size;
   }
 }
 
@@ -102,45 +131,47 @@ export class ChainReader {
  *   compressed file systems (CFS) and unknown codecs
  */
 export function openChain(chain: Chain): ChainReader {
-  const members = chain.members.map((backup, layer) => openMember(backup, layer));
-  for (const member of members) refuseUnsupported(member, members.at(-1)!);
-  requireOneCluster(members);
-  return new ChainReader(chain, members);
+  const read = readChainLists(chain);
+  refuseUnsupported(chain, read);
+  requireOneCluster(layersOf(chain, read.lists), read.lists.paths);
+  return new ChainReader(chain, read.lists);
+}
+
+function layersOf({ members }: Chain, { lists }: ChainLists): Layer[] {
+  return members.map((backup, layer) => ({ layer, backup, list: lists[layer]! }));
 }
 
 function isHidden(path: string): boolean {
   return path === TABLESPACE_MAP || path === DATABASE_MAP;
 }
 
-/** What the target does not show any more is no matter, however odd. */
-function refuseUnsupported({ backup, list }: Member, target: Member): void {
-  for (let row = 0; row < list.count; row++) {
-    if (list.externalDir[row] !== 0) continue;
-    const unknownAlg = list.isDatafile(row) && list.size[row]! > 0 && list.compressAlg(row) === undefined;
-    if (!list.isCfs(row) && !unknownAlg) continue;
-    if (list !== target.list && target.list.find(list.path(row)) < 0) continue;
-    if (list.isCfs(row)) {
+/** What the target does not list any more is not among these. */
+function refuseUnsupported({ members }: Chain, { lists, unsupported }: ReadChainLists): void {
+  for (const [layer, found] of unsupported.entries()) {
+    if (found === undefined) continue;
+    const { id } = members[layer]!;
+    const path = displayPath(lists.paths.path(found.file));
+    if (found.isCfs) {
       throw new PbkfsError(
         'backup_unsupported',
-        `backup ${backup.id} holds relations of a compressed file system (CFS), such as ${displayPath(list.path(row))}`,
+        `backup ${id} holds relations of a compressed file system (CFS), such as ${path}`,
         { hint: 'CFS of Postgres Pro Enterprise is not supported: restore this backup with pg_probackup' },
       );
     }
-    throw new PbkfsError(
-      'backup_unsupported',
-      `backup ${backup.id}: ${displayPath(list.path(row))} is compressed by an unknown algorithm`,
-      { hint: 'none, zlib, pglz, lz4 and zstd are known' },
-    );
+    throw new PbkfsError('backup_unsupported', `backup ${id}: ${path} is compressed by an unknown algorithm`, {
+      hint: 'none, zlib, pglz, lz4 and zstd are known',
+    });
   }
 }
 
 /** Every backup stores pg_control; intact copies must name the same system. */
-function requireOneCluster(members: readonly Member[]): void {
+function requireOneCluster(layers: readonly Layer[], paths: PathTable): void {
+  const file = paths.number(PG_CONTROL_PATH);
   let first: { id: string; system: bigint } | undefined;
-  for (const { layer, backup, list } of members) {
-    const row = list.find(PG_CONTROL_PATH);
-    if (row < 0 || list.isDirectory(row) || list.isDatafile(row) || list.size[row]! <= 0) continue;
-    const system = systemIdentifierIn(members.slice(0, layer + 1), row);
+  for (const { layer, backup, list } of layers) {
+    const entry = list.entry(file);
+    if (entry === undefined || entry.isDirectory || entry.isDatafile || entry.size <= 0) continue;
+    const system = systemIdentifierIn(layers.slice(0, layer + 1), file);
     if (system === undefined) continue;
     first ??= { id: backup.id, system };
     if (system !== first.system) {
@@ -155,9 +186,9 @@ function requireOneCluster(members: readonly Member[]): void {
   }
 }
 
-function systemIdentifierIn(members: readonly Member[], row: number): bigint | undefined {
+function systemIdentifierIn(layers: readonly Layer[], file: number): bigint | undefined {
   try {
-    return systemIdentifierOf(readWhole(resolveRaw(members, PG_CONTROL_PATH, row)));
+    return systemIdentifierOf(readWhole(resolveRaw(layers, PG_CONTROL_PATH, file)));
   } catch (error) {
     // A damaged copy shows itself when somebody reads it; here it just tells nothing.
     if (error instanceof PbkfsError) return undefined;

@@ -3,6 +3,7 @@
 import type { CompressAlg } from './codec/names.js';
 import { compressAlgs } from './codec/names.js';
 import { S_IFDIR, S_IFMT } from './constants.js';
+import { KeyTable } from './lists/key-table.js';
 
 /** `size` of a file that is unchanged since the parent: nothing is stored. */
 export const UNCHANGED = -1;
@@ -41,7 +42,6 @@ export interface ListRow {
  * (path, external dir number). About 70 bytes a row beside the path.
  */
 export class ContentList {
-  count = 0;
   readonly size: Float64Array;
   readonly mode: Uint32Array;
   readonly crc: Uint32Array;
@@ -50,20 +50,14 @@ export class ContentList {
   readonly headerCrc: Uint32Array;
   readonly headerOff: Float64Array;
   readonly headerSize: Int32Array;
-  readonly externalDir: Uint32Array;
   readonly #segno: Uint32Array;
   readonly #alg: Uint8Array;
   readonly #flags: Uint8Array;
-  readonly #pathStart: Uint32Array;
-  /** Open addressing, row + 1, 0 = free. */
-  readonly #slots: Int32Array;
-  #paths: Buffer;
+  /** External dir number and path of each row. */
+  readonly #paths: KeyTable;
 
-  /**
-   * @param maxRows rows there can be at most
-   * @param paths buffer that append() copies paths into, front to back; may be the list file's own buffer
-   */
-  constructor(maxRows: number, paths: Buffer) {
+  /** @param maxRows rows there can be at most */
+  constructor(maxRows: number) {
     this.size = new Float64Array(maxRows);
     this.mode = new Uint32Array(maxRows);
     this.crc = new Uint32Array(maxRows);
@@ -72,29 +66,23 @@ export class ContentList {
     this.headerCrc = new Uint32Array(maxRows);
     this.headerOff = new Float64Array(maxRows);
     this.headerSize = new Int32Array(maxRows);
-    this.externalDir = new Uint32Array(maxRows);
     this.#segno = new Uint32Array(maxRows);
     this.#alg = new Uint8Array(maxRows);
     this.#flags = new Uint8Array(maxRows);
-    this.#pathStart = new Uint32Array(maxRows + 1);
-    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(8, maxRows * 1.5))));
-    this.#paths = paths;
+    this.#paths = new KeyTable(maxRows);
+  }
+
+  get count(): number {
+    return this.#paths.count;
   }
 
   /**
    * Adds a row whose path is the given range of `from`.
    * @returns false when (path, external dir) is there already; nothing is added then
    */
-  append(from: Buffer, start: number, end: number, row: ListRow): boolean {
-    const index = this.count;
-    const pathStart = this.#pathStart[index]!;
-    // May copy within one buffer: paths never lie before the place they are collected at.
-    from.copy(this.#paths, pathStart, start, end);
-    this.#pathStart[index + 1] = pathStart + end - start;
-    this.externalDir[index] = row.externalDir;
-    const slot = this.#slotOf(this.#paths, pathStart, pathStart + end - start, row.externalDir);
-    if (this.#slots[slot] !== 0) return false;
-    this.#slots[slot] = index + 1;
+  append(from: Uint8Array, start: number, end: number, row: ListRow): boolean {
+    const index = this.#paths.count;
+    if (this.#paths.add(from, start, end, row.externalDir) !== index) return false;
     this.size[index] = row.size;
     this.mode[index] = row.mode;
     this.crc[index] = row.crc;
@@ -107,23 +95,38 @@ export class ContentList {
     this.#alg[index] = row.alg;
     this.#flags[index] =
       (row.isDatafile ? flagDatafile : 0) | (row.isCfs ? flagCfs : 0) | (row.segno >= 0 ? flagSegno : 0);
-    this.count = index + 1;
     return true;
-  }
-
-  /** Lets go of the buffer the list was read into. */
-  compact(): void {
-    this.#paths = Buffer.from(this.#paths.subarray(0, this.#pathStart[this.count]));
   }
 
   /** @returns the row of a path (latin1), or -1 */
   find(path: string, externalDir = 0): number {
     const bytes = Buffer.from(path, 'latin1');
-    return this.#slots[this.#slotOf(bytes, 0, bytes.length, externalDir)]! - 1;
+    return this.#paths.find(bytes, 0, bytes.length, externalDir);
   }
 
   path(row: number): string {
-    return this.#paths.toString('latin1', this.#pathStart[row], this.#pathStart[row + 1]);
+    return this.#paths.text(row);
+  }
+
+  externalDir(row: number): number {
+    return this.#paths.tag(row);
+  }
+
+  /** What the line of a row says of the file itself. */
+  entry(row: number): ListEntry {
+    return {
+      size: this.size[row]!,
+      isDirectory: this.isDirectory(row),
+      isDatafile: this.isDatafile(row),
+      crc: this.crc[row]!,
+      alg: this.#alg[row]!,
+      segno: (this.#flags[row]! & flagSegno) !== 0 ? this.#segno[row]! : -1,
+      nBlocks: this.nBlocks[row]!,
+      nHeaders: this.nHeaders[row]!,
+      headerCrc: this.headerCrc[row]!,
+      headerOff: this.headerOff[row]!,
+      headerSize: this.headerSize[row]!,
+    };
   }
 
   isDirectory(row: number): boolean {
@@ -144,30 +147,33 @@ export class ContentList {
     return compressAlgs[this.#alg[row]!];
   }
 
-  /** The segment number; where an old list has none, by the `.N` of the name. */
   segno(row: number): number {
-    if ((this.#flags[row]! & flagSegno) !== 0) return this.#segno[row]!;
-    const match = /\.(\d{1,7})$/.exec(this.path(row));
-    return match === null ? 0 : Number(match[1]);
+    return segnoOf(this.entry(row), this.path(row));
   }
+}
 
-  /** The slot of a key: the one that holds it, else the free one where it belongs. */
-  #slotOf(bytes: Buffer, start: number, end: number, externalDir: number): number {
-    const mask = this.#slots.length - 1;
-    let hash = 0x811c9dc5 ^ externalDir;
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-    let slot = (hash ^ (hash >>> 15)) & mask;
-    for (;;) {
-      const row = this.#slots[slot]! - 1;
-      if (row < 0 || (this.externalDir[row] === externalDir && this.#samePath(row, bytes, start, end))) return slot;
-      slot = (slot + 1) & mask;
-    }
-  }
+/** What a line says of one file or directory, its name aside. */
+export interface ListEntry {
+  /** Stored bytes, 0 or UNCHANGED. */
+  readonly size: number;
+  readonly isDirectory: boolean;
+  /** Stored as a page stream. */
+  readonly isDatafile: boolean;
+  readonly crc: number;
+  /** Index into compressAlgs, or UNKNOWN_ALG. */
+  readonly alg: number;
+  /** -1 where the line has none. */
+  readonly segno: number;
+  readonly nBlocks: number;
+  readonly nHeaders: number;
+  readonly headerCrc: number;
+  readonly headerOff: number;
+  readonly headerSize: number;
+}
 
-  #samePath(row: number, bytes: Buffer, start: number, end: number): boolean {
-    const own = this.#pathStart[row]!;
-    if (this.#pathStart[row + 1]! - own !== end - start) return false;
-    for (let i = end - start - 1; i >= 0; i--) if (this.#paths[own + i] !== bytes[start + i]) return false;
-    return true;
-  }
+/** The segment number; where an old list has none, by the `.N` of the name. */
+export function segnoOf({ segno }: ListEntry, path: string): number {
+  if (segno >= 0) return segno;
+  const match = /\.(\d{1,7})$/.exec(path);
+  return match === null ? 0 : Number(match[1]);
 }

@@ -5,6 +5,8 @@ import { displayPath } from './byte-path.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './constants.js';
 import { allNeeded, findKey, isLinkedKey, resetRow } from './content-line-keys.js';
 import { ContentList, type ListRow } from './content-list.js';
+import { ListInput } from './lists/list-input.js';
+import { PATH_OFFSET, UsualLine } from './lists/usual-line.js';
 
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
@@ -19,37 +21,84 @@ const lineStart = Buffer.from('{"path":"', 'latin1');
 const pathEnd = Buffer.from('", "size":"', 'latin1');
 const nextAfterLinked = ['","n_blocks":"', '","n_headers":"', '","kind":"'].map((text) => Buffer.from(text, 'latin1'));
 
+/** What takes an entry of the list; its path is a range of `bytes`. Returns false when it was named before. */
+export type TakeEntry = (bytes: Buffer, start: number, end: number, row: ListRow) => boolean;
+
 /**
- * Reads a whole content list.
- * @param bytes the file; it is used as scratch memory and must not be used afterwards
+ * Reads a whole content list, entry by entry.
  * @param backupId for messages
  * @throws PbkfsError backup_damaged naming the line, for anything that is not a well-formed, unambiguous list
  */
-export function parseContentList(bytes: Buffer, backupId: string): ContentList {
-  const list = new ContentList(countLines(bytes), bytes);
+export function scanContentList(input: ListInput, backupId: string, take: TakeEntry): void {
+  const usual = new UsualLine();
   const row = {} as ListRow;
+  resetRow(row);
   let lineNumber = 0;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; ; ) {
+    const { bytes, end } = input;
+    const next = usual.read(bytes, at, end, row);
+    if (next >= 0) {
+      lineNumber++;
+      if (!take(bytes, at + PATH_OFFSET, usual.pathEnd, row)) {
+        throw damaged(backupId, lineNumber, namedTwice(bytes, at + PATH_OFFSET, usual.pathEnd));
+      }
+      at = next;
+      continue;
+    }
+    if (input.isLow(at)) {
+      input.more(at);
+      at = 0;
+      continue;
+    }
+    if (at >= end) break;
+    const lineEnd = endOfEntry(bytes, at, end, input.complete);
+    if (lineEnd < 0) {
+      input.more(at);
+      at = 0;
+      continue;
+    }
     lineNumber++;
-    const fail = (why: string) => damaged(backupId, lineNumber, why);
-    if (!startsWith(bytes, at, lineStart)) throw fail('does not start with {"path":"');
-    const end = endOfEntry(bytes, at);
     const start = at + lineStart.length;
-    const stop = lastIndexWithin(bytes, pathEnd, start, end);
-    if (stop < 0) throw fail('has no size behind its path');
-    resetRow(row);
-    const fault =
-      readTail(bytes, stop + 3, end, row) ?? judgePath(bytes, start, stop) ?? judgeMode(bytes, start, stop, row);
-    if (fault !== undefined) throw fail(fault);
+    const stop = readLine(bytes, at, lineEnd, row);
+    if (typeof stop === 'string') throw damaged(backupId, lineNumber, stop);
     const linesInPath = countNewlines(bytes, start, stop);
-    const path = list.append(bytes, start, stop, row);
-    if (!path) throw fail(`names a file a second time: ${displayPath(list.path(list.count))}`);
+    if (!take(bytes, start, stop, row)) throw damaged(backupId, lineNumber, namedTwice(bytes, start, stop));
     lineNumber += linesInPath;
-    at = end + 1;
+    at = lineEnd + 1;
   }
-  if (list.count === 0) throw new PbkfsError('backup_damaged', `backup ${backupId}: backup_content.control is empty`);
-  list.compact();
+  if (lineNumber === 0) throw new PbkfsError('backup_damaged', `backup ${backupId}: backup_content.control is empty`);
+}
+
+/**
+ * Reads one entry, however odd.
+ * @param end of its line
+ * @returns where its path ends, or what is wrong with it
+ */
+export function readLine(bytes: Buffer, at: number, end: number, row: ListRow): number | string {
+  // What lies behind the end may be older than what lies before it.
+  if (end - at < lineStart.length || !startsWith(bytes, at, lineStart)) return 'does not start with {"path":"';
+  const start = at + lineStart.length;
+  const stop = lastIndexWithin(bytes, pathEnd, start, end);
+  if (stop < 0) return 'has no size behind its path';
+  resetRow(row);
+  const fault =
+    readTail(bytes, stop + 3, end, row) ?? judgePath(bytes, start, stop) ?? judgeMode(bytes, start, stop, row);
+  return fault ?? stop;
+}
+
+/**
+ * Reads a content list into memory, all columns.
+ * @param bytes the file
+ * @throws as scanContentList
+ */
+export function parseContentList(bytes: Buffer, backupId: string): ContentList {
+  const list = new ContentList(countNewlines(bytes, 0, bytes.length) + 1);
+  scanContentList(ListInput.of(bytes), backupId, (from, start, end, row) => list.append(from, start, end, row));
   return list;
+}
+
+function namedTwice(bytes: Buffer, start: number, end: number): string {
+  return `names a file a second time: ${displayPath(bytes.toString('latin1', start, end))}`;
 }
 
 function damaged(backupId: string, line: number, why: string): PbkfsError {
@@ -58,15 +107,20 @@ function damaged(backupId: string, line: number, why: string): PbkfsError {
   });
 }
 
-/** Where the entry's line ends (index of its newline, or the end of the file). A path may hold newlines itself. */
-function endOfEntry(bytes: Buffer, at: number): number {
+/**
+ * Where the entry's line ends: index of its newline, or the end of the file; -1 when that takes more bytes to say. A path
+ * may hold newlines itself.
+ */
+function endOfEntry(bytes: Buffer, at: number, end: number, complete: boolean): number {
   for (let from = at; ; ) {
     const newline = bytes.indexOf(NEWLINE, from);
-    if (newline < 0) return bytes.length;
+    if (newline < 0 || newline >= end) return complete ? end : -1;
     if (bytes[newline - 1] === CLOSE) return newline;
     // Not the end of an entry: the newline belongs to the name, unless the next line is an entry of its own.
-    if (startsWith(bytes, newline + 1, lineStart)) return newline;
-    from = newline + 1;
+    const next = newline + 1;
+    if (!complete && end - next < lineStart.length) return -1;
+    if (end - next >= lineStart.length && startsWith(bytes, next, lineStart)) return newline;
+    from = next;
   }
 }
 
@@ -166,12 +220,8 @@ function startsWith(bytes: Buffer, at: number, prefix: Buffer): boolean {
 /** Last occurrence of a pattern that lies wholly in [start, end), or -1. */
 function lastIndexWithin(bytes: Buffer, pattern: Buffer, start: number, end: number): number {
   if (end - pattern.length < start) return -1;
-  const at = bytes.lastIndexOf(pattern, end - pattern.length);
-  return at >= start ? at : -1;
-}
-
-function countLines(bytes: Buffer): number {
-  return countNewlines(bytes, 0, bytes.length) + 1;
+  const at = bytes.subarray(start, end).lastIndexOf(pattern);
+  return at < 0 ? -1 : start + at;
 }
 
 function countNewlines(bytes: Buffer, start: number, end: number): number {

@@ -7,6 +7,8 @@ import { DATABASE_DIR } from './constants.js';
 import type { ContentList } from './content-list.js';
 import { parseContentList } from './content-parser.js';
 import { crc32c } from './crc.js';
+import type { PackedList } from './lists/packed-list.js';
+import { checkCrc } from './lists/read-list.js';
 import type { BackupInfo } from './types.js';
 
 export interface Member {
@@ -28,22 +30,19 @@ export function openMember(backup: BackupInfo, layer: number): Member {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new PbkfsError('backup_damaged', `backup ${backup.id}: backup_content.control is missing`, { cause: error });
   }
-  if (backup.contentCrc !== 0) {
-    const crc = crc32c(bytes);
-    if (crc !== backup.contentCrc) {
-      throw new PbkfsError(
-        'backup_damaged',
-        `backup ${backup.id}: backup_content.control has CRC ${crc}, backup.control says ${backup.contentCrc}`,
-        {
-          hint: 'the list of files is damaged or was changed; choose another backup',
-        },
-      );
-    }
-  }
+  checkCrc(backup, crc32c(bytes));
   return { layer, backup, list: parseContentList(bytes, backup.id) };
 }
 
+/** One chain member as a mount needs it: what it says of the target's files. */
+export interface Layer {
+  /** Index into chain.members; 0 is the FULL. */
+  readonly layer: number;
+  readonly backup: BackupInfo;
+  readonly list: PackedList;
+}
+
 /** Absolute path (latin1) of a file of PGDATA in a member. */
-export function storedFile(member: Member, path: string): string {
-  return `${member.backup.directory}/${DATABASE_DIR}/${path}`;
+export function storedFile({ backup }: Pick<Layer, 'backup'>, path: string): string {
+  return `${backup.directory}/${DATABASE_DIR}/${path}`;
 }

@@ -2,85 +2,91 @@
 
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
+import { compressAlgs } from './codec/names.js';
 import { BLCKSZ, NO_CAP } from './constants.js';
-import { UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
-import { type Member, storedFile } from './member.js';
+import { type ListEntry, segnoOf, UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
+import { type Layer, storedFile } from './member.js';
 import { fileCrcKind, fullSizeMayBeCompressed, hasTruncationMarkers, paddedPayloads } from './program-version.js';
 import { brokenChain } from './resolve-raw.js';
 import { scanLength } from './stream-length.js';
-import type { DatafileSource, HeaderChunk, StreamPart } from './types.js';
+import type { BackupInfo, DatafileSource, HeaderChunk, StreamPart } from './types.js';
 
 /**
  * Collects the streams newest first with their caps. The cap is the smallest length that the member itself or any newer
  * one gives: blocks an older, longer version of the relation had must not shine through, even where `restore` lets
  * them (7.2). Size 0 and "not listed" mean length 0; an unknown length does not lower the cap.
- * @param members FULL first
+ * @param layers FULL first
+ * @param file number of a data file that the target lists
  * @throws PbkfsError backup_damaged when the chain contradicts itself; page_damaged when the length has to be found by
  *   reading streams and one is damaged
  */
-export function resolveDatafile(members: readonly Member[], path: string, row: number): DatafileSource {
-  const target = members.at(-1)!;
-  const layers: StreamPart[] = [];
+export function resolveDatafile(layers: readonly Layer[], path: string, file: number): DatafileSource {
+  const target = layers.at(-1)!;
+  const segno = segnoOf(target.list.entry(file)!, path);
+  const parts: StreamPart[] = [];
   let cap = NO_CAP;
-  let at = row;
   // Streams newer than the newest member whose length is known; they alone are read when the target's is not.
-  let unknownLayers: number | undefined;
+  let unknownParts: number | undefined;
   let knownLength = 0;
-  for (let member = target; cap > 0; ) {
-    const { list } = member;
-    const size = list.size[at]!;
+  for (let layer: Layer | undefined = target; layer !== undefined && cap > 0; ) {
+    const entry: ListEntry = layer.list.entry(file)!;
+    const { size, nBlocks } = entry;
     if (size === 0) break;
-    const nBlocks = list.nBlocks[at]!;
     if (nBlocks !== UNKNOWN_BLOCKS) {
-      if (unknownLayers === undefined) [unknownLayers, knownLength] = [layers.length, nBlocks];
+      if (unknownParts === undefined) [unknownParts, knownLength] = [parts.length, nBlocks];
       cap = Math.min(cap, nBlocks);
     }
-    if (size !== UNCHANGED) layers.push(streamPart(member, path, at, cap));
-    at = findInParent(members, member, path, size === UNCHANGED);
-    if (at < 0) break;
-    member = members[member.layer - 1]!;
+    if (size !== UNCHANGED) parts.push(streamPart(layer, path, entry, cap));
+    layer = parentOf(layers, layer, path, file, size === UNCHANGED);
   }
   const nBlocks =
-    unknownLayers === 0 ? knownLength : scanLength(layers.slice(0, unknownLayers ?? layers.length), knownLength);
-  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, segno: target.list.segno(row), layers };
+    unknownParts === 0 ? knownLength : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength);
+  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, segno, layers: parts };
 }
 
 /**
  * Follows "unchanged since the parent" to the first member that says more, and checks that there is one.
- * @param row an entry of the target with size -1
+ * @param file number of a data file that the target lists
  * @throws PbkfsError backup_damaged
  */
-export function requireOlderCopy(members: readonly Member[], path: string, row: number): void {
-  let member = members.at(-1)!;
-  for (let at = row; member.list.size[at] === UNCHANGED; member = members[member.layer - 1]!) {
-    at = findInParent(members, member, path, true);
+export function requireOlderCopy(layers: readonly Layer[], path: () => string, file: number): void {
+  let layer = layers.at(-1)!;
+  while (layer.list.isUnchanged(file)) {
+    const parent = layers[layer.layer - 1];
+    // What is wrong, if anything, is told by the function that finds it.
+    layer = parent?.list.isDatafile(file) ? parent : parentOf(layers, layer, path(), file, true)!;
   }
 }
 
-/** The file's row in the next older member, or -1; "unchanged" needs a parent that knows it as a data file. */
-function findInParent(members: readonly Member[], member: Member, path: string, unchanged: boolean): number {
-  const parent = members[member.layer - 1];
-  const above = member.backup.id;
+/** The next older member if it lists the file, which must then be a data file there; "unchanged" needs that it does. */
+function parentOf(
+  layers: readonly Layer[],
+  layer: Layer,
+  path: string,
+  file: number,
+  unchanged: boolean,
+): Layer | undefined {
+  const parent = layers[layer.layer - 1];
+  const above = layer.backup.id;
   if (parent === undefined) {
     if (unchanged) throw brokenChain(path, `it is "unchanged" in the FULL backup ${above}`);
-    return -1;
+    return undefined;
   }
-  const at = parent.list.find(path);
-  if (at < 0) {
+  if (!parent.list.has(file)) {
     if (unchanged)
       throw brokenChain(path, `it is "unchanged" in backup ${above}, but backup ${parent.backup.id} does not list it`);
-    return -1;
+    return undefined;
   }
-  if (!parent.list.isDatafile(at)) {
+  if (!parent.list.isDatafile(file)) {
     throw brokenChain(path, `it is a data file in backup ${above}, but not in backup ${parent.backup.id}`);
   }
-  return at;
+  return parent;
 }
 
-/** The stream a member stores for a row of its list. @throws PbkfsError backup_unsupported for an unknown codec */
-export function streamPart(member: Member, path: string, row: number, cap: number): StreamPart {
-  const { list, backup, layer } = member;
-  const compressAlg = list.compressAlg(row);
+/** The stream a member stores for an entry of its list. @throws PbkfsError backup_unsupported for an unknown codec */
+export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: ListEntry, cap: number): StreamPart {
+  const { backup, layer } = member;
+  const compressAlg = compressAlgs[entry.alg];
   if (compressAlg === undefined) {
     throw new PbkfsError(
       'backup_unsupported',
@@ -91,31 +97,25 @@ export function streamPart(member: Member, path: string, row: number, cap: numbe
     layer,
     backupId: backup.id,
     file: storedFile(member, path),
-    storedSize: list.size[row]!,
+    storedSize: entry.size,
     compressAlg,
     padded: paddedPayloads(backup.version),
     cap,
-    crc: list.crc[row]!,
+    crc: entry.crc,
     crcKind: fileCrcKind(backup.version),
-    header: headerChunk(member, row),
+    header: headerChunk(backup, entry),
     full: backup.mode === 'FULL',
     merged: backup.mergeTime !== undefined,
-    nBlocks: list.nBlocks[row]!,
+    nBlocks: entry.nBlocks,
     truncationMarkers: hasTruncationMarkers(backup.version, backup.mode),
     fullSizeMayBeCompressed: fullSizeMayBeCompressed(backup.version) && compressAlg !== 'none',
     pageChecksums: backup.checksumVersion !== 0,
   };
 }
 
-function headerChunk({ list, backup }: Member, row: number): HeaderChunk | null {
-  const nHeaders = list.nHeaders[row]!;
+function headerChunk(backup: BackupInfo, entry: ListEntry): HeaderChunk | null {
+  const { nHeaders, headerOff: off, headerSize: size, headerCrc: crc } = entry;
   // Before 2.4.0 there was no map, whatever a list may say.
   if (nHeaders === 0 || paddedPayloads(backup.version)) return null;
-  return {
-    file: `${backup.directory}/page_header_map`,
-    off: list.headerOff[row]!,
-    size: list.headerSize[row]!,
-    crc: list.headerCrc[row]!,
-    nHeaders,
-  };
+  return { file: `${backup.directory}/page_header_map`, off, size, crc, nHeaders };
 }

@@ -3,54 +3,55 @@
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { UNCHANGED } from './content-list.js';
-import { type Member, storedFile } from './member.js';
+import { type Layer, storedFile } from './member.js';
 import { fileCrcKind } from './program-version.js';
 import type { RawSource } from './types.js';
 
 /**
  * Walks from the target to older members until one holds the whole file; size 0 is an empty file.
- * @param members FULL first
+ * @param layers FULL first
+ * @param file number of a file that the last of them lists
  * @throws PbkfsError backup_damaged when a member that should hold an older copy does not list the file as such
  */
-export function resolveRaw(members: readonly Member[], path: string, row: number): RawSource {
-  let member = members.at(-1)!;
-  let at = row;
-  const target = member.list;
-  while (member.list.size[at] === UNCHANGED) {
-    const parent = members[member.layer - 1];
-    const above = member.backup.id;
+export function resolveRaw(layers: readonly Layer[], path: string, file: number): RawSource {
+  const target = layers.at(-1)!;
+  const shown = target.list.entry(file)!;
+  let layer = target;
+  let entry = shown;
+  while (entry.size === UNCHANGED) {
+    const parent = layers[layer.layer - 1];
+    const above = layer.backup.id;
     if (parent === undefined) throw brokenChain(path, `it is "unchanged" in the FULL backup ${above}`);
-    at = parent.list.find(path);
-    if (at < 0)
+    const older = parent.list.entry(file);
+    if (older === undefined)
       throw brokenChain(path, `it is "unchanged" in backup ${above}, but backup ${parent.backup.id} does not list it`);
-    if (parent.list.isDirectory(at) || parent.list.isDatafile(at)) {
+    if (older.isDirectory || older.isDatafile) {
       throw brokenChain(path, `it is a plain file in backup ${above}, but not in backup ${parent.backup.id}`);
     }
-    member = parent;
+    [layer, entry] = [parent, older];
   }
-  const { list, backup, layer } = member;
+  const { backup } = layer;
   const crcKind = fileCrcKind(backup.version);
-  const unchangedCrc = target.crc[row]!;
   if (
-    list !== target &&
-    unchangedCrc !== 0 &&
-    unchangedCrc !== list.crc[at] &&
-    fileCrcKind(members.at(-1)!.backup.version) === crcKind
+    layer !== target &&
+    shown.crc !== 0 &&
+    shown.crc !== entry.crc &&
+    fileCrcKind(target.backup.version) === crcKind
   ) {
     throw brokenChain(
       path,
-      `its CRC in backup ${members.at(-1)!.backup.id} differs from that of the copy in backup ${backup.id}`,
+      `its CRC in backup ${target.backup.id} differs from that of the copy in backup ${backup.id}`,
     );
   }
-  const size = list.size[at]!;
+  const { size, crc } = entry;
   return {
     kind: 'raw',
     path,
     size,
-    file: size === 0 ? null : storedFile(member, path),
-    crc: list.crc[at]!,
+    file: size === 0 ? null : storedFile(layer, path),
+    crc,
     crcKind,
-    layer,
+    layer: layer.layer,
     backupId: backup.id,
   };
 }

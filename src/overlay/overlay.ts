@@ -54,7 +54,7 @@ export class Overlay {
     this.#options = options;
     this.#storage = diffStorage();
     this.#reader = openChain(options.chain);
-    const base = new BaseTree<Inode>(this.#reader.entries(), this.#reader.tablespaces());
+    const base = new BaseTree<Inode>(this.#reader, this.#reader.tablespaces());
     this.budget = new DiffBudget(shared.control, options.warn);
     const { objects, journal, records } = this.#openDiff(options.diff);
     this.objects = objects;
@@ -232,9 +232,7 @@ export class Overlay {
 
   /** Bytes of all files, for statfs of a read-only mount. */
   totalBytes(): number {
-    let bytes = 0;
-    for (const entry of this.#reader.entries()) bytes += entry.size;
-    return bytes;
+    return this.#reader.totalBytes();
   }
 
   #openDiff(diff: string | null) {

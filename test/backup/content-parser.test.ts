@@ -28,7 +28,7 @@ t.test('a line of a data file', (t) => {
 
 t.test('defaults of missing keys', (t) => {
   const list = parse('{"path":"x.3", "size":"1", "mode":"33152", "is_datafile":"1", "crc":"1", "compress_alg":"zl"}');
-  t.same([list.nBlocks[0], list.nHeaders[0], list.externalDir[0], list.compressAlg(0)], [UNKNOWN_BLOCKS, 0, 0, 'zlib']);
+  t.same([list.nBlocks[0], list.nHeaders[0], list.externalDir(0), list.compressAlg(0)], [UNKNOWN_BLOCKS, 0, 0, 'zlib']);
   t.equal(list.segno(0), 3, 'an old list without segno: by the name');
   t.end();
 });
@@ -158,7 +158,7 @@ t.test('random damage is either refused as damage or leaves a consistent list', 
       bytes[at] = byte;
       try {
         const list = parseContentList(bytes, 'ID');
-        return paths(list).every((path, row) => list.find(path, list.externalDir[row]) === row);
+        return paths(list).every((path, row) => list.find(path, list.externalDir(row)) === row);
       } catch (error) {
         return (error as { code?: string }).code === 'backup_damaged';
       }

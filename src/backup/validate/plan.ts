@@ -77,9 +77,9 @@ export function sizeOf(check: Check): number {
 function checkOf(member: Member, row: number): Check {
   const { list, backup, layer } = member;
   const path = list.path(row);
-  const external = list.externalDir[row]!;
+  const external = list.externalDir(row);
   if (list.isDatafile(row) && external === 0) {
-    const part = streamPart(member, path, row, NO_CAP);
+    const part = streamPart(member, path, list.entry(row), NO_CAP);
     return { kind: 'stream', path, part, segno: list.segno(row), stopLsn: backup.stopLsn ?? '' };
   }
   const file =

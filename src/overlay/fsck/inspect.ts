@@ -32,7 +32,7 @@ import type { DiffReport, JournalReport, ObjectReport } from './report.js';
  */
 export function inspectDiff(diff: string, chain: Chain, endedCleanly: boolean): DiffReport {
   const reader = openChain(chain);
-  const base = new BaseTree<Inode>(reader.entries(), reader.tablespaces());
+  const base = new BaseTree<Inode>(reader, reader.tablespaces());
   const damage: string[] = [];
   let journal: JournalReport;
   let tree: Tree;
