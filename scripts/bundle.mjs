@@ -16,6 +16,7 @@ const programs = [
   'cli/main',
   'cli/archive-get-program',
   'cli/mount-helper',
+  'backup/lists/digest-thread',
   'backup/lists/list-thread',
   'mount/process',
   'mount/chain-lock/holder-process',

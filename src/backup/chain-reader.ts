@@ -6,6 +6,7 @@ import { displayPath } from './byte-path.js';
 import { BLCKSZ, S_IFDIR, S_IFMT } from './constants.js';
 import { UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type ChainLists, type ReadChainLists, readChainLists } from './lists/chain-lists.js';
+import type { DigestStore } from './lists/digest-store.js';
 import type { PathTable } from './lists/path-table.js';
 import type { Layer } from './member.js';
 import { PG_CONTROL_PATH, systemIdentifierOf } from './pg-control.js';
@@ -18,16 +19,27 @@ import type { Chain, FileSource, RawSource, TreeEntry } from './types.js';
 /** What restore would make of a chain, to be asked file by file. Holds no descriptors. */
 export class ChainReader {
   readonly chain: Chain;
+  /** Somebody has asked for the size of every file before, and found nothing wrong. */
+  readonly isChecked: boolean;
   readonly #lists: ChainLists;
   readonly #layers: readonly Layer[];
   /** Lengths that had to be found by reading streams; by number of the file. */
   readonly #scanned = new Map<number, number>();
 
-  /** Use openChain. */
-  constructor(chain: Chain, lists: ChainLists) {
+  /**
+   * Use openChain.
+   * @param kept the lists come from a digest
+   */
+  constructor(chain: Chain, lists: ChainLists, kept = false) {
     this.chain = chain;
     this.#lists = lists;
     this.#layers = layersOf(chain, lists);
+    this.isChecked = kept;
+  }
+
+  /** Whether streams had to be read to know how long a file is: what the lists say is not enough then. */
+  get hasScanned(): boolean {
+    return this.#scanned.size > 0;
   }
 
   /** Paths by number. Not each of them is a name of the target: ask kind(). */
@@ -131,10 +143,38 @@ export class ChainReader {
  *   compressed file systems (CFS) and unknown codecs
  */
 export function openChain(chain: Chain): ChainReader {
+  return open(chain, readLists(chain), false);
+}
+
+/** A chain that was opened by its digest, or from which one can be made. */
+export interface KeptChain {
+  readonly reader: ChainReader;
+  /** To be called when the size of every file was asked for: nothing is wrong with any. Begins to write a digest. */
+  keep(): void;
+}
+
+/** openChain by the digest that an earlier mount left of the lists, if there is one and the lists are still the same. */
+export function openKeptChain(chain: Chain, digests: DigestStore): KeptChain {
+  // Before anything is read: what is read may be newer than what this says, and then no digest is made of it.
+  const identity = digests.identify(chain);
+  const kept = identity === undefined ? undefined : digests.find(identity, chain);
+  const lists = kept ?? readLists(chain);
+  const reader = open(chain, lists, kept !== undefined);
+  const keep = (): void => {
+    if (identity !== undefined && kept === undefined && !reader.hasScanned) digests.keep(identity, chain, lists);
+  };
+  return { reader, keep };
+}
+
+function readLists(chain: Chain): ChainLists {
   const read = readChainLists(chain);
   refuseUnsupported(chain, read);
-  requireOneCluster(layersOf(chain, read.lists), read.lists.paths);
-  return new ChainReader(chain, read.lists);
+  return read.lists;
+}
+
+function open(chain: Chain, lists: ChainLists, kept: boolean): ChainReader {
+  requireOneCluster(layersOf(chain, lists), lists.paths);
+  return new ChainReader(chain, lists, kept);
 }
 
 function layersOf({ members }: Chain, { lists }: ChainLists): Layer[] {

@@ -69,6 +69,10 @@ export function mountOptions(): Option[] {
     ),
     option('--no-wal', 'keep no WAL: its fsync does nothing, the unmount drops it, and DIFF cannot be mounted again'),
     prefetchOption(),
+    option(
+      '--no-list-cache',
+      'keep and use no digest of long lists of files in the cache directory ($XDG_CACHE_HOME/pbkfs)',
+    ),
     option('--force', 'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced'),
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),

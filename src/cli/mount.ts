@@ -49,6 +49,8 @@ interface MountOptions extends RecoveryOptions {
   readonly recoveryConfig: boolean;
   /** false by --no-wal */
   readonly wal: boolean;
+  /** false by --no-list-cache */
+  readonly listCache: boolean;
 }
 
 const HELP = `
@@ -113,6 +115,7 @@ function toRequest(options: MountOptions): MountRequest {
   }
   const noRecoveryConfig = options.recoveryConfig ? undefined : true;
   const noWal = options.wal ? undefined : true;
+  const noListCache = options.listCache ? undefined : true;
   if (noWal && options.walDir !== undefined) {
     throw new PbkfsError('usage', '--no-wal and --wal-dir exclude each other');
   }
@@ -131,7 +134,7 @@ function toRequest(options: MountOptions): MountRequest {
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
     ...given({ metricsListen, logActivity, backend: options.backend, prefetch: options.prefetch }),
-    ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead }),
+    ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead, noListCache }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,

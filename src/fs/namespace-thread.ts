@@ -29,6 +29,7 @@ export interface NamespaceThreadData {
   afterPowerLoss: boolean;
   diffLimit: number | undefined;
   noWal: boolean | undefined;
+  listCache: string | undefined;
   log: LogSettings;
   /** what the control thread sends, see NamespaceMail */
   mail: MessagePort;

@@ -39,6 +39,8 @@ export interface ServeOptions {
   readonly perfUnsafe?: boolean;
   /** WAL that is written goes with the mount. */
   readonly noWal?: boolean;
+  /** Directory for digests of the content lists; without it there are none. */
+  readonly listCache?: string;
   /** Trust only what was made durable, as after a reboot: the diff's file system has lost its cache. */
   readonly afterPowerLoss: boolean;
   /** Bytes that block indexes may take; {@link DEFAULT_CACHE_SIZE} where it is missing. */

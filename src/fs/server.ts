@@ -84,9 +84,9 @@ class MountServer implements Server {
         return threads();
       },
     });
-    const { chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal } = options;
+    const { chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal, listCache } = options;
     const data: NamespaceThreadData = {
-      ...{ chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal },
+      ...{ chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal, listCache },
       shared: this.#shared.buffers,
       log: options.log.settings,
       mail: this.#mail.port2,

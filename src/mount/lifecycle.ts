@@ -12,6 +12,7 @@ import { notifyManager, openJournal } from '../sys/systemd.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { ownerOf } from './file-owner.js';
 import { LastResort } from './last-resort.js';
+import { listCacheOf } from './list-cache.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
 import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
@@ -150,6 +151,7 @@ function start(
     ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
     perfUnsafe: request.perfUnsafe ?? false,
     noWal: request.noWal ?? false,
+    ...listCacheOf(request),
     verify: request.verify ?? 'checksum',
     chainLock: keeper,
     log,

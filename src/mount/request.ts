@@ -49,6 +49,8 @@ export interface MountRequest {
   readonly perfUnsafe?: boolean;
   /** WAL goes with the mount, and the diff cannot be mounted again. */
   readonly noWal?: boolean;
+  /** Neither use nor keep a digest of the content lists. */
+  readonly noListCache?: boolean;
   /** Directory on a native file system for pg_wal; the diff remembers it. */
   readonly walDir?: string;
   /** Bytes the diff may take. */

@@ -19,6 +19,8 @@ export interface OverlayOptions {
   noWal?: boolean | undefined;
   /** the WAL archive that the mount serves */
   wal?: WalLocation;
+  /** directory for digests of the content lists; without it there are none */
+  listCache?: string | undefined;
   /** size of the journal below which it is left alone, in bytes; for tests */
   compactJournalFrom?: number;
   warn(message: string): void;

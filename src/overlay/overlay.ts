@@ -2,7 +2,7 @@
 // threads' questions, and the clean end.
 
 import { mkdirSync } from 'node:fs';
-import { type ChainReader, openChain, storedIdentities } from '../backup/index.js';
+import { type ChainReader, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/data-engine.js';
@@ -12,12 +12,12 @@ import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
 import { JournalCompactor } from './journal-compactor.js';
 import type { BaseNode } from './namespace/base-tree.js';
-import { BaseTree } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
+import { openBase } from './open-base.js';
 import type { OverlayOptions } from './overlay-options.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
 import { rowFlag, withoutSetId, word } from './shared/file-table.js';
@@ -39,6 +39,7 @@ export class Overlay {
   readonly #options: OverlayOptions;
   readonly #storage: DiffStorage;
   readonly #reader: ChainReader;
+  readonly #settleDigest: () => void;
   readonly budget: DiffBudget;
   readonly #journal: Journal | NoJournal;
   #compactor: JournalCompactor | null = null;
@@ -53,8 +54,9 @@ export class Overlay {
     this.#indexes = new IndexCache(shared);
     this.#options = options;
     this.#storage = diffStorage();
-    this.#reader = openChain(options.chain);
-    const base = new BaseTree<Inode>(this.#reader, this.#reader.tablespaces());
+    const { reader, base, settleDigest } = openBase(options);
+    this.#reader = reader;
+    this.#settleDigest = settleDigest;
     this.budget = new DiffBudget(shared.control, options.warn);
     const { objects, journal, records } = this.#openDiff(options.diff);
     this.objects = objects;
@@ -219,7 +221,11 @@ export class Overlay {
 
   /** The clean end: everything durable, the journal compact. No data thread runs any more. */
   close(): void {
-    if (this.#options.diff === null) return;
+    if (this.#options.diff !== null) this.#closeDiff();
+    this.#settleDigest();
+  }
+
+  #closeDiff(): void {
     this.#syncAll();
     this.#transientWal?.drop(this.#known());
     this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));

@@ -20,6 +20,8 @@ export type BaseKind = 'dir' | 'raw' | 'datafile' | 'symlink';
 /** The files and directories of a backup, by number; a ChainReader is one. */
 export interface BaseFiles {
   readonly paths: PathTable;
+  /** There is no need to ask for every size to know that each can be asked for. */
+  readonly isChecked: boolean;
   /** undefined: the backup does not show it */
   kind(file: number): TreeEntry['kind'] | undefined;
   mode(file: number): number;
@@ -162,7 +164,7 @@ class FileNumbers<I> {
     for (let file = 0; file < count; file++) {
       if (!this.#isFile(file)) continue;
       this.#order[next[paths.directory(file)]!++] = file;
-      files.size(file);
+      if (!files.isChecked) files.size(file);
     }
   }
 

@@ -19,6 +19,7 @@ function filesOf(entries: readonly TreeEntry[]): BaseFiles {
   for (const { path } of entries) paths.add(Buffer.from(path, 'latin1'), 0, path.length);
   return {
     paths,
+    isChecked: false,
     kind: (number) => entries[number]!.kind,
     mode: (number) => entries[number]!.mode,
     size: (number) => entries[number]!.size,
