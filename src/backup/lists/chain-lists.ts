@@ -6,9 +6,9 @@ import { ListThreads } from './list-threads.js';
 import { PackedList, type PackedListData } from './packed-list.js';
 import { PathTable, type PathTableData } from './path-table.js';
 import { type ReadList, type ReadTarget, readOlderList, readTargetList, type Unsupported } from './read-list.js';
-import { shared } from './shared-copy.js';
+import { moreWords } from './shared-columns.js';
 
-/** Plain memory, which threads can share and a digest can hold. */
+/** Memory that threads can share, which a digest holds as it is; what comes out of a digest is not shared. */
 export interface ChainListsData {
   readonly paths: PathTableData;
   /** Mode of each path, by the target. */
@@ -61,38 +61,20 @@ export function readChainLists({ members, target }: Chain): ReadChainLists {
   const { paths } = read;
   // Every member's copy tells which cluster it is of, also where the target has none.
   paths.add(PG_CONTROL, 0, PG_CONTROL.length);
-  const names = sharedPaths(paths.data());
-  const modes = shared(fitted(read.modes, paths.count));
-  const targetList = { ...read.data, at: fitted(read.data.at, paths.count) };
+  const names = paths.data();
   const found: readonly ReadList[] = ListThreads.read(older, names);
-  return {
-    lists: new ChainLists({
-      paths: names,
-      modes,
-      lists: [...found.map(({ data }) => data), targetList].map(sharedList),
-    }),
-    unsupported: [...found, read].map(({ unsupported }) => unsupported),
+  const targetList = { ...read.data, at: fitted(read.data.at, paths.count) };
+  const data = {
+    paths: names,
+    modes: fitted(read.modes, paths.count),
+    lists: [...found.map((list) => list.data), targetList],
   };
+  return { lists: new ChainLists(data), unsupported: [...found, read].map(({ unsupported }) => unsupported) };
 }
 
 const PG_CONTROL = Buffer.from(PG_CONTROL_PATH, 'latin1');
 
 /** A column cut to so many files, or with zeros behind it. */
 function fitted(column: Uint32Array, files: number): Uint32Array {
-  if (column.length >= files) return column.subarray(0, files);
-  const all = new Uint32Array(files);
-  all.set(column);
-  return all;
-}
-
-function sharedPaths({ directories, names }: PathTableData): PathTableData {
-  return { directories: sharedKeys(directories), names: sharedKeys(names) };
-}
-
-function sharedKeys({ count, tags, starts, bytes, slots }: PathTableData['names']): PathTableData['names'] {
-  return { count, tags: shared(tags), starts: shared(starts), bytes: shared(bytes), slots: shared(slots) };
-}
-
-function sharedList({ at, records }: PackedListData): PackedListData {
-  return { at: shared(at), records: shared(records) };
+  return column.length >= files ? column.subarray(0, files) : moreWords(column, files);
 }

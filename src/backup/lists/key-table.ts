@@ -1,5 +1,7 @@
 // Byte strings by number and numbers by byte string, for millions of them: typed arrays, and no object a string.
 
+import { moreOctets, moreWords, octets, words } from './shared-columns.js';
+
 /** A table's content, to be shared between threads or written to a file. */
 export interface KeyTableData {
   readonly count: number;
@@ -20,13 +22,16 @@ export class KeyTable {
   #bytes: Buffer;
   #slots: Int32Array;
 
-  /** @param expected how many keys there will be, roughly */
-  constructor(expected = 8) {
-    const room = Math.max(8, expected);
-    this.#tags = new Uint32Array(room);
-    this.#starts = new Uint32Array(room + 1);
-    this.#bytes = Buffer.alloc(room * 8);
-    this.#slots = new Int32Array(slotsFor(room));
+  /**
+   * @param expected how many keys there will be, roughly
+   * @param room for how many keys memory is reserved
+   */
+  constructor(expected = 8, room = expected) {
+    const keys = Math.max(8, room);
+    this.#tags = words(keys);
+    this.#starts = words(keys + 1);
+    this.#bytes = octets(keys * 12);
+    this.#slots = slotsFor(expected);
   }
 
   static from({ count, tags, starts, bytes, slots }: KeyTableData): KeyTable {
@@ -119,14 +124,14 @@ export class KeyTable {
     if (bytes > MAX_BYTES) throw new RangeError('a list of files has more than 4 GiB of names');
     if (key >= this.#tags.length) {
       const room = Math.ceil(key * 1.5) + 8;
-      this.#tags = grown(this.#tags, new Uint32Array(room));
-      this.#starts = grown(this.#starts, new Uint32Array(room + 1));
+      this.#tags = moreWords(this.#tags, room);
+      this.#starts = moreWords(this.#starts, room + 1);
     }
-    if (bytes > this.#bytes.length) this.#bytes = grown(this.#bytes, Buffer.alloc(Math.ceil(bytes * 1.5)));
+    if (bytes > this.#bytes.length) this.#bytes = moreOctets(this.#bytes, Math.ceil(bytes * 1.5));
   }
 
   #rehash(length: number): void {
-    const slots = new Int32Array(length);
+    const slots = newSlots(length);
     const mask = length - 1;
     for (let key = 0; key < this.#count; key++) {
       let slot = hash(this.#bytes, this.#starts[key]!, this.#starts[key + 1]!, this.#tags[key]!) & mask;
@@ -139,13 +144,12 @@ export class KeyTable {
 
 const MAX_BYTES = 2 ** 32 - 1;
 
-function slotsFor(keys: number): number {
-  return 2 ** Math.ceil(Math.log2(keys * 1.5));
+function slotsFor(keys: number): Int32Array {
+  return newSlots(2 ** Math.ceil(Math.log2(Math.max(8, keys) * 1.5)));
 }
 
-function grown<T extends Uint32Array | Buffer>(from: T, to: T): T {
-  to.set(from);
-  return to;
+function newSlots(length: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4 * length));
 }
 
 /** FNV-1a with a final mixing: names of relations are numbers in a row, which it alone would put side by side. */

@@ -4,7 +4,6 @@ import { workerData } from 'node:worker_threads';
 import { type ListAnswer, type ListThreadData, nextJob, progressed } from './list-threads.js';
 import { PathTable } from './path-table.js';
 import { readOlderList } from './read-list.js';
-import { shared } from './shared-copy.js';
 
 const { control, port, jobs, paths } = workerData as ListThreadData;
 const table = PathTable.from(paths);
@@ -12,8 +11,7 @@ const table = PathTable.from(paths);
 for (let job = nextJob(control, jobs.length); job >= 0; job = nextJob(control, jobs.length)) {
   let answer: ListAnswer = { job };
   try {
-    const { data, unsupported } = readOlderList(jobs[job]!, table, () => progressed(control));
-    answer = { job, list: { data: { at: shared(data.at), records: shared(data.records) }, unsupported } };
+    answer = { job, list: readOlderList(jobs[job]!, table, () => progressed(control)) };
   } catch {
     // The caller finds out for itself.
   }

@@ -10,6 +10,7 @@
 
 import { S_IFDIR, S_IFMT } from '../constants.js';
 import { type ListEntry, type ListRow, UNCHANGED, UNKNOWN_ALG, UNKNOWN_BLOCKS } from '../content-list.js';
+import { moreOctets, moreWords, octets, words } from './shared-columns.js';
 
 const KIND = 0b11;
 const DIRECTORY = 0;
@@ -26,6 +27,8 @@ const hasBlocks = 4;
 const hasHeaders = 8;
 const hasMap = 16;
 
+/** How much shorter a record is than its line, at least; only to reserve about enough memory at once. */
+const LINE_TO_RECORD = 6;
 /** The longest record there can be. */
 const MAX_RECORD = 2 + 8 + 4 + 3 * 8 + 4 + 2 * 9;
 
@@ -80,10 +83,13 @@ export class PackedListWriter {
   #records: Uint8Array;
   #end = 1;
 
-  /** @param files how many there are, or may be at first */
-  constructor(files: number) {
-    this.#at = new Uint32Array(Math.max(8, files));
-    this.#records = new Uint8Array(1024 + 4 * files);
+  /**
+   * @param files how many there are, or may be at first
+   * @param bytes of the list
+   */
+  constructor(files: number, bytes: number) {
+    this.#at = words(Math.max(8, files));
+    this.#records = octets(MAX_RECORD + Math.ceil(bytes / LINE_TO_RECORD));
   }
 
   has(file: number): boolean {
@@ -91,9 +97,9 @@ export class PackedListWriter {
   }
 
   add(file: number, row: ListRow): void {
-    if (file >= this.#at.length) this.#at = grown(this.#at, new Uint32Array(Math.ceil(file * 1.5) + 8));
+    if (file >= this.#at.length) this.#at = moreWords(this.#at, Math.ceil(file * 1.5) + 8);
     if (this.#end + MAX_RECORD > this.#records.length) {
-      this.#records = grown(this.#records, new Uint8Array(Math.ceil(this.#end * 1.5) + MAX_RECORD));
+      this.#records = moreOctets(this.#records, Math.ceil(this.#end * 1.5) + MAX_RECORD);
     }
     if (this.#end > MAX_OFFSET) throw new RangeError('a list of files is longer than can be kept');
     this.#at[file] = this.#end;
@@ -102,17 +108,12 @@ export class PackedListWriter {
 
   /** @param files how many there are */
   data(files: number): PackedListData {
-    const at = this.#at.length < files ? grown(this.#at, new Uint32Array(files)) : this.#at.subarray(0, files);
-    return { at, records: this.#records.subarray(0, this.#end) };
+    const at = this.#at.length < files ? moreWords(this.#at, files) : this.#at;
+    return { at: at.subarray(0, files), records: this.#records.subarray(0, this.#end) };
   }
 }
 
 const MAX_OFFSET = 2 ** 32 - 1;
-
-function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
-}
 
 /** @returns the position behind the record */
 export function writeRecord(to: Uint8Array, start: number, row: ListRow): number {

@@ -24,11 +24,11 @@ export class PathTable {
     this.#names = names;
   }
 
-  /** @param expected how many paths there will be, roughly */
-  static empty(expected: number): PathTable {
+  /** @param expected how many paths there will be, roughly @param room for how many memory is reserved */
+  static empty(expected: number, room = expected): PathTable {
     const directories = new KeyTable();
     directories.add(Buffer.alloc(0), 0, 0, 0);
-    return new PathTable(directories, new KeyTable(expected));
+    return new PathTable(directories, new KeyTable(expected, room));
   }
 
   static from({ directories, names }: PathTableData): PathTable {

@@ -10,6 +10,7 @@ import { KeyTable } from './key-table.js';
 import { ListInput } from './list-input.js';
 import { type PackedListData, PackedListWriter } from './packed-list.js';
 import { PathTable } from './path-table.js';
+import { moreWords, words } from './shared-columns.js';
 
 /** What of a backup's control data its list is read with. */
 export type ListOwner = Pick<BackupInfo, 'id' | 'directory' | 'contentCrc'>;
@@ -32,8 +33,9 @@ export interface ReadTarget extends ReadList {
   readonly modes: Uint32Array;
 }
 
-/** Bytes of a line, at least; only to make tables of about the right size at once. */
+/** Bytes of a line, with a header map and without; only to make tables of about the right size at once. */
 const USUAL_LINE = 300;
+const SHORT_LINE = 150;
 
 /**
  * Reads the list of the target: its paths, outside of external directories, are the files of the chain.
@@ -41,18 +43,18 @@ const USUAL_LINE = 300;
  */
 export function readTargetList(backup: ListOwner): ReadTarget {
   return withInput(backup, undefined, (input, size) => {
-    const expected = Math.ceil(size / USUAL_LINE);
-    const paths = PathTable.empty(expected);
-    const list = new PackedListWriter(expected);
+    const room = Math.ceil(size / SHORT_LINE);
+    const paths = PathTable.empty(Math.ceil(size / USUAL_LINE), room);
+    const list = new PackedListWriter(room, size);
     const others = new KeyTable();
-    let modes = new Uint32Array(Math.max(8, expected));
+    let modes: Uint32Array = words(Math.max(8, room));
     let unsupported: Unsupported | undefined;
     scanContentList(input, backup.id, (bytes, start, end, row) => {
       if (row.externalDir !== 0) return isNew(others, bytes, start, end, row);
       const file = paths.count;
       if (paths.add(bytes, start, end) !== file) return false;
       list.add(file, row);
-      if (file >= modes.length) modes = grown(modes);
+      if (file >= modes.length) modes = moreWords(modes, file * 2);
       modes[file] = row.mode;
       if (unsupported === undefined && isUnsupported(row)) unsupported = { file, isCfs: row.isCfs };
       return true;
@@ -69,8 +71,8 @@ export function readTargetList(backup: ListOwner): ReadTarget {
  * @throws PbkfsError as readTargetList
  */
 export function readOlderList(backup: ListOwner, paths: PathTable, onPiece?: () => void): ReadList {
-  return withInput(backup, onPiece, (input) => {
-    const list = new PackedListWriter(paths.count);
+  return withInput(backup, onPiece, (input, size) => {
+    const list = new PackedListWriter(paths.count, size);
     const others = new KeyTable();
     let unsupported: Unsupported | undefined;
     scanContentList(input, backup.id, (bytes, start, end, row) => {
@@ -135,10 +137,4 @@ function isNew(others: KeyTable, bytes: Buffer, start: number, end: number, row:
 
 function isUnsupported(row: ListRow): boolean {
   return row.isCfs || (row.isDatafile && row.size > 0 && row.alg === UNKNOWN_ALG);
-}
-
-function grown(from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const to = new Uint32Array(Math.ceil(from.length * 1.5));
-  to.set(from);
-  return to;
 }

@@ -110,7 +110,7 @@ t.test('any row comes back from its record', (t) => {
   fc.assert(
     fc.property(fc.array(sane, { minLength: 1, maxLength: 50 }), (rows) => {
       const plain = new ContentList(rows.length);
-      const writer = new PackedListWriter(1);
+      const writer = new PackedListWriter(1, 0);
       for (const [n, each] of rows.entries()) {
         plain.append(Buffer.from(`f${n}`), 0, `f${n}`.length, each);
         writer.add(n, each);
