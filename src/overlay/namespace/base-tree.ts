@@ -102,8 +102,8 @@ export class Children<I> {
   readonly #files: FileNumbers<I>;
   /** the directory whose children these are */
   owner: BaseNode<I> | null = null;
-  /** its number among the directories that have files; -1: it has none */
-  directory = -1;
+  /** numbers of the listed directories whose files are these: none or one, but for a list that names `.pbkfs` itself */
+  readonly #directories: number[] = [];
 
   constructor(files: FileNumbers<I>) {
     this.#files = files;
@@ -113,23 +113,35 @@ export class Children<I> {
     this.#nodes.set(name, node);
   }
 
+  /** The directory or link of this name, if it is one. */
+  node(name: string): BaseNode<I> | undefined {
+    return this.#nodes.get(name);
+  }
+
+  addFilesOf(directory: number): void {
+    this.#directories.push(directory);
+  }
+
   get(name: string): BaseNode<I> | undefined {
     const node = this.#nodes.get(name);
-    if (node !== undefined || this.directory < 0) return node;
-    const file = this.#files.find(this.directory, name);
+    if (node !== undefined) return node;
+    const file = this.#find(name);
     return file < 0 ? undefined : this.#files.node(this.owner!, file);
   }
 
   has(name: string): boolean {
-    return this.#nodes.has(name) || (this.directory >= 0 && this.#files.find(this.directory, name) >= 0);
+    return this.#nodes.has(name) || this.#find(name) >= 0;
   }
 
   *[Symbol.iterator](): IterableIterator<[name: string, node: BaseNode<I>]> {
     yield* this.#nodes;
-    if (this.directory < 0) return;
-    for (const file of this.#files.in(this.directory)) {
-      const node = this.#files.node(this.owner!, file);
-      if (!this.#nodes.has(node.name)) yield [node.name, node];
+    for (const directory of this.#directories) {
+      for (const file of this.#files.in(directory)) {
+        const node = this.#files.node(this.owner!, file);
+        // Twice only where two listed directories are one.
+        const isFirst = this.#directories.length === 1 || this.#find(node.name) === file;
+        if (isFirst && !this.#nodes.has(node.name)) yield [node.name, node];
+      }
     }
   }
 
@@ -137,6 +149,14 @@ export class Children<I> {
     let count = 0;
     for (const { kind, alias } of this.#nodes.values()) if (kind === 'dir' && alias !== HIDDEN_DIRECTORY) count++;
     return count;
+  }
+
+  #find(name: string): number {
+    for (const directory of this.#directories) {
+      const file = this.#files.find(directory, name);
+      if (file >= 0) return file;
+    }
+    return -1;
   }
 }
 
@@ -228,7 +248,7 @@ export class BaseTree<I> {
       if (this.#files.in(directory).length === 0) continue;
       const path = paths.directoryPath(directory);
       mustBeNoFile(files, path);
-      this.#directory(path).children!.directory = directory;
+      this.#directory(path).children!.addFilesOf(directory);
     }
     this.#hiddenDirectory();
     for (const oid of tablespaces.keys()) this.#tablespaceDirectory(oid);
@@ -272,7 +292,7 @@ export class BaseTree<I> {
 
   #tablespaceDirectory(oid: string): BaseNode<I> {
     const links = this.#directory('pg_tblspc');
-    if (!links.children!.has(oid)) {
+    if (links.children!.node(oid) === undefined) {
       const target = `../${HIDDEN_DIRECTORY}/${TABLESPACES}/${oid}`;
       const ino = this.#nextIno++;
       const link = new BaseNode<I>(links, oid, 'symlink', SYMLINK_MODE, target.length, ino, { alias: target });
@@ -288,7 +308,7 @@ export class BaseTree<I> {
   }
 
   #childDirectory(parent: BaseNode<I>, name: string, mode: number, alias: string | null): BaseNode<I> {
-    let node = parent.children!.get(name);
+    let node = parent.children!.node(name);
     if (node === undefined || node.kind !== 'dir') {
       node = this.#node(parent, name, mode, this.#nextIno++, alias);
       parent.children!.set(name, node);

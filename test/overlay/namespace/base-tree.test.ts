@@ -99,3 +99,16 @@ t.test('a name that is a file and a directory at once is refused', async (t) => 
     t.throws(() => new BaseTree([below, file('a')], new Map()), refused);
   }
 });
+
+t.test('a list that names what mounts make up loses nothing', async (t) => {
+  const paths = ['.pbkfs/tablespaces/7/a', 'pg_tblspc/7/b', '.pbkfs/c', 'pg_tblspc/7/a', 'pg_tblspc/8'];
+  const tablespaces = new Map([
+    ['7', '/x'],
+    ['8', '/y'],
+  ]);
+  const tree = new BaseTree(paths.map(file), tablespaces);
+  t.same([...tree.find('pg_tblspc/7')!.children!].map(([name]) => name).sort(), ['a', 'b']);
+  t.ok(tree.find('.pbkfs/c'));
+  t.equal(tree.root.children!.get('pg_tblspc')!.children!.get('8')!.kind, 'symlink');
+  t.equal(tree.find('pg_tblspc/8')?.kind, 'dir');
+});
