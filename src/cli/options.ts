@@ -77,6 +77,6 @@ function sizeText(bytes: number): string {
 
 /** --prefetch of every command that mounts. */
 export function prefetchOption(): Option {
-  const made = new Option('--prefetch <what>', 'read ahead in the background; hot: what a first query needs');
+  const made = new Option('--prefetch <data>', 'read ahead in the background; hot: what a first query needs');
   return made.argParser(oneOf('hot'));
 }

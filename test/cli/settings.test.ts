@@ -20,6 +20,7 @@ const samples: Readonly<Record<string, readonly [string, string, string | null]>
   number: ['1', '2', '-1'],
   address: ['127.0.0.1:9200', 'unix:/run/pbkfs.sock', 'http://x'],
   size: ['20GB', '1.5TiB', '20 apples'],
+  data: ['hot', 'hot', 'cold'],
   memory: ['64MB', '1.5GB', '3GB'],
   kib: ['512', '4096', 'far'],
   how: ['checksum', 'off', 'maybe'],
@@ -76,7 +77,9 @@ for (const option of mountOptions()) {
     t.strictSame(resolved(option, null, null, one, path), byFlag, 'file');
     t.strictSame(resolved(option, one, two, two, path), byFlag, 'flag first');
     t.strictSame(resolved(option, null, one, two, path), byFlag, 'environment second');
-    t.strictNotSame(resolved(option, null, two, one, path), byFlag, 'environment second, also to switch off');
+    // --prefetch has one value only.
+    if (two !== one)
+      t.strictNotSame(resolved(option, null, two, one, path), byFlag, 'environment second, also to switch off');
     if (bad === null) return;
     t.throws(() => resolved(option, null, bad, null, path), {
       code: 'usage',
