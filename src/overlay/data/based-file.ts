@@ -7,21 +7,28 @@ import type { DiffFile, Snapshot } from '../diff/index.js';
 import type { BaseReader } from './base-reader.js';
 import type { CachedFile, FdCache } from './fd-cache.js';
 import type { OpenDiff } from './object-files.js';
+import { comesWhole } from './wal-segment.js';
+
+/** Blocks that are copied at a time. */
+const COPY_BLOCKS = 32;
 
 export class BasedFile {
   /** generation of the row this view was made for */
   readonly generation: number;
   readonly base: BaseReader;
+  /** the next write brings all of it into the diff first */
+  wantsWhole: boolean;
   readonly #fds: FdCache;
   readonly #counters: Counters;
   #diff: DiffFile | null = null;
   #data: CachedFile | null = null;
   #map: CachedFile | null = null;
-  #block: Uint8Array | null = null;
+  #copied: Uint8Array | null = null;
 
   constructor(generation: number, base: BaseReader, fds: FdCache, counters: Counters) {
     this.generation = generation;
     this.base = base;
+    this.wantsWhole = comesWhole(base.source);
     this.#fds = fds;
     this.#counters = counters;
   }
@@ -88,7 +95,7 @@ export class BasedFile {
   }
 
   snapshot(): Snapshot {
-    return this.#writable().snapshot();
+    return this.#writable().snapshot(comesWhole(this.base.source));
   }
 
   /** @param takeSnapshot takes one between two mutations */
@@ -107,15 +114,18 @@ export class BasedFile {
   /** Copies those of the blocks [first, end) that only the backup has into the diff; returns how many. */
   materialize(first: number, end: number): number {
     const diff = this.#writable();
-    this.#block ??= new Uint8Array(BLCKSZ);
+    this.#copied ??= new Uint8Array(COPY_BLOCKS * BLCKSZ);
     let copied = 0;
-    for (let block = first; block < end; block++) {
+    for (let block = first; block < end; ) {
+      const { present, count } = diff.runOf(block, Math.min(COPY_BLOCKS, end - block));
       const start = block * BLCKSZ;
-      const held = Math.min(start + BLCKSZ, diff.length(), diff.baseLimit()) - start;
-      if (held <= 0 || diff.isPresent(block)) continue;
-      this.base.readBlock(block, this.#block, 0);
-      diff.write(this.#block, 0, held, start);
-      copied++;
+      const held = Math.min(start + count * BLCKSZ, diff.length(), diff.baseLimit()) - start;
+      if (!present && held > 0) {
+        this.base.read(start, start + held, this.#copied, 0);
+        diff.write(this.#copied, 0, held, start);
+        copied += Math.ceil(held / BLCKSZ);
+      }
+      block += count;
     }
     return copied;
   }

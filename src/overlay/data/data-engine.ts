@@ -120,6 +120,7 @@ export class DataEngine {
     mustFit(position + length);
     const { table } = this.#shared;
     const file = this.#writable(row, generation, dropSetId);
+    if (file?.wantsWhole) this.#bringWhole(file, row, generation);
     this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
     this.#counters.add(counter.bytesWritten, length);
     return this.#mutate(row, file, position, position + length, position + length, () => {
@@ -300,6 +301,17 @@ export class DataEngine {
       file.useDiff(this.#objects.diffFile(table.objectId(row), state, file.base));
     }
     return file;
+  }
+
+  /** Once a thread and file: what cannot be brought now stays where it is, block by block. */
+  #bringWhole(file: BasedFile, row: number, generation: number): void {
+    file.wantsWhole = false;
+    if (this.#shared.table.hasFlag(row, rowFlag.transient)) return;
+    try {
+      this.#materialize(file, row, generation, 0, file.base.length);
+    } catch {
+      // A damaged segment of the backup is reported by whoever reads it; it may still be written over.
+    }
   }
 
   #materialize(file: BasedFile, row: number, generation: number, position: number, count: number): void {

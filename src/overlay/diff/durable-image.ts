@@ -22,8 +22,8 @@ export interface Snapshot {
 /** Copies the state. The caller excludes mutations (ticket). */
 export function takeSnapshot(state: BlockState, completing: boolean): Snapshot {
   const { mapChanges, limitBlocks } = state;
-  let complete = completing;
-  for (let block = 0; complete && block < limitBlocks; block++) complete = state.isPresent(block);
+  const complete =
+    completing && !state.has(flag.complete) && state.countPresent(0, limitBlocks) === limitBlocks;
   const same = state.durableSlot >= 0 && !later(mapChanges, state.mapSynced) && !complete;
   return {
     dataChanges: state.dataChanges,
