@@ -13,12 +13,14 @@ import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
 import { runReaderLoop } from './reader-loop.js';
 import { requestTrace } from './request-trace.js';
+import { RestingReaders } from './resting-readers.js';
 
 export interface DataThreadData {
   thread: number;
   shared: SharedBuffers;
   channel: ChannelBuffers;
   handover: SharedArrayBuffer;
+  resting: SharedArrayBuffer;
   objects: string;
   fdLimit: number;
   /** every change is refused with EROFS */
@@ -71,6 +73,7 @@ post('reading');
 runReaderLoop({
   channel,
   handover: new HandoverQueue(data.handover, shared.control),
+  resting: new RestingReaders(data.resting),
   controlWords: shared.control,
   dispatch: new DataDispatch(shared.table, engine, reply, counters, data),
   reply,

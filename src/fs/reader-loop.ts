@@ -12,11 +12,14 @@ import { operationOf } from './protocol/operations.js';
 import type { Reply } from './protocol/reply.js';
 import { Request } from './protocol/request.js';
 import type { RequestTrace } from './request-trace.js';
+import type { RestingReaders } from './resting-readers.js';
 
 export interface ReaderLoopOptions {
   channel: Channel;
   /** what the last thread in read(2) leaves to the others */
   handover: HandoverQueue;
+  /** where those sleep who are not needed in read(2) */
+  resting: RestingReaders;
   controlWords: Int32Array;
   dispatch: DataDispatch;
   reply: Reply;
@@ -31,12 +34,23 @@ export interface ReaderLoopOptions {
 
 /** Returns when the mount is gone (ENODEV). Throws only on what nobody expected. */
 export function runReaderLoop(options: ReaderLoopOptions): void {
-  const { channel, controlWords, counters, handover } = options;
+  try {
+    readAndServe(options);
+  } finally {
+    options.resting.end();
+  }
+}
+
+function readAndServe(options: ReaderLoopOptions): void {
+  const { channel, controlWords, counters, handover, resting } = options;
+  const isWanted = (): boolean => Atomics.load(controlWords, control.idleReaders) === 0 || handover.waiting > 0;
   const { device } = channel;
   const taken = new Request(new ArrayBuffer(HANDOVER_BYTES));
   let slot = 0;
   for (;;) {
     channel.waitUntilFree(slot);
+    if (handover.waiting === 0 && resting.enough(Atomics.load(controlWords, control.idleReaders)))
+      resting.rest(isWanted);
     if (handover.enter(taken)) {
       const outcome = serve(options, taken, handover.device, handover.arrived, performance.now());
       if (outcome === GONE) return;
@@ -55,7 +69,7 @@ export function runReaderLoop(options: ReaderLoopOptions): void {
     }
     const begun = performance.now();
     counters.received();
-    if (others === 0) {
+    if (!resting.left(others, begun)) {
       if (Atomics.exchange(controlWords, control.starving, 1) === 0) options.starving();
       if (mayBeLong(options, request, begun) && handover.push(request, device, begun)) {
         handover.end();

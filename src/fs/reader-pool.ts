@@ -10,6 +10,7 @@ import { Channel, type ChannelBuffers } from './channel.js';
 import type { DataMessage, DataThreadData } from './data-thread.js';
 import { fdLimitPerThread } from './fd-limit.js';
 import { HandoverQueue } from './handover-queue.js';
+import { RestingReaders } from './resting-readers.js';
 
 /** Data threads at the start, and the most there may be when all of them are busy. */
 const INITIAL_THREADS = 4;
@@ -19,7 +20,7 @@ const GROWTH = 4;
 const STUCK_AFTER = 3;
 
 /** What every data thread gets alike. */
-export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'handover' | 'fdLimit'>;
+export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'handover' | 'resting' | 'fdLimit'>;
 
 export interface ReaderPoolEvents {
   /** a thread is about to read; its requests for the namespace come through this channel */
@@ -36,6 +37,7 @@ export class ReaderPool {
   readonly #log: Logger;
   readonly #events: ReaderPoolEvents;
   readonly #handover: HandoverQueue;
+  #resting = RestingReaders.create(INITIAL_THREADS);
   readonly #readers = new Set<Worker>();
   readonly #devices: number[] = [];
   #settings: ReaderSettings | null = null;
@@ -70,8 +72,10 @@ export class ReaderPool {
   /** Starts the first threads. The pool owns the device from now on. */
   start(device: number, settings: ReaderSettings, threads = INITIAL_THREADS): void {
     this.#settings = settings;
+    const initial = Math.max(1, Math.min(MAX_THREADS, threads));
+    this.#resting = RestingReaders.create(initial);
     this.#add(device);
-    while (this.#started < Math.max(1, Math.min(MAX_THREADS, threads))) this.#add(this.#nextDevice());
+    while (this.#started < initial) this.#add(this.#nextDevice());
   }
 
   /** No further threads. */
@@ -99,6 +103,7 @@ export class ReaderPool {
       shared: this.#shared.buffers,
       channel: channel.buffers,
       handover: this.#handover.buffer,
+      resting: this.#resting.buffer,
       fdLimit: fdLimitPerThread(MAX_THREADS),
     };
     const reader = new Worker(new URL('./data-thread.js', import.meta.url), { workerData: data });

@@ -1,8 +1,11 @@
 // Every interleaving of a few data threads and requests over the handover queue, atomic step by atomic step: no request
-// is lost, none is served twice, and while others serve, however long that takes, one thread reads. The steps are those
-// of src/fs/reader-loop.ts and src/fs/handover-queue.ts, written down once more as a small program.
+// is lost, none is served twice, and while others serve, however long that takes, one thread reads, although those who
+// are not needed rest. The steps are those of src/fs/reader-loop.ts, handover-queue.ts and resting-readers.ts, written
+// down once more as a small program.
 
 import t from 'tap';
+
+t.setTimeout(600_000);
 
 interface State {
   /** requests the device still has, entries of the queue, requests served */
@@ -11,12 +14,21 @@ interface State {
   served: number;
   readers: number;
   serving: number;
+  /** threads that sleep or are about to, and how many of them were told to wake */
+  parked: number;
+  tokens: number;
   /** the thread that holds the lock, or -1 */
   lock: number;
   threads: { at: Place; seen: number }[];
 }
 
 type Place =
+  | 'enough'
+  | 'park'
+  | 'look for readers'
+  | 'look for requests'
+  | 'unpark'
+  | 'sleep'
   | 'look'
   | 'become a reader'
   | 'lock to enter'
@@ -28,6 +40,8 @@ type Place =
   | 'read'
   | 'begin'
   | 'leave'
+  | 'wake'
+  | 'token'
   | 'lock to push'
   | 'push'
   | 'end'
@@ -40,6 +54,12 @@ interface Variant {
   late?: boolean;
   /** who enters takes what is there, whether or not somebody reads */
   greedy?: boolean;
+  /** so many readers are enough, the others rest; none does where it is missing */
+  enough?: number;
+  /** a thread lies down without looking once more */
+  drowsy?: boolean;
+  /** a thread that takes itself off the list does not mind whether it was on it */
+  rude?: boolean;
 }
 
 /** The step of a thread at its place; null: it has to wait. */
@@ -51,6 +71,23 @@ function step(state: State, self: number, variant: Variant): State | null {
     return next;
   };
   switch (thread.at) {
+    case 'enough':
+      return go(state.waiting === 0 && state.readers >= (variant.enough ?? Infinity) ? 'park' : 'look');
+    case 'park':
+      next.parked++;
+      return go(variant.drowsy ? 'sleep' : 'look for readers');
+    case 'look for readers':
+      return go(state.readers === 0 ? 'unpark' : 'look for requests');
+    case 'look for requests':
+      return go(state.waiting > 0 ? 'unpark' : 'sleep');
+    case 'unpark':
+      if (state.parked === 0 && !variant.rude) return go('sleep');
+      next.parked--;
+      return go('look');
+    case 'sleep':
+      if (state.tokens === 0) return null;
+      next.tokens--;
+      return go('look');
     case 'look':
       return go(state.waiting === 0 ? 'become a reader' : 'lock to enter');
     case 'become a reader':
@@ -93,7 +130,14 @@ function step(state: State, self: number, variant: Variant): State | null {
       next.readers--;
       thread.seen = next.readers;
       if (variant.late) return go('begin');
-      return go(thread.seen === 0 ? 'lock to push' : 'serve');
+      return go(thread.seen === 0 ? 'wake' : 'serve');
+    case 'wake':
+      if (state.parked <= 0) return go('lock to push');
+      next.parked--;
+      return go('token');
+    case 'token':
+      next.tokens++;
+      return go('serve');
     case 'lock to push':
       if (variant.hasty) {
         if (state.serving <= 1) return go('serve');
@@ -114,7 +158,7 @@ function step(state: State, self: number, variant: Variant): State | null {
       return go('end');
     case 'end':
       next.serving--;
-      return go('look');
+      return go('enough');
   }
 }
 
@@ -126,8 +170,10 @@ function explore(threads: number, requests: number, variant: Variant = {}): numb
     served: 0,
     readers: 0,
     serving: 0,
+    parked: 0,
+    tokens: 0,
     lock: -1,
-    threads: Array.from({ length: threads }, () => ({ at: 'look' as const, seen: 0 })),
+    threads: Array.from({ length: threads }, () => ({ at: 'enough' as const, seen: 0 })),
   };
   const seen = new Set<string>();
   const open: State[] = [start];
@@ -149,6 +195,8 @@ function explore(threads: number, requests: number, variant: Variant = {}): numb
     }
     if (moved && !quick && !reads) throw new Error(`everybody serves and nobody reads: ${key}`);
     if (!moved && state.served !== requests) throw new Error(`lost: ${key}`);
+    if (state.parked < 0) throw new Error(`more were woken than slept: ${key}`);
+    if (!moved && !reads) throw new Error(`nobody reads any more: ${key}`);
   }
   return seen.size;
 }
@@ -164,6 +212,16 @@ t.test('nothing is lost, and one thread reads while the others serve', async (t)
   }
 });
 
+t.test('those who are not needed rest, and one of them comes when the last reader leaves', async (t) => {
+  for (const [threads, requests, enough] of [
+    [2, 4, 1],
+    [3, 3, 1],
+    [3, 4, 2],
+  ] as const) {
+    t.ok(explore(threads, requests, { enough }) > 100, `${threads} threads, ${requests} requests, ${enough} read`);
+  }
+});
+
 t.test('a single thread serves everything by itself', async (t) => {
   t.throws(() => explore(1, 2), { message: /nobody reads/ }, 'it cannot do both');
 });
@@ -172,4 +230,6 @@ t.test('the model finds faults', async (t) => {
   t.throws(() => explore(2, 4, { hasty: true }), { message: /nobody reads/ }, 'push without the lock');
   t.throws(() => explore(3, 4, { late: true }), { message: /nobody reads/ }, 'readers - 1 before serving + 1');
   t.throws(() => explore(3, 4, { greedy: true }), { message: /nobody reads/ }, 'everybody takes');
+  t.throws(() => explore(3, 4, { enough: 1, drowsy: true }), { message: /nobody reads/ }, 'no second look');
+  t.throws(() => explore(3, 4, { enough: 1, rude: true }), { message: /more were woken/ }, 'off the list twice');
 });

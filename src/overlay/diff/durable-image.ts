@@ -22,8 +22,7 @@ export interface Snapshot {
 /** Copies the state. The caller excludes mutations (ticket). */
 export function takeSnapshot(state: BlockState, completing: boolean): Snapshot {
   const { mapChanges, limitBlocks } = state;
-  const complete =
-    completing && !state.has(flag.complete) && state.countPresent(0, limitBlocks) === limitBlocks;
+  const complete = completing && !state.has(flag.complete) && state.countPresent(0, limitBlocks) === limitBlocks;
   const same = state.durableSlot >= 0 && !later(mapChanges, state.mapSynced) && !complete;
   return {
     dataChanges: state.dataChanges,
