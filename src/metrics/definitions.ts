@@ -36,7 +36,7 @@ export const metricDefinitions = {
   pbkfs_block_writes_total: counter('blocks', 'Blocks of 8 KiB touched by writes'),
   pbkfs_blocks_materialized_total: counter(
     'blocks',
-    'Blocks copied into the diff because they were read (PBKFS_MATERIALIZE_ON_READ)',
+    'Blocks copied into the diff that nobody wrote: read with PBKFS_MATERIALIZE_ON_READ, or the rest of a WAL segment',
   ),
   pbkfs_read_bytes_total: counter('bytes', 'Bytes returned to readers'),
   pbkfs_write_bytes_total: counter('bytes', 'Bytes accepted from writers'),

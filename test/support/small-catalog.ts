@@ -29,6 +29,7 @@ export const smallFiles: ReadonlyMap<string, Buffer> = new Map([
   ['base/1/small', raw(100, 5)],
   ['base/2/200', blocksOf([0, 1], [1, 1])],
   ['global/pg_control', raw(8192, 6)],
+  ['pg_wal/000000010000000000000001', raw(40_000, 7)],
   ['pg_tblspc/16385/PG_15_202209061/5/300', blocksOf([0, 1])],
 ]);
 
@@ -39,7 +40,7 @@ function blocksOf(...parts: [block: number, seed: number][]): Buffer {
 /** Writes the catalog into `root`; instance main. */
 export function writeSmallCatalog(root: string): string {
   const content = (name: string): FileSpec => ({ path: name, content: smallFiles.get(name)! });
-  const raws = ['PG_VERSION', 'base/1/empty', 'base/1/raw', 'base/1/small', 'global/pg_control'].map(content);
+  const raws = [...smallFiles.keys()].filter((name) => !/[0-9]\/[0-9]+$/.test(name)).map(content);
   const tablespace: FileSpec[] = [
     { path: 'tablespace_map', content: '16385 /production/space\n' },
     { path: 'pg_tblspc/16385', dir: true },

@@ -13,14 +13,13 @@ import { double, rowFlag, rowKind, withoutSetId, word } from '../shared/file-tab
 import { IndexCache } from '../shared/index-cache.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { BaseGuard } from './base-guard.js';
-import { BaseReader } from './base-reader.js';
-import { BasedFile } from './based-file.js';
+import type { BasedFile } from './based-file.js';
+import { BasedFiles } from './based-files.js';
 import { FdCache } from './fd-cache.js';
 import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
 import { ObjectFiles } from './object-files.js';
-import { MAX_FILES, PlainFiles } from './plain-files.js';
+import { PlainFiles } from './plain-files.js';
 import { blocksTouched, mustFit } from './positions.js';
-import { type IndexContext, SharedIndex } from './shared-index.js';
 
 /** What a data thread needs the namespace for. Every call is finished before a ticket is taken. */
 export interface NamespaceCalls {
@@ -60,13 +59,10 @@ export class DataEngine {
   readonly #options: DataEngineOptions;
   readonly #counters: Counters;
   readonly #fds: FdCache;
-  readonly #objects: ObjectFiles;
-  readonly #pages: PageReader;
-  readonly #guard: BaseGuard;
-  readonly #based = new Map<number, BasedFile>();
+  readonly #based: BasedFiles;
+  readonly #indexCache: IndexCache;
   readonly #plain: PlainFiles;
   readonly #budget: DiffBudget;
-  readonly #indexes: IndexContext;
 
   constructor(options: DataEngineOptions) {
     this.#options = options;
@@ -77,14 +73,23 @@ export class DataEngine {
       miss: () => this.#counters.add(counter.handleMiss, 1),
     });
     const { verify = 'checksum', suspect = () => undefined, warn } = options;
-    this.#pages = new PageReader(verify);
-    this.#guard = new BaseGuard(options.shared, options.counters, verify, suspect, warn);
-    this.#objects = new ObjectFiles(options.objects, this.#fds);
-    this.#budget = new DiffBudget(options.shared.control, warn);
-    this.#plain = new PlainFiles(options.shared.table, this.#objects, this.#fds);
-    const { shared, counters } = options;
+    const { shared, counters, namespace } = options;
+    const objects = new ObjectFiles(options.objects, this.#fds);
     const cache = new IndexCache(shared, () => counters.add(counter.indexEvicted, 1));
-    this.#indexes = { shared, cache, counters, warn };
+    this.#indexCache = cache;
+    this.#based = new BasedFiles({
+      shared,
+      indexes: { shared, cache, counters, warn },
+      pages: new PageReader(verify),
+      fds: this.#fds,
+      counters,
+      guard: new BaseGuard(shared, counters, verify, suspect, warn),
+      objects,
+      describe: (row, generation) => namespace.describe(row, generation),
+      loadDiff: (row, generation) => namespace.loadDiff(row, generation),
+    });
+    this.#budget = new DiffBudget(shared.control, warn);
+    this.#plain = new PlainFiles(shared.table, objects, this.#fds);
   }
 
   /** Reads up to `length` bytes; returns how many there were before the end of the file. */
@@ -98,7 +103,7 @@ export class DataEngine {
       this.#plain.read(row, generation, position, count, out, outOffset);
       this.#counters.add(counter.blocksFromDiff, blocksTouched(position, count));
     } else {
-      const file = this.#basedFile(row, generation);
+      const file = this.#based.file(row, generation);
       file.read(position, count, out, outOffset);
       if (this.#options.materializeOnRead) this.#materialize(file, row, generation, position, count);
     }
@@ -212,7 +217,7 @@ export class DataEngine {
     const words = table.words;
     waitForEarlierMutations(words, table.barrier(row));
     if (table.hasFlag(row, rowFlag.object)) {
-      const file = table.get(row, word.kind) === rowKind.based ? this.#basedFile(row, generation) : null;
+      const file = table.get(row, word.kind) === rowKind.based ? this.#based.file(row, generation) : null;
       withLock(words, table.wordBase(row) + word.syncLock, () => {
         if (file === null) this.#plain.mustBeSyncable(row);
         if (!table.takeFlag(row, rowFlag.dirtyData)) return;
@@ -236,7 +241,7 @@ export class DataEngine {
 
   close(): void {
     this.#fds.closeAll();
-    this.#indexes.cache.close();
+    this.#indexCache.close();
   }
 
   /**
@@ -280,35 +285,16 @@ export class DataEngine {
     if (dropSetId) this.#recordLossOfSetId(row, generation);
     if (table.get(row, word.kind) === rowKind.plain) return null;
     if (!table.hasFlag(row, rowFlag.object)) this.#options.namespace.ensureObject(row, generation);
-    return this.#basedFile(row, generation);
-  }
-
-  #basedFile(row: number, generation: number): BasedFile {
-    const { table } = this.#shared;
-    let file = this.#based.get(row);
-    if (file === undefined || file.generation !== generation) {
-      const source = this.#options.namespace.describe(row, generation);
-      const index = new SharedIndex(this.#indexes, row, source);
-      const base = new BaseReader(row, source, index, this.#pages, this.#fds, this.#counters, this.#guard);
-      this.#based.get(row)?.close();
-      file = new BasedFile(generation, base, this.#fds, this.#counters);
-      if (this.#based.size >= MAX_FILES) this.#dropOldestFile();
-      this.#based.set(row, file);
-    }
-    if (!file.hasDiff && table.hasFlag(row, rowFlag.object)) {
-      if (table.getDouble(row, double.diffState) === 0) this.#options.namespace.loadDiff(row, generation);
-      const state = { buffer: this.#shared.arena.buffer, byteOffset: table.getDouble(row, double.diffState) };
-      file.useDiff(this.#objects.diffFile(table.objectId(row), state, file.base));
-    }
-    return file;
+    return this.#based.file(row, generation);
   }
 
   /** Once a thread and file: what cannot be brought now stays where it is, block by block. */
   #bringWhole(file: BasedFile, row: number, generation: number): void {
     file.wantsWhole = false;
-    if (this.#shared.table.hasFlag(row, rowFlag.transient)) return;
+    const { length } = file.base;
+    if (this.#shared.table.hasFlag(row, rowFlag.transient) || !this.#budget.hasRoom(blocksOf(length))) return;
     try {
-      this.#materialize(file, row, generation, 0, file.base.length);
+      this.#materialize(file, row, generation, 0, length);
     } catch {
       // A damaged segment of the backup is reported by whoever reads it; it may still be written over.
     }
@@ -328,12 +314,6 @@ export class DataEngine {
       // No room for a copy is no reason to refuse what was asked for.
       if ((error as { code?: string }).code !== 'ENOSPC') throw error;
     }
-  }
-
-  #dropOldestFile(): void {
-    const [row, file] = this.#based.entries().next().value!;
-    file.close();
-    this.#based.delete(row);
   }
 }
 

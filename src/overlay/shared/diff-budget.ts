@@ -73,6 +73,11 @@ export class DiffBudget {
     if (now < this.limit * REARM_BELOW) Atomics.store(this.#words, control.diffWarned, warned.no);
   }
 
+  /** Whether there is room for so many more; nothing is taken, and nothing is said. */
+  hasRoom(blocks: number): boolean {
+    return this.limit === 0 || this.blocks + blocks <= this.limit;
+  }
+
   /** @throws ENOSPC when the limit leaves no room for a single block */
   mustHaveRoom(): void {
     const { limit } = this;
