@@ -33,9 +33,16 @@ const SETTINGS = {
   autovacuum: 'off',
 };
 
+/** A backup has only the WAL that it needs, none that waits to be used again. */
+const WITHOUT_SPARE_WAL = { wal_recycle: 'off', min_wal_size: '32MB' };
+
 /** Stopped at the end of the stage, if not before. */
-export function startOn(stage: Teardown, dataDir: string): Promise<PostgresServer> {
-  return start(stage, dataDir, { settings: SETTINGS });
+export function startOn(
+  stage: Teardown,
+  dataDir: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
+  return start(stage, dataDir, { settings: { ...SETTINGS, ...more } });
 }
 
 /** The same where root may not look: in a mount of PostgreSQL's user. Stopped with the stage. */
@@ -65,7 +72,7 @@ export async function startAsUser(stage: Teardown, dataDir: string): Promise<Rea
 export async function makeCluster(stage: Stage, scale: number, more?: ClusterChainSpec['more']): Promise<Cluster> {
   const truth = serverDirectory(stage, 'cluster');
   await initdb(truth, ['--no-sync']);
-  const server = await startOn(stage, truth);
+  const server = await startOn(stage, truth, WITHOUT_SPARE_WAL);
   await query(server, 'create database bench');
   if (scale > 0) await pgbench(server, ['-i', '-q', '-s', String(scale)]);
   await query(server, 'vacuum freeze', 'bench');
