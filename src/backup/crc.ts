@@ -14,7 +14,7 @@ export function fileCrc(kind: FileCrcKind, bytes: Uint8Array, start = 0): number
   return kind === 'crc32c' ? nativeCrc32c(bytes, start) : nativeCrc32(bytes, start);
 }
 
-const chunkSize = 1 << 20;
+const chunkSize = 256 << 10;
 
 /**
  * CRC of the first `size` bytes of an open file.

@@ -50,24 +50,40 @@ let lanes: LaneSums | undefined;
  * @returns 1..65535
  */
 export function pageChecksum(bytes: Uint8Array, offset: number, absoluteBlock: number): number {
-  lanes ??= simdLaneSums(baseOffsets) ?? plainLaneSums();
+  lanes ??= pageMemory(BLCKSZ);
   return checksumBy(lanes, bytes, offset, absoluteBlock);
 }
 
-/** pageChecksum by lanes of the caller's. */
+/** pageChecksum by lanes of the caller's, whose memory has room for one page. */
 export function checksumBy(lanes: LaneSums, bytes: Uint8Array, offset: number, absoluteBlock: number): number {
-  const { page } = lanes;
-  page.set(bytes.subarray(offset, offset + BLCKSZ));
-  page[8] = 0;
-  page[9] = 0;
-  return (((lanes.sum() ^ absoluteBlock) >>> 0) % 65535) + 1;
+  lanes.bytes.set(bytes.subarray(offset, offset + BLCKSZ));
+  return checksumInPlace(lanes, 0, absoluteBlock);
+}
+
+/** Memory of `size` bytes in which {@link checksumInPlace} works on pages where they were read to. */
+export function pageMemory(size: number): LaneSums {
+  return simdLaneSums(baseOffsets, size) ?? plainLaneSums(size);
+}
+
+/** pageChecksum of the page at `at` of that memory. It has zeros in the place of pd_checksum from then on. */
+export function checksumInPlace(lanes: LaneSums, at: number, absoluteBlock: number): number {
+  lanes.bytes[at + 8] = 0;
+  lanes.bytes[at + 9] = 0;
+  return (((lanes.sum(at) ^ absoluteBlock) >>> 0) % 65535) + 1;
 }
 
 /** The lanes in JavaScript. */
-export function plainLaneSums(): LaneSums {
+export function plainLaneSums(size = BLCKSZ): LaneSums {
+  const bytes = new Uint8Array(size);
   const page = new Uint8Array(BLCKSZ);
   const words = new Int32Array(page.buffer);
-  return { page, sum: () => sumOf(words) };
+  return {
+    bytes,
+    sum: (at) => {
+      page.set(bytes.subarray(at, at + BLCKSZ));
+      return sumOf(words);
+    },
+  };
 }
 
 function sumOf(words: Int32Array): number {

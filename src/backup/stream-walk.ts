@@ -10,6 +10,9 @@ import type { StreamPart } from './types.js';
 const TRUNCATED = -2;
 
 const chunkSize = 1 << 20;
+/** Room for a header, or a whole record, that straddles two chunks. */
+const HEADER_ROOM = RECORD_HEADER;
+export const RECORD_ROOM = RECORD_HEADER + BLCKSZ;
 
 export interface StreamSummary {
   records: number;
@@ -31,7 +34,8 @@ export function paddedSize(size: number, padded: boolean): number {
  * @param fd the part's file, open for reading, at least storedSize long
  * @param onRecord gets block number, payload bytes (unpadded) and the file offset of the record's header
  * @param onPayload gets a buffer and where in it the payload of the record just reported begins; it is the buffer's for
- *   the time of the call only
+ *   the time of the call only, and may be changed then
+ * @param memory what to read into: a chunk and RECORD_ROOM; where it is missing, it is allocated
  * @throws PbkfsError page_damaged: cut off, impossible size, block numbers that do not ascend
  */
 export function walkStream(
@@ -39,17 +43,18 @@ export function walkStream(
   fd: number,
   onRecord: (block: number, size: number, offset: number) => void,
   onPayload?: (buffer: Buffer, at: number) => void,
+  memory?: Buffer,
 ): StreamSummary {
   const summary: StreamSummary = { records: 0, end: 0, truncatedTo: undefined, crc: 0 };
   const { storedSize, padded } = part;
-  // Room for a header, or a whole record, that straddles two chunks.
-  const room = RECORD_HEADER + (onPayload === undefined ? 0 : BLCKSZ);
-  const buffer = Buffer.allocUnsafe(Math.min(chunkSize, storedSize) + room);
+  const room = onPayload === undefined ? HEADER_ROOM : RECORD_ROOM;
+  const buffer = memory ?? Buffer.allocUnsafe(Math.min(chunkSize, storedSize) + room);
+  const chunk = buffer.length - room;
   let have = 0;
   let base = 0;
   let next = 0;
   while (base + have < storedSize) {
-    const got = fs.readSync(fd, buffer, have, Math.min(chunkSize, storedSize - base - have), base + have);
+    const got = fs.readSync(fd, buffer, have, Math.min(chunk, storedSize - base - have), base + have);
     if (got === 0)
       throw damagedFile(part.backupId, part.file, `it ends at byte ${base + have}, ${storedSize} are listed`);
     summary.crc = fileCrc(part.crcKind, buffer.subarray(have, have + got), summary.crc);

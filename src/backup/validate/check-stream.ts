@@ -7,9 +7,10 @@ import { BLCKSZ, RELSEG_BLOCKS } from '../constants.js';
 import { openStored } from '../damage.js';
 import { looksCompressed } from '../full-size-payload.js';
 import { type HeaderEntries, readHeaderMap } from '../header-map.js';
-import { isZeroPage, pageChecksum } from '../page-checksum.js';
+import { checksumInPlace, isZeroPage, pageMemory } from '../page-checksum.js';
+import type { LaneSums } from '../page-checksum-simd.js';
 import { crcDoubt } from '../stream-crc.js';
-import { walkStream } from '../stream-walk.js';
+import { RECORD_ROOM, walkStream } from '../stream-walk.js';
 import type { StreamPart } from '../types.js';
 import { type Lsn, pageFault, parseLsn } from './page-fault.js';
 import type { Check } from './plan.js';
@@ -20,14 +21,48 @@ type StreamCheck = Extract<Check, { kind: 'stream' }>;
 /** Of one file, more faulty pages than this are only counted. */
 const MAX_PAGES_TOLD = 20;
 
-const page = Buffer.alloc(BLCKSZ);
-/** Of the records of the file under work. */
-const blocks = new Uint32Array(RELSEG_BLOCKS);
-const offsets = new Float64Array(RELSEG_BLOCKS);
+/** Bytes read at a time: what was read should still be in the processor's second cache when it is checked. */
+const CHUNK = 256 << 10;
 
-/** @returns what is wrong; empty for a file that is as pg_probackup stored it and whose pages were good in the source */
-export function checkStream(check: StreamCheck): Problem[] {
+/** How often it is told how far a stream is. */
+const PROGRESS_BYTES = 1 << 20;
+
+/** What one thread needs for its streams, one after another. */
+interface Bench {
+  /** Streams are read to where their pages can be checked: one page to decode to, then a chunk of the stream. */
+  readonly memory: LaneSums;
+  readonly bytes: Buffer;
+  readonly stream: Buffer;
+  /** Of the records of the file under work. */
+  readonly blocks: Uint32Array;
+  readonly offsets: Float64Array;
+}
+
+const DECODED = 0;
+const STREAM = BLCKSZ;
+
+/** Made when it is first needed: every program loads this module. */
+let bench: Bench | undefined;
+
+function makeBench(): Bench {
+  const memory = pageMemory(STREAM + CHUNK + RECORD_ROOM);
+  const bytes = Buffer.from(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.length);
+  return {
+    memory,
+    bytes,
+    stream: bytes.subarray(STREAM),
+    blocks: new Uint32Array(RELSEG_BLOCKS),
+    offsets: new Float64Array(RELSEG_BLOCKS),
+  };
+}
+
+/**
+ * @param read told of bytes that have been checked, not of all
+ * @returns what is wrong; empty for a file that is as pg_probackup stored it and whose pages were good in the source
+ */
+export function checkStream(check: StreamCheck, read: (bytes: number) => void): Problem[] {
   const { part, path } = check;
+  bench ??= makeBench();
   const problems: Problem[] = [];
   const problem = (kind: ProblemKind, message: string, block?: number): void => {
     problems.push({ kind, backup: part.backupId, file: path, message, ...(block === undefined ? {} : { block }) });
@@ -41,8 +76,8 @@ export function checkStream(check: StreamCheck): Problem[] {
   }
   try {
     const map = mapOf(part, problem);
-    const records = walk(check, fd, map, problem);
-    if (records >= 0 && map !== undefined) compareWithMap(map, records, problem);
+    const records = walk(bench, check, fd, map, problem, read);
+    if (records >= 0 && map !== undefined) compareWithMap(bench, map, records, problem);
   } finally {
     fs.closeSync(fd);
   }
@@ -68,12 +103,21 @@ function mapOf(part: StreamPart, tell: Tell): HeaderEntries | undefined {
 }
 
 /** Reads the stream once and judges every page. @returns how many records there are; -1 when it cannot be followed */
-function walk(check: StreamCheck, fd: number, map: HeaderEntries | undefined, tell: Tell): number {
+function walk(
+  bench: Bench,
+  check: StreamCheck,
+  fd: number,
+  map: HeaderEntries | undefined,
+  tell: Tell,
+  read: (bytes: number) => void,
+): number {
   const { part } = check;
+  const { stream, blocks, offsets } = bench;
   const stop = parseLsn(check.stopLsn);
   let count = 0;
   let payload = 0;
   let told = 0;
+  let progress = 0;
   try {
     const { crc } = walkStream(
       part,
@@ -85,14 +129,20 @@ function walk(check: StreamCheck, fd: number, map: HeaderEntries | undefined, te
         offsets[count] = offset;
         payload = size;
         count++;
+        if (offset - progress < PROGRESS_BYTES) return;
+        read(offset - progress);
+        progress = offset;
       },
-      (buffer, at) => {
+      (_, at) => {
         const i = count - 1;
-        const wrong = pageOf(part, buffer, at, payload) ?? judge(check, stop, blocks[i]!, mapChecksum(map, i));
+        const block = blocks[i]!;
+        const mapped = map !== undefined && i < map.count && map.block(i) === block ? map.checksum(i) : undefined;
+        const wrong = judge(bench, check, stop, at, payload, block, mapped);
         if (wrong === undefined) return;
         told++;
-        if (told <= MAX_PAGES_TOLD) tell('page', wrong, blocks[i]!);
+        if (told <= MAX_PAGES_TOLD) tell('page', wrong, block);
       },
+      stream,
     );
     if (crcDoubt(part, fd, crc) !== undefined) tell('file', `it has CRC ${crc}, ${part.crc} is listed`);
   } catch (error) {
@@ -106,7 +156,7 @@ function walk(check: StreamCheck, fd: number, map: HeaderEntries | undefined, te
   return count;
 }
 
-function compareWithMap(map: HeaderEntries, records: number, tell: Tell): void {
+function compareWithMap({ blocks, offsets }: Bench, map: HeaderEntries, records: number, tell: Tell): void {
   for (let i = 0; i < Math.min(records, map.count); i++) {
     if (map.block(i) === blocks[i] && map.pos(i) === offsets[i]) continue;
     tell(
@@ -117,40 +167,55 @@ function compareWithMap(map: HeaderEntries, records: number, tell: Tell): void {
   }
 }
 
-function mapChecksum(map: HeaderEntries | undefined, i: number): number | undefined {
-  return map !== undefined && i < map.count && map.block(i) === blocks[i] ? map.checksum(i) : undefined;
-}
-
-function pageOf(part: StreamPart, buffer: Buffer, at: number, size: number): string | undefined {
-  try {
-    if (size === BLCKSZ && part.fullSizeMayBeCompressed && looksCompressed(buffer, at, part.compressAlg)) {
-      decodeFullSizePayload(part.compressAlg, buffer, at, page, 0);
-    } else decodePage(part.compressAlg, buffer, at, at + size, page, 0);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-/** @param mapped what the header map says the checksum is */
+/**
+ * Judges the page whose payload of `size` bytes begins at `at` of the stream's buffer.
+ * @param mapped what the header map says the checksum is
+ */
 function judge(
-  { part, segno }: StreamCheck,
+  bench: Bench,
+  check: StreamCheck,
   stop: Lsn | undefined,
+  at: number,
+  size: number,
   block: number,
   mapped: number | undefined,
 ): string | undefined {
-  if (isZeroPage(page, 0))
+  const { part } = check;
+  const { stream, bytes } = bench;
+  const mayBeRaw = size === BLCKSZ;
+  if (mayBeRaw && !(part.fullSizeMayBeCompressed && looksCompressed(stream, at, part.compressAlg))) {
+    return judgePage(bench, check, stop, STREAM + at, block, mapped);
+  }
+  try {
+    if (mayBeRaw) decodeFullSizePayload(part.compressAlg, stream, at, bytes, DECODED);
+    else decodePage(part.compressAlg, stream, at, at + size, bytes, DECODED);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return judgePage(bench, check, stop, DECODED, block, mapped);
+}
+
+/** @param at where the page lies in `bytes` */
+function judgePage(
+  { memory, bytes }: Bench,
+  { part, segno }: StreamCheck,
+  stop: Lsn | undefined,
+  at: number,
+  block: number,
+  mapped: number | undefined,
+): string | undefined {
+  if (isZeroPage(bytes, at))
     return mapped === undefined || mapped === 0 ? undefined : `an empty page, the header map says ${mapped}`;
-  const own = page.readUInt16LE(8);
   if (mapped !== undefined || part.pageChecksums) {
-    const computed = pageChecksum(page, 0, segno * RELSEG_BLOCKS + block);
+    const own = bytes[at + 8]! | (bytes[at + 9]! << 8);
+    const computed = checksumInPlace(memory, at, segno * RELSEG_BLOCKS + block);
     if (mapped !== undefined && mapped !== computed) return `page checksum ${computed}, the header map says ${mapped}`;
     if (part.pageChecksums && own !== computed) {
       const since = mapped === undefined ? '' : '; it was so in the source already';
       return `pd_checksum is ${own}, the page has ${computed}${since}`;
     }
   }
-  return pageFault(page, stop);
+  return pageFault(bytes, at, stop);
 }
 
 /** The message without what the problem says anyway. */

@@ -14,29 +14,35 @@ export interface Lsn {
 
 /**
  * The checks pg_probackup validate makes of every page that is not empty (2.5.16, data.c:parse_page, validate_one_page).
+ * @param at where in `bytes` the page begins
  * @param stop where the backup ends, or undefined when unknown
  * @returns what is wrong
  */
-export function pageFault(page: Buffer, stop: Lsn | undefined): string | undefined {
-  const lower = page.readUInt16LE(12);
-  const upper = page.readUInt16LE(14);
-  const special = page.readUInt16LE(16);
+export function pageFault(bytes: Uint8Array, at: number, stop: Lsn | undefined): string | undefined {
+  const lower = u16(bytes, at + 12);
+  const upper = u16(bytes, at + 14);
+  const special = u16(bytes, at + 16);
   const sane =
-    (page.readUInt16LE(18) & 0xff00) === BLCKSZ &&
-    (page.readUInt16LE(10) & ~VALID_FLAGS) === 0 &&
+    bytes[at + 19] === BLCKSZ >> 8 &&
+    (u16(bytes, at + 10) & ~VALID_FLAGS) === 0 &&
     lower >= HEADER &&
     lower <= upper &&
     upper <= special &&
     special <= BLCKSZ &&
     special % 8 === 0;
   if (!sane) return 'its page header makes no sense';
-  const high = page.readUInt32LE(0);
-  const low = page.readUInt32LE(4);
-  if (stop !== undefined && (high > stop.high || (high === stop.high && low > stop.low))) {
+  if (stop === undefined) return undefined;
+  const high = u32(bytes, at);
+  const low = u32(bytes, at + 4);
+  if (high > stop.high || (high === stop.high && low > stop.low)) {
     return `its LSN ${high.toString(16).toUpperCase()}/${low.toString(16).toUpperCase()} is later than the backup's end ${stop.text}`;
   }
   return undefined;
 }
+
+// Not Buffer's methods: these are inlined into the loop over all pages.
+const u16 = (bytes: Uint8Array, at: number): number => bytes[at]! | (bytes[at + 1]! << 8);
+const u32 = (bytes: Uint8Array, at: number): number => (u16(bytes, at) | (u16(bytes, at + 2) << 16)) >>> 0;
 
 /** @returns undefined for what is no LSN, and for 0/0, which stands for "unknown" */
 export function parseLsn(text: string): Lsn | undefined {

@@ -1,5 +1,6 @@
 // Checking a whole chain on a pool of worker threads: everything a mount would ever read, and what it never looks at.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Catalog } from '../catalog.js';
 import type { Chain } from '../types.js';
 import { planWal } from './check-wal.js';
@@ -52,13 +53,23 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
   const counter = new BigUint64Array(done);
   const tell = (): void => options.progress?.(Number(Atomics.load(counter, 0)), plan.bytes);
   tell();
-  if (batches.length <= (wal.check === undefined ? 1 : 2)) {
-    // Not worth a pool: starting a thread takes longer.
-    for (const checks of batches) for (const problem of checkBatch({ checks, done })) found(problem);
+  const result = { files: plan.checks.length, bytes: plan.bytes, problems };
+  const threads = Math.min(options.jobs, batches.length);
+  // Not worth a pool: one thread is here already, and for little work starting one takes longer.
+  if (threads <= 1 || batches.length <= (wal.check === undefined ? 1 : 2)) {
+    let told = Date.now();
+    const tick = (): void => {
+      if (Date.now() - told < PROGRESS_MS) return;
+      told = Date.now();
+      tell();
+    };
+    for (const checks of batches) {
+      for (const problem of checkBatch({ checks, done }, tick)) found(problem);
+      await nextTurn();
+    }
     tell();
-    return { files: plan.checks.length, bytes: plan.bytes, problems };
+    return result;
   }
-  const threads = Math.max(1, Math.min(options.jobs, batches.length));
   // Only here: every thread of a mount loads this module's neighbours.
   const { Piscina } = await import('piscina');
   const pool = new Piscina<Batch, Problem[]>({
@@ -78,7 +89,7 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
     clearInterval(timer);
     await pool.destroy();
   }
-  return { files: plan.checks.length, bytes: plan.bytes, problems };
+  return result;
 }
 
 /** Large files first and alone, so that no worker is left with one at the end. */

@@ -13,18 +13,25 @@ export interface Batch {
   readonly done: SharedArrayBuffer;
 }
 
-export default function checkBatch({ checks, done }: Batch): Problem[] {
+/** @param tick called now and then, when `done` has changed */
+export default function checkBatch({ checks, done }: Batch, tick?: () => void): Problem[] {
   const counter = new BigUint64Array(done);
   return checks.flatMap((check) => {
-    const problems = checkOne(check);
-    Atomics.add(counter, 0, BigInt(sizeOf(check)));
+    let left = sizeOf(check);
+    const read = (bytes: number): void => {
+      left -= bytes;
+      Atomics.add(counter, 0, BigInt(bytes));
+      tick?.();
+    };
+    const problems = checkOne(check, read);
+    read(left);
     return problems;
   });
 }
 
-function checkOne(check: Check): Problem[] {
+function checkOne(check: Check, read: (bytes: number) => void): Problem[] {
   if (check.kind === 'wal') return checkWal(check);
-  return check.kind === 'stream' ? checkStream(check) : checkRaw(check);
+  return check.kind === 'stream' ? checkStream(check, read) : checkRaw(check);
 }
 
 function checkRaw({ path, source }: Extract<Check, { kind: 'raw' }>): Problem[] {
