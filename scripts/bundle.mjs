@@ -18,6 +18,8 @@ const programs = [
   'cli/mount-helper',
   'backup/lists/digest-thread',
   'backup/lists/list-thread',
+  'cli/mount-program',
+  'cli/validate-program',
   'mount/process',
   'mount/chain-lock/holder-process',
   'mount/prefetch/process',
@@ -41,7 +43,7 @@ const keepPlaces = {
     });
     onResolve({ filter: /^\./ }, ({ path, kind, resolveDir }) => {
       const file = resolve(resolveDir, path);
-      // cli/pbkfs chooses between programs: it does not contain them.
+      // A program that chooses between programs does not contain them.
       const chosen = kind === 'dynamic-import' && programs.includes(relative(source, file).replace(/\.js$/, ''));
       // No module is imported for what loading it does: one of which nothing is used can stay out.
       return chosen ? { path, external: true } : { path: file, sideEffects: false };

@@ -1,19 +1,28 @@
 // CRC-32C and CRC-32 of byte ranges and files, continued from chunk to chunk.
 
 import fs from 'node:fs';
-import { crc32 as nativeCrc32, crc32c as nativeCrc32c } from '@node-rs/crc32';
+import { createRequire } from 'node:module';
 import type { FileCrcKind } from './types.js';
+
+type Native = typeof import('@node-rs/crc32');
+
+/** Loading it costs about 5 ms: a process or thread that checks nothing never does. */
+let native: Native | undefined;
+const load = (): Native => createRequire(import.meta.url)('@node-rs/crc32') as Native;
 
 /** CRC-32C (Castagnoli) as pg_probackup and PostgreSQL use it; `start` continues an earlier result. */
 export function crc32c(bytes: Uint8Array, start = 0): number {
-  return nativeCrc32c(bytes, start);
+  native ??= load();
+  return native.crc32c(bytes, start);
 }
 
 /** CRC of a stored file's bytes, in the kind its backup uses. */
 export function fileCrc(kind: FileCrcKind, bytes: Uint8Array, start = 0): number {
-  return kind === 'crc32c' ? nativeCrc32c(bytes, start) : nativeCrc32(bytes, start);
+  native ??= load();
+  return kind === 'crc32c' ? native.crc32c(bytes, start) : native.crc32(bytes, start);
 }
 
+/** So small that what was read is in the processor's second cache still. */
 const chunkSize = 256 << 10;
 
 /**

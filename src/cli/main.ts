@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 // The pbkfs command: puts the commands together and turns failures into text and exit statuses.
 
-import { Command } from 'commander';
-import { packageVersion } from '../version.js';
+import { runForegroundMount, serve } from '../mount/index.js';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
 import { addCleanupCommand } from './cleanup.js';
 import { addCompletionCommand } from './completion.js';
@@ -14,7 +13,7 @@ import { addInfoCommand } from './info.js';
 import { addListCommand } from './list.js';
 import { addManCommand } from './man-page.js';
 import { addMountCommand } from './mount.js';
-import { EXIT_STATUSES, reportFailure } from './report.js';
+import { newProgram, runProgram } from './program.js';
 import { addRescueCommand } from './rescue.js';
 import { addShowCommand } from './show.js';
 import { addStartCommand, addStopCommand } from './start.js';
@@ -24,21 +23,15 @@ import { addUnmountCommand } from './unmount.js';
 import { addValidateCommand } from './validate.js';
 import { addVersionCommand } from './version.js';
 
-const json = process.argv.includes('--json');
+const program = newProgram();
 
-const program = new Command('pbkfs')
-  .description('Mounts pg_probackup backup chains as writable PostgreSQL data directories.')
-  .version(packageVersion(), '-V, --version', 'print the version')
-  .helpCommand(true)
-  .showHelpAfterError(json ? false : '(add --help for help)')
-  .configureHelp({ showGlobalOptions: false })
-  .configureOutput({ outputError: (text, write) => (json ? undefined : write(text.replace(/^error: /, 'pbkfs: '))) })
-  .addHelpText('afterAll', EXIT_STATUSES)
-  .exitOverride();
-
-addMountCommand(program, (status) => {
-  process.exitCode = status;
-});
+addMountCommand(
+  program,
+  (status) => {
+    process.exitCode = status;
+  },
+  (request, onMounted, timeout) => runForegroundMount(request, serve, onMounted, timeout),
+);
 addUnmountCommand(program);
 addListCommand(program);
 addInfoCommand(program);
@@ -67,7 +60,4 @@ addCompletionCommand(program);
 addVersionCommand(program);
 addManCommand(program);
 
-program.parseAsync().catch((error: unknown) => {
-  const status = reportFailure(error, json);
-  process.exitCode = process.argv[2] === 'archive-get' ? abortStatus(error) : status;
-});
+runProgram(program, (status, error) => (process.argv[2] === 'archive-get' ? abortStatus(error) : status));

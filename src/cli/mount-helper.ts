@@ -9,7 +9,7 @@ import { PbkfsError } from '../errors.js';
 import { fstabArguments } from './fstab.js';
 import { reportFailure } from './report.js';
 
-const PBKFS = fileURLToPath(new URL('./main.js', import.meta.url));
+const PBKFS = fileURLToPath(new URL('./pbkfs.js', import.meta.url));
 
 /** Exit statuses of mount(8). */
 const WRONG_USAGE = 1;

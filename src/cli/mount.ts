@@ -6,7 +6,8 @@ import { PbkfsError } from '../errors.js';
 import type { Backend } from '../fs/serve-types.js';
 import { given } from '../given.js';
 import type { LogLevel } from '../log.js';
-import { launchMount, type MountedInfo, type MountRequest, runForegroundMount, serve } from '../mount/index.js';
+import { launchMount } from '../mount/daemon.js';
+import type { MountedInfo, MountRequest } from '../mount/index.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
 import { completeOptions, settingsHelp, showVariables } from './settings.js';
@@ -71,7 +72,15 @@ Examples:
   pbkfs mount -B /backup -I main -i latest -D /mnt/pg -d /tmp/d --recovery-target-time '2026-11-21 04:28:33+00'
   pbkfs mount -B /backup -I main -i latest -D /mnt/pg --read-only`;
 
-export function addMountCommand(program: Command, setStatus: (status: number) => void): void {
+/** Mounts in this very process; see runForegroundMount. @returns the exit status */
+export type Foreground = (
+  request: MountRequest,
+  onMounted: (info: MountedInfo) => void,
+  timeout: number | undefined,
+) => Promise<number>;
+
+/** @param foreground left out where the mount process itself is not part of the program: --console then starts anew, in main */
+export function addMountCommand(program: Command, setStatus: (status: number) => void, foreground?: Foreground): void {
   const command = program
     .command('mount')
     .summary('mount a backup as a writable data directory')
@@ -87,11 +96,15 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
     }
     completeOptions(command, 'mount');
     const options = command.opts<MountOptions>();
+    if (options.console && foreground === undefined) {
+      await import('./main.js');
+      return;
+    }
     const request = toRequest(options);
     if (options.stopServer) await stopServers(request.mountpoint);
     const timeout = options.timeout === undefined ? undefined : options.timeout * 1000;
-    if (options.console) {
-      setStatus(await runForegroundMount(request, serve, (info) => announce(info, 'Ctrl-C'), timeout));
+    if (options.console && foreground !== undefined) {
+      setStatus(await foreground(request, (info) => announce(info, 'Ctrl-C'), timeout));
     } else {
       announce(await launchMount(request, undefined, timeout), `pbkfs unmount -D ${request.mountpoint}`);
     }

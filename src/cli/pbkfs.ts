@@ -1,5 +1,10 @@
 #!/usr/bin/env node
-// The program `pbkfs`. PostgreSQL starts archive-get once a WAL segment: that command is loaded alone.
+// The program `pbkfs`. Commands that somebody waits for, or that PostgreSQL starts once a WAL segment, are loaded alone.
 
-if (process.argv[2] === 'archive-get') void import('./archive-get-program.js');
-else void import('./main.js');
+const alone = new Map<string, () => Promise<unknown>>([
+  ['archive-get', () => import('./archive-get-program.js')],
+  ['mount', () => import('./mount-program.js')],
+  ['validate', () => import('./validate-program.js')],
+]);
+
+void (alone.get(process.argv[2] ?? '') ?? (() => import('./main.js')))();

@@ -1,6 +1,6 @@
 // --stop-server of mount and unmount.
 
-import { stopOrphanedServers } from '../mount/index.js';
+import { stopOrphanedServers } from '../mount/orphaned-server.js';
 
 /** Stops the servers in a dead mount and says which they were. */
 export async function stopServers(mountpoint: string): Promise<void> {

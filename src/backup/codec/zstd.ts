@@ -1,8 +1,8 @@
 // Decoder of zstd pages (one frame each), as Enterprise editions are believed to store them. Experimental.
 
 import zlib from 'node:zlib';
-import { decompress } from 'fzstd';
 import { BLCKSZ } from '../constants.js';
+import { fzstdDecompress } from './fzstd.js';
 
 type SyncDecoder = (frame: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
@@ -17,7 +17,7 @@ export function decodeZstd(source: Uint8Array, start: number, end: number, out: 
   const frame = source.subarray(start, end);
   const declared = declaredSize(frame);
   if (declared !== undefined && declared !== BLCKSZ) throw new Error(`zstd: makes ${declared} bytes`);
-  const page = native === undefined ? decompress(frame) : native(frame, { maxOutputLength: BLCKSZ });
+  const page = native === undefined ? fzstdDecompress(frame) : native(frame, { maxOutputLength: BLCKSZ });
   if (page.length !== BLCKSZ) throw new Error(`zstd: makes ${page.length} bytes`);
   out.set(page, offset);
 }

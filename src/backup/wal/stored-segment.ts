@@ -2,9 +2,9 @@
 
 import fs from 'node:fs';
 import zlib from 'node:zlib';
-import { decompress as decompressZstd } from 'fzstd';
 import { PbkfsError } from '../../errors.js';
 import { displayPath, pathBytes } from '../byte-path.js';
+import { fzstdDecompress } from '../codec/fzstd.js';
 import { isSegmentName, parseSegmentName } from './lsn.js';
 import { decodeLz4Frames } from './lz4-frame.js';
 import { readSegmentHeader } from './segment-header.js';
@@ -69,5 +69,5 @@ type SyncDecoder = (frame: Uint8Array, options: { maxOutputLength: number }) => 
 function zstd(stored: Buffer): Buffer {
   const native = (zlib as { zstdDecompressSync?: SyncDecoder }).zstdDecompressSync;
   if (native !== undefined) return native(stored, { maxOutputLength: MAX_SEGMENT });
-  return Buffer.from(decompressZstd(stored));
+  return Buffer.from(fzstdDecompress(stored));
 }

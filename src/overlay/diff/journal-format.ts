@@ -8,7 +8,7 @@
 // `syncedThrough`: every record up to this sequence was durable when this was written. It is what tells damage (a record
 // is broken that a later one knows to have been durable) from a tail that a power cut tore in any order.
 
-import { crc32c } from '@node-rs/crc32';
+import { crc32c } from '../../backup/crc.js';
 
 export const JOURNAL_VERSION = 1;
 export const JOURNAL_HEADER = 32;

@@ -8,8 +8,8 @@
 //
 // A = header + bits rounded up to 4096. All numbers little-endian. See docs/diff-format.md.
 
-import { crc32c } from '@node-rs/crc32';
 import { BLCKSZ } from '../../backup/constants.js';
+import { crc32c } from '../../backup/crc.js';
 import { PbkfsError } from '../../errors.js';
 
 export const MAP_VERSION = 1;
