@@ -7,7 +7,8 @@ import type { Backend } from '../fs/serve-types.js';
 import { given } from '../given.js';
 import type { LogLevel } from '../log.js';
 import { launchMount } from '../mount/daemon.js';
-import type { MountedInfo, MountRequest } from '../mount/index.js';
+import type { MountedInfo, MountRequest } from '../mount/request.js';
+import type { MountProcess } from '../mount/start-process.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
 import { completeOptions, settingsHelp, showVariables } from './settings.js';
@@ -79,8 +80,16 @@ export type Foreground = (
   timeout: number | undefined,
 ) => Promise<number>;
 
-/** @param foreground left out where the mount process itself is not part of the program: --console then starts anew, in main */
-export function addMountCommand(program: Command, setStatus: (status: number) => void, foreground?: Foreground): void {
+/**
+ * @param foreground left out where the mount process itself is not part of the program: --console then starts anew, in main
+ * @param started a mount process that waits for a request
+ */
+export function addMountCommand(
+  program: Command,
+  setStatus: (status: number) => void,
+  foreground?: Foreground,
+  started?: MountProcess,
+): void {
   const command = program
     .command('mount')
     .summary('mount a backup as a writable data directory')
@@ -96,6 +105,8 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
     }
     completeOptions(command, 'mount');
     const options = command.opts<MountOptions>();
+    const usable = !options.console && started?.mountpoint === options.mountpoint;
+    if (!usable) started?.child.disconnect();
     if (options.console && foreground === undefined) {
       await import('./main.js');
       return;
@@ -106,7 +117,8 @@ export function addMountCommand(program: Command, setStatus: (status: number) =>
     if (options.console && foreground !== undefined) {
       setStatus(await foreground(request, (info) => announce(info, 'Ctrl-C'), timeout));
     } else {
-      announce(await launchMount(request, undefined, timeout), `pbkfs unmount -D ${request.mountpoint}`);
+      const waiting = usable ? started : undefined;
+      announce(await launchMount(request, waiting, timeout), `pbkfs unmount -D ${request.mountpoint}`);
     }
   });
 }

@@ -3,8 +3,15 @@
 
 const alone = new Map<string, () => Promise<unknown>>([
   ['archive-get', () => import('./archive-get-program.js')],
-  ['mount', () => import('./mount-program.js')],
+  ['mount', mount],
   ['validate', () => import('./validate-program.js')],
 ]);
 
 void (alone.get(process.argv[2] ?? '') ?? (() => import('./main.js')))();
+
+async function mount(): Promise<void> {
+  const { startMountProcessEarly } = await import('../mount/start-process.js');
+  const started = startMountProcessEarly(process.argv.slice(3));
+  const { mountProgram } = await import('./mount-program.js');
+  mountProgram(started);
+}

@@ -1,39 +1,28 @@
 // The launcher's side of a background mount: starts the mount process and returns once it is mounted or has failed.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { PbkfsError } from '../errors.js';
 import type { ToLauncher, ToMountProcess } from './handshake.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { cureStale } from './stale.js';
+import { type MountProcess, startMountProcess } from './start-process.js';
 import { fromWire } from './wire-error.js';
 import { within } from './within.js';
 
-const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
-
 /**
  * Mounts in a new background process.
- * @param program what to run instead of process.js, for tests
+ * @param started a mount process that waits for a request, started for this mount point
  * @param timeout ms to wait for the mount; then its process is ended, and what it had mounted is taken away
  * @throws PbkfsError whatever kept the process from mounting, also its sudden death; it has ended then
  */
 export async function launchMount(
   request: MountRequest,
-  program: URL = MOUNT_PROCESS,
+  { child, ended }: MountProcess = startMountProcess(request.mountpoint),
   timeout?: number,
 ): Promise<MountedInfo> {
-  // The mount point is an argument only so that ps shows it.
-  const child = spawn(process.execPath, [fileURLToPath(program), request.mountpoint], {
-    detached: true,
-    cwd: '/',
-    // What Node itself prints when it dies early must reach the terminal; the process turns to its log once mounted.
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  const ended = new Promise<string>((resolve) => {
-    child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
-    child.once('error', (error) => resolve(`at its start: ${error.message}`));
-  });
+  child.ref();
+  child.channel?.ref();
   const answering = firstOf(child, ended, { kind: 'request', request });
   const answer = timeout === undefined ? await answering : await within(answering, timeout);
   if (answer === undefined) {

@@ -1,6 +1,8 @@
 // The program of the mount process in the background; started by daemon.ts, never by hand.
 
-import { runBackgroundMount } from './background.js';
-import { serve } from './serve.js';
+import { startSpareHolder } from './chain-lock/holder.js';
 
-void runBackgroundMount(serve);
+// It comes up while this process loads the rest and looks at the chain.
+startSpareHolder();
+
+void import('./background-mount.js').then(({ runBackgroundMount, serve }) => runBackgroundMount(serve));

@@ -1,15 +1,13 @@
 // Keeping pg_probackup from deleting or merging the backups of a mounted chain: by its own shared locks.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { displayPath, pathBytes } from '../../backup/byte-path.js';
 import type { Chain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { fromWire } from '../wire-error.js';
+import { dismissSpareHolder, keepRunning, takeHolder } from './holder.js';
 import type { FromHolder, Take, Unlocked } from './messages.js';
-
-const HOLDER = new URL('./holder-process.js', import.meta.url);
 
 /** How long a mount waits for a delete, merge or status change that is under way, in ms. */
 const WAIT_MS = 5000;
@@ -36,6 +34,7 @@ export async function lockChain(chain: Chain, waitMs = WAIT_MS): Promise<ChainLo
   const owner = statSync(pathBytes(chain.target.directory));
   const self = process.geteuid?.() ?? owner.uid;
   if (self !== owner.uid && self !== 0) {
+    dismissSpareHolder();
     return notLocked(
       `the catalog belongs to user ${owner.uid}, this process to user ${self}: a lock of ours would make pg_probackup fail, so none is held`,
     );
@@ -47,23 +46,14 @@ export async function lockChain(chain: Chain, waitMs = WAIT_MS): Promise<ChainLo
     ...(self === owner.uid ? {} : { owner: { uid: owner.uid, gid: owner.gid } }),
     waitMs,
   };
-  // Its own session: Ctrl-C in the terminal is not for it. The argument is only for ps.
-  const child = spawn(process.execPath, [fileURLToPath(HOLDER), chain.target.id], {
-    detached: true,
-    cwd: '/',
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  });
-  const ended = new Promise<string>((resolve) => {
-    child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
-    child.once('error', (error) => resolve(`at its start: ${error.message}`));
-  });
+  const taken = takeHolder(chain.target.id);
+  const { child, ended } = taken;
   const answer = await ask(child, ended, take);
   if (answer.kind === 'failed') {
     await ended;
     throw fromWire(answer.error);
   }
-  child.unref();
-  child.channel?.unref();
+  keepRunning(taken, false);
   const none = answer.unlocked.length === directories.length;
   return {
     warnings: describe(answer.unlocked, directories.length),

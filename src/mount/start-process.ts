@@ -1,0 +1,47 @@
+// Starting the process of a background mount: also before its request is known, since a process takes its time to come up.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
+
+/** A mount process that waits for its request; without one it ends when the process that started it does. */
+export interface MountProcess {
+  readonly child: ChildProcess;
+  /** How it ended. */
+  readonly ended: Promise<string>;
+  readonly mountpoint: string;
+}
+
+/** @param program what to run instead of process.js, for tests */
+export function startMountProcess(mountpoint: string, program: URL = MOUNT_PROCESS): MountProcess {
+  // The mount point is an argument only so that ps shows it.
+  const child = spawn(process.execPath, [fileURLToPath(program), mountpoint], {
+    detached: true,
+    cwd: '/',
+    // What Node itself prints when it dies early must reach the terminal; the process turns to its log once mounted.
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
+    child.once('error', (error) => resolve(`at its start: ${error.message}`));
+  });
+  return { child, ended, mountpoint };
+}
+
+/**
+ * Starts the process of a `pbkfs mount` whose arguments nobody has parsed yet; the program that does goes on loading
+ * meanwhile. Nobody has to use it.
+ * @returns undefined where the arguments do not say plainly enough which directory it is for, or ask for something else
+ */
+export function startMountProcessEarly(args: readonly string[]): MountProcess | undefined {
+  const at = args.findIndex((arg) => arg === '-D' || arg === '--mountpoint');
+  const mountpoint = at < 0 ? undefined : args[at + 1];
+  if (mountpoint === undefined || mountpoint === '' || mountpoint.startsWith('-')) return undefined;
+  if (args.some((arg) => ['-h', '--help', '--console', '--json'].includes(arg))) return undefined;
+  const started = startMountProcess(resolve(mountpoint));
+  started.child.unref();
+  started.child.channel?.unref();
+  return started;
+}
