@@ -58,8 +58,13 @@ export function createLogger(to: number | LogSettings): Logger {
 
 const require = createRequire(import.meta.url);
 
+/** Loads what the first line needs, for a thread that is going to write one and has time now. */
+export function loadLogging(): typeof import('pino') {
+  return require('pino') as typeof import('pino');
+}
+
 function createPino({ fd, format, level }: LogSettings): Pino {
-  const { pino } = require('pino') as typeof import('pino');
+  const { pino } = loadLogging();
   const render = { json: (line: string) => line, text, journal }[format];
   const options = {
     level,

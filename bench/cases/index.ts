@@ -15,6 +15,7 @@ import { overhead } from './overhead.js';
 import { pgbench } from './pgbench.js';
 import { scan } from './scan.js';
 import { serverRead } from './server-read.js';
+import { validate } from './validate.js';
 import { wal } from './wal.js';
 
 export const cases: readonly BenchCase[] = [
@@ -22,6 +23,7 @@ export const cases: readonly BenchCase[] = [
   serverRead,
   coldRead,
   scan,
+  validate,
   wal,
   datafileWrite,
   pgbench,

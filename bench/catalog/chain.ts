@@ -8,6 +8,7 @@ import type { MountTarget } from '../../test/support/mount.js';
 import { BackupWriter, type StoredPage } from './backup-writer.js';
 import { encoderOf } from './encoders.js';
 import { heapPages } from './pages.js';
+import { makeWal } from './wal.js';
 
 export interface ChainFile {
   readonly path: string;
@@ -22,6 +23,8 @@ export interface ChainSpec {
   readonly files: readonly ChainFile[];
   /** Directory that gets the files as the mount must show them; none is written without. */
   readonly truth?: string;
+  /** Whether the backups hold the WAL that makes them consistent: validation asks for it, a mount does not. */
+  readonly withWal?: true;
 }
 
 const CONTROL_CRC = 288;
@@ -33,11 +36,13 @@ export function layerOf(block: number, layers: number): number {
 }
 
 /** Writes an instance with one chain. The FULL has all blocks, each increment those that it changed. */
-export function writeChain({ catalog, instance, alg, layers, files, truth }: ChainSpec): MountTarget {
+export function writeChain({ catalog, instance, alg, layers, files, truth, withWal }: ChainSpec): MountTarget {
   const directory = instanceDirectory(catalog, instance);
+  const wal = withWal && makeWal();
   for (let layer = 0; layer < layers; layer++) {
-    const backup = openBackup(directory, layer);
+    const backup = openBackup(directory, layer, wal?.control);
     addSkeleton(backup);
+    for (const [name, content] of wal?.files ?? []) backup.addRaw(`pg_wal/${name}`, content);
     for (const { path, blocks } of files) {
       const changed = (block: number) => layer === 0 || layerOf(block, layers) === layer;
       backup.addStream(path, alg, blocks, storedPages(alg, blocks, layer, changed));
@@ -57,12 +62,16 @@ export function instanceDirectory(catalog: string, instance: string): string {
   return directory;
 }
 
-/** The backup of a layer; 0 is the FULL. */
-export function openBackup(instance: string, layer: number): BackupWriter {
-  const start = startTime(layer);
+/** The backup of a layer; 0 is the FULL. @param control what its backup.control says besides, or instead */
+export function openBackup(
+  instance: string,
+  layer: number,
+  control: Readonly<Record<string, string>> = {},
+): BackupWriter {
+  const common = { instance, start: startTime(layer), control };
   return layer === 0
-    ? new BackupWriter({ instance, start, mode: 'FULL' })
-    : new BackupWriter({ instance, start, mode: 'DELTA', parent: startTime(layer - 1) });
+    ? new BackupWriter({ ...common, mode: 'FULL' })
+    : new BackupWriter({ ...common, mode: 'DELTA', parent: startTime(layer - 1) });
 }
 
 /** What every data directory has; enough for a mount, not for a server. */

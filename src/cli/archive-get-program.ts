@@ -1,15 +1,10 @@
 // archive-get as a program of its own: a restore_command must not wait for everything else to be loaded.
 
-import { Command } from 'commander';
 import { abortStatus, addArchiveGetCommand } from './archive-get.js';
-import { reportFailure } from './report.js';
+import { newProgram, runProgram } from './program.js';
 
-const program = new Command('pbkfs').exitOverride();
-program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'pbkfs: ')) });
+const program = newProgram();
 addArchiveGetCommand(program, (status) => {
   process.exitCode = status;
 });
-program.parseAsync().catch((error: unknown) => {
-  reportFailure(error, false);
-  process.exitCode = abortStatus(error);
-});
+runProgram(program, (_status, error) => abortStatus(error));

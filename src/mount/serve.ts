@@ -6,10 +6,14 @@ import type { ServeOptions, Server } from '../fs/serve-types.js';
 export type ServeMount = (options: ServeOptions) => Promise<Server>;
 
 export const serve: ServeMount = async (options) => {
-  if (options.backend === 'fuse-native') {
-    const { serveNativeMount } = await import('../fs/native/native-server.js');
-    return serveNativeMount(options);
-  }
-  const { serveMount } = await import('../fs/server.js');
-  return serveMount(options);
+  if (options.backend === 'fuse-native') return (await loadNative()).serveNativeMount(options);
+  return (await loadKernel()).serveMount(options);
 };
+
+const loadKernel = () => import('../fs/server.js');
+const loadNative = () => import('../fs/native/native-server.js');
+
+/** Loads what `serve` needs for this backend. */
+export async function loadServer(backend: ServeOptions['backend']): Promise<void> {
+  await (backend === 'fuse-native' ? loadNative() : loadKernel());
+}

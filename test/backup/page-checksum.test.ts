@@ -2,7 +2,14 @@
 
 import fc from 'fast-check';
 import t from 'tap';
-import { checksumBy, isZeroPage, pageChecksum, plainLaneSums } from '../../src/backup/page-checksum.js';
+import {
+  checksumBy,
+  checksumInPlace,
+  isZeroPage,
+  pageChecksum,
+  pageMemory,
+  plainLaneSums,
+} from '../../src/backup/page-checksum.js';
 import { simdLaneSums } from '../../src/backup/page-checksum-simd.js';
 
 t.test('vectors and JavaScript agree', (t) => {
@@ -33,5 +40,17 @@ t.test('pd_checksum itself does not count, its neighbours do', (t) => {
   }
   t.not(pageChecksum(page, 0, 8), before, 'the block number counts');
   t.ok(isZeroPage(Buffer.alloc(8192), 0));
+  t.end();
+});
+
+t.test('pages are checked where they lie: anywhere in a memory of any size, in vectors and in JavaScript', (t) => {
+  const bytes = Buffer.from(Array.from({ length: 8192 }, (_, i) => (i * 7919) & 0xff));
+  const wanted = pageChecksum(bytes, 0, 5);
+  for (const memory of [pageMemory(8192 + 300_001), plainLaneSums(8192 + 300_001)]) {
+    for (const at of [0, 1, 8, 8200, 65_535, 300_001]) {
+      memory.bytes.fill(0xa5).set(bytes, at);
+      t.equal(checksumInPlace(memory, at, 5), wanted, `at ${at}`);
+    }
+  }
   t.end();
 });
