@@ -4,7 +4,7 @@ import { type Chain, openCatalog } from '../backup/index.js';
 import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
-import { createLogger, type Logger, type LogSettings, loadLogging } from '../log.js';
+import { createLogger, type Logger, type LogSettings } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
@@ -21,7 +21,7 @@ import { type PreparedMount, prepareMount } from './prepare.js';
 import { configure, recoveryFor } from './recovery.js';
 import { register, unregister } from './registry.js';
 import type { MountedInfo, MountRequest } from './request.js';
-import { loadServer, type ServeMount } from './serve.js';
+import { loadMeanwhile, type ServeMount } from './serve.js';
 import { abortMount } from './stale.js';
 import type { Stopper } from './stop-signals.js';
 import { relocateWal } from './wal-dir/relocate.js';
@@ -74,7 +74,7 @@ export async function runMount(
     const { metricsListen } = request;
     if (metricsListen !== undefined) metrics = await MetricsEndpoint.open(metricsListen, paths.mountpoint);
     const locking = ChainKeeper.lock(prepared.chain, log);
-    loadMeanwhile(request);
+    loadMeanwhile(request.backend);
     keeper = await locking;
     const chain = prepared.recheck();
     recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh);
@@ -114,12 +114,6 @@ export async function runMount(
   metrics?.close();
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);
-}
-
-/** The process that holds the locks takes its time to come up: what this one needs next is loaded now. Never throws. */
-function loadMeanwhile({ backend }: MountRequest): void {
-  attempt(loadLogging);
-  loadServer(backend).catch(() => undefined);
 }
 
 /** What is written through the mount before a server may use it. */

@@ -1,6 +1,7 @@
 // The server behind a mount, loaded only once it is needed: what fails before or only shows things never pays for it.
 
 import type { ServeOptions, Server } from '../fs/serve-types.js';
+import { loadLogging } from '../log.js';
 
 /** Mounts and serves in this process; src/fs/server.ts has the real one, tests put a small one in its place. */
 export type ServeMount = (options: ServeOptions) => Promise<Server>;
@@ -13,7 +14,14 @@ export const serve: ServeMount = async (options) => {
 const loadKernel = () => import('../fs/server.js');
 const loadNative = () => import('../fs/native/native-server.js');
 
-/** Loads what `serve` needs for this backend. */
-export async function loadServer(backend: ServeOptions['backend']): Promise<void> {
-  await (backend === 'fuse-native' ? loadNative() : loadKernel());
+/** The process that holds the locks takes its time to come up: what this one needs next is loaded now. Never throws. */
+export function loadMeanwhile(backend: ServeOptions['backend']): void {
+  const server: Promise<unknown> = backend === 'fuse-native' ? loadNative() : loadKernel();
+  // What cannot be loaded fails when it is needed.
+  server.catch(() => undefined);
+  try {
+    loadLogging();
+  } catch {
+    // Likewise.
+  }
 }
