@@ -12,7 +12,9 @@ const RELEASE_WAIT_MS = 2000;
 
 const held: string[] = [];
 const answer = (message: FromHolder): void => {
-  if (process.connected) process.send?.(message);
+  // A mount process that is just being killed hears nothing any more: an error nobody takes would end this one with its
+  // pid left in the lock files.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 };
 
 // Signals to everybody (a shutdown, Ctrl-C) are for the mount process; the end of its channel is what ends this one.
