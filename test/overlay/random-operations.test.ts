@@ -24,6 +24,7 @@ const baseDirectories = ['base', 'base/1', 'base/2', 'base/5', 'global', 'pg_wal
 
 const path = fc.constantFrom(
   ...['base/1/100', 'base/1/101', 'base/1/raw', 'base/1/small', 'base/1/empty', 'base/2/200'],
+  'pg_wal/000000010000000000000001',
   ...['base/1/new', 'base/2/new', 'base/2/100', 'pg_wal/w', 'base/3/new', 'base/3/100', 'base/2', 'base/3'],
 );
 const directory = fc.constantFrom('base/1', 'base/2', 'base/3', 'base/5', 'base/5/deep');

@@ -243,7 +243,8 @@ export function namesOfCatalog(place?: WorkPlace): Names {
   for (const directory of ['base/1', 'base/2', 'base/5'].filter(isOurs))
     names.set(directory, { file: null, mode: DIRECTORY_MODE });
   for (const [path, content] of smallFiles) {
-    if (path.startsWith('base/') && isOurs(path)) names.set(path, { file: new CrashFile(content), mode: FILE_MODE });
+    if (/^(base|pg_wal)\//.test(path) && isOurs(path))
+      names.set(path, { file: new CrashFile(content), mode: FILE_MODE });
   }
   return names;
 }

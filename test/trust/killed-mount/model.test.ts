@@ -29,6 +29,7 @@ const places: readonly WorkPlace[] = [
     paths: [
       ...['base/1/100', 'base/1/100', 'base/1/raw', 'base/1/new', 'pg_wal/1'],
       ...['base/2/200', 'base/2/new', 'base/3/new', 'base/3/200'],
+      'pg_wal/000000010000000000000001',
     ],
     directories: ['base/2', 'base/3', 'base/5'],
   },

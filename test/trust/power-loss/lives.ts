@@ -14,6 +14,7 @@ const place: WorkPlace = {
   paths: [
     ...['base/1/100', 'base/1/100', 'base/1/101', 'base/1/raw', 'base/1/small', 'base/2/200'],
     ...['base/1/new', 'base/2/new', 'pg_wal/1', 'pg_wal/2', 'base/3/new', 'base/3/100'],
+    'pg_wal/000000010000000000000001',
   ],
   directories: ['base/2', 'base/3', 'base/5'],
 };
