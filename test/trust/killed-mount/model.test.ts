@@ -144,8 +144,8 @@ for (const [what, files] of [
       const { mount, crew } = await stage(t, env);
       writeFileSync(join(faults, 'lose-writes'), files);
       let wrong: string[] = [];
-      for (let life = 0; life < 20 && wrong.length === 0; life++) {
-        wrong = await live(mount, crew, 'working', seededRandom(seed)).catch((error: Error) => [error.message]);
+      for (let life = 0; life < 80 && wrong.length === 0; life++) {
+        wrong = await live(mount, crew, 'working', seededRandom(seed + life)).catch((error: Error) => [error.message]);
       }
       t.ok(wrong.length > 0, wrong[0]?.split('\n')[0]);
     },
