@@ -15,6 +15,9 @@ export const NO_CAP = 0xffffffff;
 /** Sub-directory of a backup that mirrors PGDATA. */
 export const DATABASE_DIR = 'database';
 
+/** What PGDATA's directory of WAL may be called: before PostgreSQL 10 it had another name. */
+export const WAL_NAMES: readonly string[] = ['pg_wal', 'pg_xlog'];
+
 /** File type bits of st_mode as the content list stores them. */
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;

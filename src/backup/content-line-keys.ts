@@ -132,6 +132,11 @@ export function resetRow(row: ListRow): void {
   row.crc = 0;
   row.alg = UNKNOWN_ALG;
   row.externalDir = 0;
+  resetOptionalKeys(row);
+}
+
+/** The part of that for the keys that only some lines have. */
+export function resetOptionalKeys(row: ListRow): void {
   row.segno = -1;
   row.nBlocks = UNKNOWN_BLOCKS;
   row.nHeaders = 0;

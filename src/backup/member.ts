@@ -1,12 +1,11 @@
 // One chain member opened for reading: its control data, its content list and where its files lie.
 
 import fs from 'node:fs';
-import { PbkfsError } from '../errors.js';
-import { pathBytes } from './byte-path.js';
 import { DATABASE_DIR } from './constants.js';
 import type { ContentList } from './content-list.js';
 import { parseContentList } from './content-parser.js';
 import { crc32c } from './crc.js';
+import { openList } from './lists/list-file.js';
 import type { PackedList } from './lists/packed-list.js';
 import { checkCrc } from './lists/read-list.js';
 import type { BackupInfo } from './types.js';
@@ -23,12 +22,12 @@ export interface Member {
  * @throws PbkfsError backup_damaged when the list is missing, differs from its CRC or cannot be understood
  */
 export function openMember(backup: BackupInfo, layer: number): Member {
+  const fd = openList(backup);
   let bytes: Buffer;
   try {
-    bytes = fs.readFileSync(pathBytes(`${backup.directory}/backup_content.control`));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new PbkfsError('backup_damaged', `backup ${backup.id}: backup_content.control is missing`, { cause: error });
+    bytes = fs.readFileSync(fd);
+  } finally {
+    fs.closeSync(fd);
   }
   checkCrc(backup, crc32c(bytes));
   return { layer, backup, list: parseContentList(bytes, backup.id) };

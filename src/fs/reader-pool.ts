@@ -37,7 +37,7 @@ export class ReaderPool {
   readonly #log: Logger;
   readonly #events: ReaderPoolEvents;
   readonly #handover: HandoverQueue;
-  #resting = RestingReaders.create(INITIAL_THREADS);
+  #resting: RestingReaders | null = null;
   readonly #readers = new Set<Worker>();
   readonly #devices: number[] = [];
   #settings: ReaderSettings | null = null;
@@ -103,7 +103,7 @@ export class ReaderPool {
       shared: this.#shared.buffers,
       channel: channel.buffers,
       handover: this.#handover.buffer,
-      resting: this.#resting.buffer,
+      resting: this.#resting!.buffer,
       fdLimit: fdLimitPerThread(MAX_THREADS),
     };
     const reader = new Worker(new URL('./data-thread.js', import.meta.url), { workerData: data });

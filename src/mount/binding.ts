@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { replaceFile } from '../sys/durable-file.js';
 import type { ProcessIdentity } from '../sys/process-identity.js';
-import { replaceFile } from './durable-file.js';
 import type { WalBinding } from './wal-dir/wal-directory.js';
 
 /** What makes a backup the same one, wherever its catalog lies. */

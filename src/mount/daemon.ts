@@ -3,6 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { keepRunning } from './child-process.js';
 import type { ToLauncher, ToMountProcess } from './handshake.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { cureStale } from './stale.js';
@@ -21,8 +22,7 @@ export async function launchMount(
   { child, ended }: MountProcess = startMountProcess(request.mountpoint),
   timeout?: number,
 ): Promise<MountedInfo> {
-  child.ref();
-  child.channel?.ref();
+  keepRunning(child, true);
   const answering = firstOf(child, ended, { kind: 'request', request });
   const answer = timeout === undefined ? await answering : await within(answering, timeout);
   if (answer === undefined) {

@@ -3,8 +3,8 @@
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { syncDirectory } from '../sys/durable-file.js';
 import { BINDING_FILE, type Binding, notOurs, readBinding } from './binding.js';
-import { syncDirectory } from './durable-file.js';
 import { LOCK_FILE } from './lock.js';
 import { UNSAFE_MARKER } from './unsafe-marker.js';
 

@@ -4,6 +4,7 @@ import { type Chain, openCatalog } from '../backup/index.js';
 import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
+import { given } from '../given.js';
 import { createLogger, type Logger, type LogSettings } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { mayAllowOther } from '../sys/fuse-mount.js';
@@ -135,6 +136,7 @@ function start(
   serve: ServeMount,
   log: Logger,
 ): Promise<Server> {
+  const { threads, cacheSize, readAhead, backend, diffLimit } = request;
   return serve({
     catalog: paths.catalog,
     instance: chain.instance,
@@ -144,22 +146,16 @@ function start(
     mountpoint: paths.mountpoint,
     ...ownerOf(request, paths.owner),
     allowOther: allowOther(request),
-    ...(request.threads === undefined ? {} : { threads: request.threads }),
-    ...(request.cacheSize === undefined ? {} : { cacheSize: request.cacheSize }),
-    ...(request.readAhead === undefined ? {} : { readAhead: request.readAhead }),
-    ...(request.backend === undefined ? {} : { backend: request.backend }),
+    ...given({ threads, cacheSize, readAhead, backend, diffLimit, metricsAddress }),
+    ...given({ logFile: paths.logFile, activitySeconds: request.logActivity }),
     materializeOnRead: request.materializeOnRead,
     afterPowerLoss: request.afterPowerLoss,
-    ...(request.diffLimit === undefined ? {} : { diffLimit: request.diffLimit }),
     perfUnsafe: request.perfUnsafe ?? false,
     noWal: request.noWal ?? false,
     ...listCacheOf(request),
     verify: request.verify ?? 'checksum',
     chainLock: keeper,
     log,
-    ...(paths.logFile === undefined ? {} : { logFile: paths.logFile }),
-    ...(metricsAddress === undefined ? {} : { metricsAddress }),
-    ...(request.logActivity === undefined ? {} : { activitySeconds: request.logActivity }),
   });
 }
 
@@ -197,15 +193,12 @@ async function announce(
     register({
       ...selfIdentity(),
       mountpoint,
-      ...(diff === undefined ? {} : { diff }),
       catalog,
       instance,
       backupId: target.id,
       chain: members.map((member) => member.id),
       mountedAt: Date.now(),
-      ...(backend === undefined ? {} : { server: backend }),
-      ...(logFile === undefined ? {} : { logFile }),
-      ...(metricsAddress === undefined ? {} : { metricsAddress }),
+      ...given({ diff, server: backend, logFile, metricsAddress }),
     });
   } catch (error) {
     log.warn('cannot register the mount; unmount will not know its diff', { error: messageOf(error) });
@@ -218,7 +211,7 @@ async function announce(
     backend: backend?.backend ?? 'kernel',
     chainLength: members.length,
     warnings: request.noWal ? [...warnings, NO_WAL] : warnings,
-    ...(metricsAddress === undefined ? {} : { metricsAddress }),
+    ...given({ metricsAddress }),
   };
   log.info('ready', {
     pid: info.pid,

@@ -5,8 +5,8 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
+import { replaceFile } from '../sys/durable-file.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
-import { replaceFile } from './durable-file.js';
 import { isOurs, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
 

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endOf, keepRunning } from './child-process.js';
 
 const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
 
@@ -30,11 +31,7 @@ export function startMountProcess(mountpoint: string, program: URL = MOUNT_PROCE
     // What Node itself prints when it dies early must reach the terminal; the process turns to its log once mounted.
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  const ended = new Promise<string>((resolve) => {
-    child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
-    child.once('error', (error) => resolve(`at its start: ${error.message}`));
-  });
-  return { child, ended, mountpoint };
+  return { child, ended: endOf(child), mountpoint };
 }
 
 /**
@@ -48,7 +45,6 @@ export function startMountProcessEarly(args: readonly string[]): MountProcess | 
   if (mountpoint === undefined || mountpoint === '' || mountpoint.startsWith('-')) return undefined;
   if (args.some((arg) => ['-h', '--help', '--console', '--json'].includes(arg))) return undefined;
   const started = startMountProcess(resolve(mountpoint));
-  started.child.unref();
-  started.child.channel?.unref();
+  keepRunning(started.child, false);
   return started;
 }

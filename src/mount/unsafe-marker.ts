@@ -4,7 +4,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { replaceFile, syncDirectory } from './durable-file.js';
+import { replaceFile, syncDirectory } from '../sys/durable-file.js';
 
 export const UNSAFE_MARKER = '.pbkfs-dirty';
 

@@ -1,13 +1,11 @@
 // `mount --no-wal`: files below pg_wal live as long as the mount. Their fsync is a note in the books, and the clean end
 // takes them away; what is left cannot be started, so the next mount of such a diff is refused (src/mount/binding.ts).
 
+import { WAL_NAMES } from '../backup/constants.js';
 import { BaseNode } from './namespace/base-tree.js';
 import type { Inode } from './namespace/inode.js';
 import type { Namespace } from './namespace/namespace.js';
 import { rowFlag } from './shared/file-table.js';
-
-/** What the directory of WAL may be called: before PostgreSQL 10 it had another name. */
-export const WAL_NAMES = ['pg_wal', 'pg_xlog'];
 
 export class TransientWal {
   readonly #namespace: Namespace;

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { renderSamples, type Sample } from '../metrics/exposition.js';
-import { replaceFile } from '../mount/durable-file.js';
+import { replaceFile } from '../sys/durable-file.js';
 import type { Drilled } from './drill.js';
 import { checks } from './finding.js';
 

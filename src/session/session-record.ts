@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
-import { replaceFile } from '../mount/durable-file.js';
 import { findRegistered, privateDirectories, writableDirectory } from '../mount/registry.js';
+import { replaceFile } from '../sys/durable-file.js';
 import { identityOf, isAlive, type ProcessIdentity, sameProcess, selfIdentity } from '../sys/process-identity.js';
 import { type Belongings, cleanUp } from './clean-up.js';
 

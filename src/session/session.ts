@@ -89,7 +89,7 @@ export async function openSession(
   const chain = resolveChain(catalog, place.instance, place.backupId, { force: request.force });
   const { target } = chain;
   const major = Number.parseInt(target.serverVersion ?? '', 10);
-  const binaries = findServer({ major, user, ...(request.binDir === undefined ? {} : { binDir: request.binDir }) });
+  const binaries = findServer({ major, user, ...given({ binDir: request.binDir }) });
   if (binaries.source === 'npm') {
     progress.warn(
       'the server comes from an npm package: its collations may sort otherwise than where the backup was made, so do not trust text indexes',
@@ -121,8 +121,7 @@ export async function openSession(
       force: request.force,
       afterPowerLoss: false,
       materializeOnRead: false,
-      ...(recovery === undefined ? {} : { recovery }),
-      ...given({ diffLimit: request.diffLimit, prefetch: request.prefetch }),
+      ...given({ recovery, diffLimit: request.diffLimit, prefetch: request.prefetch }),
     });
     for (const warning of info.warnings) progress.warn(warning);
     const mount = identityOf(info.pid);
@@ -149,9 +148,7 @@ export async function openSession(
     settings: { ...memorySettings(), ...synced, ...ephemeral, ...request.settings },
     ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses || standby } } : {}),
     bindings,
-    ...(request.port === undefined ? {} : { port: request.port }),
-    ...(request.socketDir === undefined ? {} : { socketDir: request.socketDir }),
-    ...(request.preload === undefined ? {} : { preload: request.preload }),
+    ...given({ port: request.port, socketDir: request.socketDir, preload: request.preload }),
     // Replay takes as long as it takes; whoever waits sees how far it is.
     startTimeout: Number.POSITIVE_INFINITY,
     starting: (privateDir) => guard.add({ remove: [privateDir] }),

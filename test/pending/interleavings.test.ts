@@ -2,6 +2,7 @@
 // wake-up, the promised order. The steps are those of src/pending, written down once more as small programs.
 
 import t from 'tap';
+import { visitStates } from '../support/visit-states.js';
 
 interface State {
   /** the shared words */
@@ -110,25 +111,19 @@ function explore(programs: readonly Step[][], atEnd: (state: State) => void): nu
     threads: programs.map(() => ({ at: 0, registers: [], asleepOn: -1 })),
     trace: [],
   };
-  const seen = new Set<string>();
-  const open: State[] = [start];
-  for (let state = open.pop(); state !== undefined; state = open.pop()) {
-    const key = JSON.stringify(state);
-    if (seen.has(key)) continue;
-    seen.add(key);
-    let moved = false;
+  return visitStates(start, (state, key) => {
+    const next: State[] = [];
     for (const [i, thread] of state.threads.entries()) {
       if (thread.at === DONE || thread.asleepOn >= 0) continue;
-      const next = structuredClone(state);
-      programs[i][thread.at](next, i);
-      open.push(next);
-      moved = true;
+      const moved = structuredClone(state);
+      programs[i][thread.at](moved, i);
+      next.push(moved);
     }
-    if (moved) continue;
+    if (next.length > 0) return next;
     if (state.threads.some(({ at }) => at !== DONE)) throw new Error(`somebody sleeps for ever: ${key}`);
     atEnd(state);
-  }
-  return seen.size;
+    return next;
+  });
 }
 
 function inOrder({ trace, words }: State): void {

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { syncDirectory } from '../../sys/durable-file.js';
 import type { ChainListsData } from './chain-lists.js';
 import { digestBytes, writeDigest } from './digest-format.js';
 import type { ChainIdentity } from './list-identity.js';
@@ -48,12 +49,7 @@ export function writeDigestFile(
     throw error;
   }
   evict(directory, file);
-  const parent = fs.openSync(dirname(file), 'r');
-  try {
-    fs.fsyncSync(parent);
-  } finally {
-    fs.closeSync(parent);
-  }
+  syncDirectory(dirname(file));
 }
 
 interface Kept {

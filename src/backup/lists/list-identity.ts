@@ -1,8 +1,8 @@
 // Whether the content lists of a chain are still the ones that a digest was made of.
 
 import fs from 'node:fs';
-import { pathBytes } from '../byte-path.js';
 import type { Chain } from '../types.js';
+import { listPath } from './list-file.js';
 
 export interface ChainIdentity {
   /** Says of each list where it lies, which file it is, and which content it has by backup.control. */
@@ -30,8 +30,7 @@ export function identifyLists({ members, target }: Chain): ChainIdentity | undef
   let changedAt = 0;
   for (const { directory, id, contentCrc } of members) {
     if (contentCrc === 0) return undefined;
-    const path = pathBytes(`${directory}/backup_content.control`);
-    const stats = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+    const stats = fs.statSync(listPath(directory), { bigint: true, throwIfNoEntry: false });
     if (stats === undefined) return undefined;
     const { ino, size, mtimeNs, ctimeNs } = stats;
     lists.push([directory, id, contentCrc, `${ino}`, `${size}`, `${mtimeNs}`, `${ctimeNs}`]);

@@ -7,8 +7,8 @@
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { pathBytes } from '../byte-path.js';
 import type { BackupInfo } from '../types.js';
+import { listPath } from './list-file.js';
 import { PathTable, type PathTableData } from './path-table.js';
 import { type ListOwner, type ReadList, readOlderList } from './read-list.js';
 
@@ -157,8 +157,7 @@ export class ListThreads {
 function totalBytes(backups: readonly BackupInfo[]): number {
   let bytes = 0;
   for (const { directory } of backups) {
-    const list = pathBytes(`${directory}/backup_content.control`);
-    bytes += fs.statSync(list, { throwIfNoEntry: false })?.size ?? 0;
+    bytes += fs.statSync(listPath(directory), { throwIfNoEntry: false })?.size ?? 0;
   }
   return bytes;
 }

@@ -2,11 +2,11 @@
 
 import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
-import { pathBytes } from '../byte-path.js';
 import { type ListRow, UNKNOWN_ALG } from '../content-list.js';
 import { scanContentList } from '../content-parser.js';
 import type { BackupInfo } from '../types.js';
 import { KeyTable } from './key-table.js';
+import { openList } from './list-file.js';
 import { ListInput } from './list-input.js';
 import { type PackedListData, PackedListWriter } from './packed-list.js';
 import { PathTable } from './path-table.js';
@@ -108,15 +108,6 @@ function withInput<T>(
     return result;
   } finally {
     fs.closeSync(fd);
-  }
-}
-
-function openList(backup: ListOwner): number {
-  try {
-    return fs.openSync(pathBytes(`${backup.directory}/backup_content.control`), 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new PbkfsError('backup_damaged', `backup ${backup.id}: backup_content.control is missing`, { cause: error });
   }
 }
 

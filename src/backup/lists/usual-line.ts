@@ -5,6 +5,7 @@
 
 import { compressAlgs } from '../codec/names.js';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../constants.js';
+import { resetOptionalKeys } from '../content-line-keys.js';
 import { type ListRow, UNCHANGED, UNKNOWN_BLOCKS } from '../content-list.js';
 
 const NEWLINE = 0x0a;
@@ -92,12 +93,7 @@ export class UsualLine {
 
   /** The keys that only some lines have, from the closing quote of the last value to the newline. */
   #rest(line: Uint8Array, row: ListRow): boolean {
-    row.segno = -1;
-    row.nBlocks = UNKNOWN_BLOCKS;
-    row.nHeaders = 0;
-    row.headerCrc = 0;
-    row.headerOff = 0;
-    row.headerSize = 0;
+    resetOptionalKeys(row);
     for (;;) {
       const at = this.#at;
       if (line[at] !== QUOTE) return false;

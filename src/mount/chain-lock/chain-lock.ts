@@ -5,8 +5,9 @@ import { statSync } from 'node:fs';
 import { displayPath, pathBytes } from '../../backup/byte-path.js';
 import type { Chain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
+import { keepRunning } from '../child-process.js';
 import { fromWire } from '../wire-error.js';
-import { dismissSpareHolder, keepRunning, takeHolder } from './holder.js';
+import { dismissSpareHolder, takeHolder } from './holder.js';
 import type { FromHolder, Take, Unlocked } from './messages.js';
 
 /** How long a mount waits for a delete, merge or status change that is under way, in ms. */
@@ -46,14 +47,13 @@ export async function lockChain(chain: Chain, waitMs = WAIT_MS): Promise<ChainLo
     ...(self === owner.uid ? {} : { owner: { uid: owner.uid, gid: owner.gid } }),
     waitMs,
   };
-  const taken = takeHolder(chain.target.id);
-  const { child, ended } = taken;
+  const { child, ended } = takeHolder(chain.target.id);
   const answer = await ask(child, ended, take);
   if (answer.kind === 'failed') {
     await ended;
     throw fromWire(answer.error);
   }
-  keepRunning(taken, false);
+  keepRunning(child, false);
   const none = answer.unlocked.length === directories.length;
   return {
     warnings: describe(answer.unlocked, directories.length),

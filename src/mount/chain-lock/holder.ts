@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { endOf, keepRunning } from '../child-process.js';
 
 const HOLDER = new URL('./holder-process.js', import.meta.url);
 
@@ -16,14 +17,14 @@ let spare: Holder | undefined;
 /** Starts a holder for the chain that this process is going to lock. It ends with this process, asked for or not. */
 export function startSpareHolder(): void {
   spare = startHolder('starting');
-  keepRunning(spare, false);
+  keepRunning(spare.child, false);
 }
 
 /** The holder that was started before, or a new one. @param name for ps */
 export function takeHolder(name: string): Holder {
   const holder = spare ?? startHolder(name);
   spare = undefined;
-  keepRunning(holder, true);
+  keepRunning(holder.child, true);
   return holder;
 }
 
@@ -33,17 +34,6 @@ export function dismissSpareHolder(): void {
   spare = undefined;
 }
 
-/** Whether this process waits for the holder before it ends by itself. */
-export function keepRunning({ child }: Holder, keep: boolean): void {
-  if (keep) {
-    child.ref();
-    child.channel?.ref();
-  } else {
-    child.unref();
-    child.channel?.unref();
-  }
-}
-
 function startHolder(name: string): Holder {
   // Its own session: Ctrl-C in the terminal is not for it.
   const child = spawn(process.execPath, [fileURLToPath(HOLDER), name], {
@@ -51,9 +41,5 @@ function startHolder(name: string): Holder {
     cwd: '/',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
-  const ended = new Promise<string>((resolve) => {
-    child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`));
-    child.once('error', (error) => resolve(`at its start: ${error.message}`));
-  });
-  return { child, ended };
+  return { child, ended: endOf(child) };
 }

@@ -2,8 +2,8 @@
 
 import { chmodSync, lchownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
-import { syncDirectory } from '../durable-file.js';
 import { bytesOf, textOf } from '../paths.js';
 import { fromWire, type WireError } from '../wire-error.js';
 import { type Plan, planExport } from './plan.js';

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { BackupInfo } from '../../backup/index.js';
 import { DEFAULT_SEGMENT_SIZE, parseLsnNumber, segmentName } from '../../backup/wal/index.js';
 import type { Logger } from '../../log.js';
+import { keepRunning } from '../child-process.js';
 
 /** What the process tells at its end. */
 export interface Prefetched {
@@ -39,8 +40,7 @@ export function startPrefetch(
     log.info('read ahead', { ...told, seconds: (Date.now() - began) / 1000 });
   });
   // It must not keep a process alive whose mount has gone.
-  child.unref();
-  child.channel?.unref();
+  keepRunning(child, false);
   const gone = once(child, 'exit').catch(() => undefined);
   return async () => {
     if (child.kill('SIGKILL')) await gone;

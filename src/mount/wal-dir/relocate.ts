@@ -18,9 +18,9 @@ import {
   symlink,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { WAL_NAMES } from '../../backup/constants.js';
 import { PbkfsError } from '../../errors.js';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/base-tree.js';
-import { WAL_NAMES } from '../../overlay/transient-wal.js';
 import { exchangeNames } from '../../sys/libc.js';
 import type { FileOwner } from '../file-owner.js';
 import { type WalBinding, walFiles } from './wal-directory.js';

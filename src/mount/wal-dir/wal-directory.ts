@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
-import { replaceFile, syncDirectory } from '../durable-file.js';
+import { replaceFile, syncDirectory } from '../../sys/durable-file.js';
 import type { FileOwner } from '../file-owner.js';
 import { acquireLock, type DiffLock } from '../lock.js';
 

@@ -11,11 +11,15 @@ import { comesWhole } from './wal-segment.js';
 
 /** Blocks that are copied at a time. */
 const COPY_BLOCKS = 32;
+/** One per thread: copying is synchronous, and few files are ever copied. */
+let copied: Uint8Array | undefined;
 
 export class BasedFile {
   /** generation of the row this view was made for */
   readonly generation: number;
   readonly base: BaseReader;
+  /** it comes into the diff whole, and its map is complete then */
+  readonly comesWhole: boolean;
   /** the next write brings all of it into the diff first */
   wantsWhole: boolean;
   readonly #fds: FdCache;
@@ -23,12 +27,12 @@ export class BasedFile {
   #diff: DiffFile | null = null;
   #data: CachedFile | null = null;
   #map: CachedFile | null = null;
-  #copied: Uint8Array | null = null;
 
   constructor(generation: number, base: BaseReader, fds: FdCache, counters: Counters) {
     this.generation = generation;
     this.base = base;
-    this.wantsWhole = comesWhole(base.source);
+    this.comesWhole = comesWhole(base.source);
+    this.wantsWhole = this.comesWhole;
     this.#fds = fds;
     this.#counters = counters;
   }
@@ -95,7 +99,7 @@ export class BasedFile {
   }
 
   snapshot(): Snapshot {
-    return this.#writable().snapshot(comesWhole(this.base.source));
+    return this.#writable().snapshot(this.comesWhole);
   }
 
   /** @param takeSnapshot takes one between two mutations */
@@ -114,20 +118,20 @@ export class BasedFile {
   /** Copies those of the blocks [first, end) that only the backup has into the diff; returns how many. */
   materialize(first: number, end: number): number {
     const diff = this.#writable();
-    this.#copied ??= new Uint8Array(COPY_BLOCKS * BLCKSZ);
-    let copied = 0;
+    copied ??= new Uint8Array(COPY_BLOCKS * BLCKSZ);
+    let blocks = 0;
     for (let block = first; block < end; ) {
       const { present, count } = diff.runOf(block, Math.min(COPY_BLOCKS, end - block));
       const start = block * BLCKSZ;
       const held = Math.min(start + count * BLCKSZ, diff.length(), diff.baseLimit()) - start;
       if (!present && held > 0) {
-        this.base.read(start, start + held, this.#copied, 0);
-        diff.write(this.#copied, 0, held, start);
-        copied += Math.ceil(held / BLCKSZ);
+        this.base.read(start, start + held, copied, 0);
+        diff.write(copied, 0, held, start);
+        blocks += Math.ceil(held / BLCKSZ);
       }
       block += count;
     }
-    return copied;
+    return blocks;
   }
 
   #writable(): DiffFile {

@@ -20,9 +20,11 @@ export interface BasedFilesContext {
   readonly counters: Counters;
   readonly guard: BaseGuard;
   readonly objects: ObjectFiles;
-  /** asked of the namespace; finished before a ticket is taken */
-  describe(row: number, generation: number): FileSource;
-  loadDiff(row: number, generation: number): void;
+  /** every call is finished before a ticket is taken */
+  readonly namespace: {
+    describe(row: number, generation: number): FileSource;
+    loadDiff(row: number, generation: number): void;
+  };
 }
 
 export class BasedFiles {
@@ -35,12 +37,12 @@ export class BasedFiles {
 
   /** The file of a row, with its diff as soon as it has one. */
   file(row: number, generation: number): BasedFile {
-    const { shared, objects, loadDiff } = this.#context;
+    const { shared, objects, namespace } = this.#context;
     const { table } = shared;
     let file = this.#files.get(row);
     if (file === undefined || file.generation !== generation) file = this.#open(row, generation);
     if (!file.hasDiff && table.hasFlag(row, rowFlag.object)) {
-      if (table.getDouble(row, double.diffState) === 0) loadDiff(row, generation);
+      if (table.getDouble(row, double.diffState) === 0) namespace.loadDiff(row, generation);
       const state = { buffer: shared.arena.buffer, byteOffset: table.getDouble(row, double.diffState) };
       file.useDiff(objects.diffFile(table.objectId(row), state, file.base));
     }
@@ -48,8 +50,8 @@ export class BasedFiles {
   }
 
   #open(row: number, generation: number): BasedFile {
-    const { indexes, pages, fds, counters, guard, describe } = this.#context;
-    const source = describe(row, generation);
+    const { indexes, pages, fds, counters, guard, namespace } = this.#context;
+    const source = namespace.describe(row, generation);
     const index = new SharedIndex(indexes, row, source);
     const base = new BaseReader(row, source, index, pages, fds, counters, guard);
     this.#files.get(row)?.close();

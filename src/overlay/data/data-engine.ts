@@ -75,18 +75,16 @@ export class DataEngine {
     const { verify = 'checksum', suspect = () => undefined, warn } = options;
     const { shared, counters, namespace } = options;
     const objects = new ObjectFiles(options.objects, this.#fds);
-    const cache = new IndexCache(shared, () => counters.add(counter.indexEvicted, 1));
-    this.#indexCache = cache;
+    this.#indexCache = new IndexCache(shared, () => counters.add(counter.indexEvicted, 1));
     this.#based = new BasedFiles({
       shared,
-      indexes: { shared, cache, counters, warn },
+      indexes: { shared, cache: this.#indexCache, counters, warn },
       pages: new PageReader(verify),
       fds: this.#fds,
       counters,
       guard: new BaseGuard(shared, counters, verify, suspect, warn),
       objects,
-      describe: (row, generation) => namespace.describe(row, generation),
-      loadDiff: (row, generation) => namespace.loadDiff(row, generation),
+      namespace,
     });
     this.#budget = new DiffBudget(shared.control, warn);
     this.#plain = new PlainFiles(shared.table, objects, this.#fds);

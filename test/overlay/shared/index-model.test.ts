@@ -3,6 +3,7 @@
 // src/overlay/shared/index-cache.ts and src/overlay/data/shared-index.ts, written down once more as a small program.
 
 import t from 'tap';
+import { visitStates } from '../../support/visit-states.js';
 
 type RowState = 'none' | 'building' | 'ready' | 'evicting';
 
@@ -162,25 +163,14 @@ function explore(first: number, second: number, evictors: number, variant: Varia
   ];
   const users = new Array<boolean>(first + second).fill(false);
   const start: State = { row: 'none', place: -1, pieces: [], users, file: 1, threads };
-  const seen = new Set<string>();
-  const open: State[] = [start];
-  for (let state = open.pop(); state !== undefined; state = open.pop()) {
-    const key = JSON.stringify(state);
-    if (seen.has(key)) continue;
-    seen.add(key);
-    let moved = false;
-    for (let i = 0; i < threads.length; i++) {
-      const next = step(state, i, variant);
-      if (next === null) continue;
-      moved = true;
-      open.push(next);
-    }
-    if (moved) continue;
+  return visitStates(start, (state, key) => {
+    const next = threads.map((_, i) => step(state, i, variant)).filter((moved) => moved !== null);
+    if (next.length > 0) return next;
     if (state.threads.some(({ at }) => at !== 'done')) throw new Error(`stuck: ${key}`);
     const kept = state.pieces.filter((file) => file !== 0).length;
     if (kept !== (state.row === 'ready' ? 1 : 0)) throw new Error(`leaked: ${key}`);
-  }
-  return seen.size;
+    return next;
+  });
 }
 
 t.test('nobody reads what was given back, or another file’s index', async (t) => {

@@ -1,0 +1,21 @@
+// The file of a content list.
+
+import fs from 'node:fs';
+import { PbkfsError } from '../../errors.js';
+import { pathBytes } from '../byte-path.js';
+import type { BackupInfo } from '../types.js';
+
+/** Where a backup's list lies. @param directory of the backup (byte string) */
+export function listPath(directory: string): Buffer {
+  return pathBytes(`${directory}/backup_content.control`);
+}
+
+/** Opens a backup's list for reading. @throws PbkfsError backup_damaged when there is none */
+export function openList({ id, directory }: Pick<BackupInfo, 'id' | 'directory'>): number {
+  try {
+    return fs.openSync(listPath(directory), 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new PbkfsError('backup_damaged', `backup ${id}: backup_content.control is missing`, { cause: error });
+  }
+}
