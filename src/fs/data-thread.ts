@@ -6,6 +6,7 @@ import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import { DataEngine, type HeldFiles } from '../overlay/data/data-engine.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
+import { threadId } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers, question } from './channel.js';
 import { DataDispatch } from './data-dispatch.js';
 import { HandoverQueue } from './handover-queue.js';
@@ -35,10 +36,10 @@ export interface DataThreadData {
 }
 
 /**
- * What the thread tells the control thread: it reads from now on; no data thread is left in read(2); bytes of the
- * backup are not what they should be.
+ * What the thread tells the control thread: it reads from now on, and is the thread of this number; no data thread is
+ * left in read(2); bytes of the backup are not what they should be.
  */
-export type DataMessage = 'reading' | 'starving' | 'suspect';
+export type DataMessage = { readonly reading: number | null } | 'starving' | 'suspect';
 
 const data = workerData as DataThreadData;
 const post = (message: DataMessage): void => parentPort?.postMessage(message);
@@ -69,7 +70,7 @@ const engine = new DataEngine({
   suspect: () => post('suspect'),
 });
 
-post('reading');
+post({ reading: threadId() });
 runReaderLoop({
   channel,
   handover: new HandoverQueue(data.handover, shared.control),

@@ -1,11 +1,13 @@
 // The data threads of one mount: started one per device descriptor, and more of them when all are stuck.
 
 import { closeSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { PbkfsError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { control, type SharedState } from '../overlay/shared/shared-state.js';
 import { cloneDevice } from '../sys/fuse-device.js';
+import { runnableThreads } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers } from './channel.js';
 import type { DataMessage, DataThreadData } from './data-thread.js';
 import { fdLimitPerThread } from './fd-limit.js';
@@ -39,6 +41,8 @@ export class ReaderPool {
   readonly #handover: HandoverQueue;
   #resting: RestingReaders | null = null;
   readonly #readers = new Set<Worker>();
+  /** the kernel's numbers of those that read */
+  readonly #threadIds = new Set<number>();
   readonly #devices: number[] = [];
   #settings: ReaderSettings | null = null;
   #started = 0;
@@ -111,9 +115,12 @@ export class ReaderPool {
     this.#devices.push(device);
     this.#readers.add(reader);
     reader.on('message', (message: DataMessage) => {
-      if (message === 'reading') this.#starting--;
-      else if (message === 'suspect') this.#events.suspect();
-      else this.#watch();
+      if (message === 'suspect') this.#events.suspect();
+      else if (message === 'starving') this.#watch();
+      else {
+        this.#starting--;
+        if (message.reading !== null) this.#threadIds.add(message.reading);
+      }
     });
     let explained = false;
     reader.on('error', (error) => {
@@ -144,8 +151,8 @@ export class ReaderPool {
 
   /**
    * No thread is in read(2), or the last one there leaves READs to the others. A busy moment is no reason for another
-   * thread: those that all finish within milliseconds would only get in each other's way. If they are stuck, several
-   * come at once.
+   * thread: those that all finish within milliseconds would only get in each other's way, and so would one more where
+   * all processors have work. If they are stuck, several come at once.
    */
   #watch(): void {
     const { control: words } = this.#shared;
@@ -157,7 +164,7 @@ export class ReaderPool {
       const behind = this.#handover.waiting > 0;
       const noneReads = !idle && Atomics.load(words, control.readsBegun) === begun;
       const noneTakes = behind && this.#handover.taken === taken;
-      if ((noneReads || noneTakes) && this.#starting === 0) this.#grow();
+      if ((noneReads || noneTakes) && this.#starting === 0 && !this.#isComputing()) this.#grow();
       if ((!idle || behind) && this.#started < MAX_THREADS) {
         this.#watch();
         return;
@@ -167,6 +174,11 @@ export class ReaderPool {
       const missed = Atomics.load(words, control.idleReaders) === 0 || this.#handover.waiting > 0;
       if (missed && this.#started < MAX_THREADS && Atomics.exchange(words, control.starving, 1) === 0) this.#watch();
     }, STUCK_AFTER);
+  }
+
+  /** Whether the threads decode, as many as there are processors: another one would take its time from them. */
+  #isComputing(): boolean {
+    return runnableThreads(this.#threadIds) >= availableParallelism();
   }
 
   #grow(): void {
