@@ -60,9 +60,11 @@ export function verifyRaw(source: RawSource): void {
 
 /** verifyRaw for a copy that is open already. @throws PbkfsError page_damaged */
 export function verifyRawFd(source: RawSource, fd: number): void {
-  const crc = source.path === PG_CONTROL_PATH ? controlCrc(source, fd) : crcOfFd(fd, source.size, source.crcKind);
+  const isControl = source.path === PG_CONTROL_PATH;
+  const crc = isControl ? controlCrc(source, fd) : crcOfFd(fd, source.size, source.crcKind);
   if (crc === source.crc) return;
-  const why = crc === undefined ? `it does not have its ${source.size} bytes` : `it has CRC ${crc}`;
+  const what = isControl ? 'its content does not have the CRC in it' : `it does not have its ${source.size} bytes`;
+  const why = crc === undefined ? what : `it has CRC ${crc}`;
   throw damagedFile(source.backupId, source.file ?? source.path, `${why}, ${source.crc} is listed`);
 }
 

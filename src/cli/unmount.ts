@@ -77,11 +77,18 @@ async function run(argument: string | undefined, options: UnmountCommandOptions)
 }
 
 function announce(wait: Wait): void {
-  process.stderr.write(
-    wait.for === 'process'
-      ? `waiting for process ${wait.pid} to make the diff durable\n`
-      : `${wait.mountpoint} is in use by ${wait.holders}; waiting for up to ${Math.round(wait.ms / 1000)} s\n`,
-  );
+  process.stderr.write(`${announcement(wait)}\n`);
+}
+
+function announcement(wait: Wait): string {
+  switch (wait.for) {
+    case 'process':
+      return `waiting for process ${wait.pid} to make the diff durable`;
+    case 'namespaces':
+      return `waiting for other mount namespaces to let go of it: it is mounted for ${wait.holders}`;
+    case 'users':
+      return `${wait.mountpoint} is in use by ${wait.holders}; waiting for up to ${Math.round(wait.ms / 1000)} s`;
+  }
 }
 
 function describe(result: Unmounted): string {

@@ -102,7 +102,8 @@ export function isOn(mount: MountEntry, target: string): boolean {
   return path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
 }
 
-function commandOf(process: string): string {
+/** Command line of a process, shortened. @param process its directory in /proc */
+export function commandOf(process: string): string {
   const command = read(`${process}/cmdline`).replace(/\0+$/, '').replace(/\0/g, ' ').slice(0, 60);
   return textOf(command || read(`${process}/comm`).trim());
 }

@@ -11,6 +11,7 @@ import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
 import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
 import { findServers } from './orphaned-server.js';
+import { describeElsewhere, type Gone } from './other-namespaces.js';
 import { bytesOf, resolveFuture, resolveMountpoint } from './paths.js';
 import { unregister } from './registry.js';
 import { cureStale } from './stale.js';
@@ -27,7 +28,9 @@ export type Unmounted =
 /** What an unmount waits for. */
 export type Wait =
   | { readonly for: 'users'; readonly mountpoint: string; readonly holders: string; readonly ms: number }
-  | { readonly for: 'process'; readonly pid: number };
+  | { readonly for: 'process'; readonly pid: number }
+  /** It is still mounted in other mount namespaces, whose processes are named; the process serves them until then. */
+  | { readonly for: 'namespaces'; readonly pid: number; readonly holders: string };
 
 export interface UnmountOptions {
   /**
@@ -54,7 +57,7 @@ const STOP_TIMEOUT_MS = 30_000;
 export async function unmount(path: string, options: UnmountOptions = {}): Promise<Unmounted> {
   const { how = 'polite' } = options;
   const ending = endingOn(path);
-  if (ending !== undefined) return finish(ending, options);
+  if (ending !== undefined) return finish(ending, { mountpoint: ending.mountpoint, device: undefined }, options);
   const { mountpoint, entry, owner } = findMounted(path);
   if (cureStale(mountpoint) > 0) {
     if (owner !== undefined) unregister(mountpoint, owner);
@@ -66,7 +69,9 @@ export async function unmount(path: string, options: UnmountOptions = {}): Promi
   }
   if (how === 'force') endConnection(mountpoint, entry);
   else await takeOffWhenFree(mountpoint, options);
-  return owner === undefined ? { kind: 'unknown', mountpoint } : finish(owner, options);
+  return owner === undefined
+    ? { kind: 'unknown', mountpoint }
+    : finish(owner, { mountpoint, device: entry.device }, options);
 }
 
 /**
@@ -107,8 +112,8 @@ function endingOn(path: string): Owner | undefined {
   }
 }
 
-async function finish(owner: Owner, options: UnmountOptions): Promise<Unmounted> {
-  await ended(owner, options);
+async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promise<Unmounted> {
+  await ended(owner, gone, options);
   checkCleanEnd(owner);
   return { kind: 'clean', mountpoint: owner.mountpoint, diff: owner.diff };
 }
@@ -161,23 +166,35 @@ function busy(mountpoint: string, mount: MountEntry | undefined): PbkfsError {
 }
 
 /** The lock may outlive the process by moments: its last thread closes the files. */
-async function ended(owner: Owner, options: UnmountOptions): Promise<void> {
+async function ended(owner: Owner, gone: Gone, options: UnmountOptions): Promise<void> {
   const { onWait, patience = 3000, stopTimeout = STOP_TIMEOUT_MS } = options;
   const begun = Date.now();
   let noticed = false;
   while (isAlive(owner) || (owner.diff !== undefined && isDiffLocked(owner.diff) && !hasNewOwner(owner))) {
     await sleep(POLL_MS);
     const waited = Date.now() - begun;
-    if (waited > stopTimeout) throw notEnded(owner, stopTimeout);
+    if (waited > stopTimeout) throw notEnded(owner, stopTimeout, describeElsewhere(gone));
     if (!noticed && waited > patience) {
       noticed = true;
-      onWait?.({ for: 'process', pid: owner.pid });
+      const holders = describeElsewhere(gone);
+      onWait?.(
+        holders === undefined ? { for: 'process', pid: owner.pid } : { for: 'namespaces', pid: owner.pid, holders },
+      );
     }
   }
 }
 
-function notEnded(owner: Owner, stopTimeout: number): PbkfsError {
+function notEnded(owner: Owner, stopTimeout: number, elsewhere: string | undefined): PbkfsError {
   const seconds = Math.round(stopTimeout / 1000);
+  if (elsewhere !== undefined) {
+    return new PbkfsError(
+      'mount_busy',
+      `${owner.mountpoint} is unmounted here, but not in other mount namespaces, for which process ${owner.pid} goes on; it is mounted for ${elsewhere}`,
+      {
+        hint: `end these processes (containers), or unmount it there: nsenter --mount=/proc/PID/ns/mnt umount ${owner.mountpoint}`,
+      },
+    );
+  }
   return new PbkfsError(
     'mount_busy',
     `${owner.mountpoint} is unmounted, but process ${owner.pid} has not come to its end within ${seconds} s`,

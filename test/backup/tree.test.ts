@@ -124,6 +124,16 @@ t.test('stored copies: shorter is an error, longer is cut, other bytes fail veri
   t.end();
 });
 
+t.test('a damaged pg_control is said to be damaged, not to be short', (t) => {
+  const path = 'global/pg_control';
+  const { root, reader } = openSynthetic(t.testdir({}), chain([{ path, content: 'c'.repeat(8192) }]));
+  const source = reader.resolve(path) as RawSource;
+  verifyRaw(source);
+  fs.writeFileSync(`${root}/backups/main/${backupIdOf(startTime(0))}/database/${path}`, 'd'.repeat(8192));
+  t.throws(() => verifyRaw(source), { code: 'page_damaged', message: /its content does not have the CRC in it/ });
+  t.end();
+});
+
 t.test('names are bytes all the way to the stored file (trap 10)', (t) => {
   const names = [
     'lat\xefn',

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { unmount, type Wait } from '../../src/mount/index.js';
@@ -43,6 +43,29 @@ t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing 
   sleeper.kill();
   await new Promise((resolve) => sleeper.once('exit', resolve));
   t.match(await unmount(mount.mountpoint), { kind: 'clean' });
+});
+
+t.test('what keeps it mounted in another mount namespace is named', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  const container = spawn('unshare', ['--mount', '--propagation', 'private', 'sleep', '600'], { stdio: 'ignore' });
+  t.teardown(() => container.kill('SIGKILL'));
+  await until(() => readFileSync(`/proc/${container.pid}/cmdline`, 'latin1').startsWith('sleep'), 30_000);
+  const waited: Wait[] = [];
+  const onWait = (wait: Wait) => void waited.push(wait);
+  const holder = new RegExp(`process ${container.pid} \\(`);
+  await t.rejects(unmount(mount.mountpoint, { onWait, patience: 0, stopTimeout: 300 }), {
+    code: 'mount_busy',
+    message: holder,
+    hint: /nsenter/,
+  });
+  t.match(waited, [{ for: 'namespaces', pid: owner.pid, holders: holder }]);
+  t.notOk(mount.isMounted());
+  await t.rejects(unmount(mount.mountpoint, { stopTimeout: 0 }), { message: holder }, 'also when it is asked again');
+  container.kill('SIGKILL');
+  t.match(await unmount(mount.mountpoint), { kind: 'clean' });
+  t.notOk(isAlive(owner));
 });
 
 t.test('SIGTERM on a busy mount is logged, a second one detaches (trap 34)', { skip: mountMissing }, async (t) => {

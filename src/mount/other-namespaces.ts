@@ -1,0 +1,71 @@
+// Copies of a mount in other mount namespaces (containers, `unshare --mount`): unmounting here leaves them, and with them
+// the process that serves it. Reads /proc only, never the mount.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { commandOf } from './holders.js';
+import { isOurs, type MountEntry, parseMountinfo } from './mountinfo.js';
+import { bytesOf, textOf } from './paths.js';
+
+/** One mount namespace that still has the mount. */
+export interface Elsewhere {
+  /** A process of that namespace. */
+  readonly pid: number;
+  readonly command: string;
+  /** Where the mount is there, as an ordinary string. */
+  readonly mountpoint: string;
+}
+
+/** What is known of a mount that is off its directory here. */
+export interface Gone {
+  readonly mountpoint: string;
+  /** Its `major:minor`, where the mount was still seen; without it the mount point alone tells. */
+  readonly device: string | undefined;
+}
+
+/** The other mount namespaces in which it is still mounted. Those of other users are seen by root only. */
+export function findElsewhere(gone: Gone): Elsewhere[] {
+  const seen = new Set([namespaceOf('self')]);
+  const found: Elsewhere[] = [];
+  for (const name of readdirSync('/proc')) {
+    const namespace = /^\d+$/.test(name) ? namespaceOf(name) : undefined;
+    if (namespace === undefined || seen.has(namespace)) continue;
+    seen.add(namespace);
+    const entry = mountsOf(name).find((mount) => isThat(gone, mount));
+    if (entry === undefined) continue;
+    found.push({ pid: Number(name), command: commandOf(`/proc/${name}`), mountpoint: textOf(entry.mountPoint) });
+  }
+  return found;
+}
+
+/** For messages: one process a namespace, with the path there where it is another one. */
+export function describeElsewhere(gone: Gone, limit = 8): string | undefined {
+  const found = findElsewhere(gone);
+  if (found.length === 0) return undefined;
+  const lines = found.slice(0, limit).map(({ pid, command, mountpoint }) => {
+    return `process ${pid} (${command})${mountpoint === gone.mountpoint ? '' : ` on ${mountpoint}`}`;
+  });
+  return (found.length > limit ? [...lines, `${found.length - limit} more`] : lines).join('; ');
+}
+
+function isThat(gone: Gone, mount: MountEntry): boolean {
+  if (!isOurs(mount)) return false;
+  return gone.device === undefined ? mount.mountPoint === bytesOf(gone.mountpoint) : mount.device === gone.device;
+}
+
+// A process may end while it is looked at, and those of others may be closed to us: neither has anything then.
+
+function namespaceOf(process: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${process}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
+
+function mountsOf(process: string): MountEntry[] {
+  try {
+    return parseMountinfo(readFileSync(`/proc/${process}/mountinfo`, 'latin1'));
+  } catch {
+    return [];
+  }
+}
