@@ -14,9 +14,13 @@ import { BLCKSZ, RECORD_HEADER, RELSEG_BLOCKS } from './constants.js';
 import { damagedBlock } from './damage.js';
 import { looksCompressed } from './full-size-payload.js';
 import { isZeroPage, pageChecksum } from './page-checksum.js';
+import { PageInPlace } from './page-in-place.js';
 import { MAX_RUN, StoredRun } from './stored-run.js';
 import { StreamTrust } from './stream-trust.js';
 import type { BlockIndex, DatafileSource, StreamPart, VerifyMode } from './types.js';
+
+// node:fs has so many names that V8 does not remember where one is: looking it up costs a call itself.
+const { readSync } = fs;
 
 /** Offset of pd_checksum (u16) in a page. */
 const PD_CHECKSUM = 8;
@@ -46,6 +50,7 @@ export class PageReader {
   readonly #buffer = Buffer.allocUnsafeSlow(MAX_RUN * (RECORD_HEADER + BLCKSZ));
   readonly #run = new StoredRun(this.#buffer.length);
   readonly #counts: BlockCounts = { stored: 0, bytes: 0, holes: 0, badInSource: 0, badBlock: -1 };
+  readonly #inPlace = new PageInPlace();
   readonly #trust = new StreamTrust();
   readonly #verify: VerifyMode;
 
@@ -124,9 +129,32 @@ export class PageReader {
         const why = 'the file is damaged, and no header map tells whether it holds this block';
         throw damagedBlock(part.backupId, part.file, first + i, why);
       }
+      if (count === 1 && size === BLCKSZ && outOffset >= RECORD_HEADER && !part.fullSizeMayBeCompressed) {
+        this.#readInPlace(source, index, part, fdOf(part), first, out, outOffset);
+        continue;
+      }
       run.collect(index, first, i, part.padded);
       this.#readRun(source, index, part, fdOf(part), first, out, outOffset);
     }
+  }
+
+  /** Reads one page that is stored as it is; see page-in-place.ts. */
+  #readInPlace(
+    source: DatafileSource,
+    index: BlockIndex,
+    part: StreamPart,
+    fd: number,
+    block: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): void {
+    const record = this.#inPlace;
+    const got = record.read(fd, index.offset[block]!, out, outOffset);
+    this.#counts.bytes += got;
+    if (got < RECORD_HEADER + BLCKSZ) throw endsWithin(part, block);
+    this.#checkHeader(part, block, BLCKSZ, record.block, record.size);
+    this.#checkPage(source, index, part, block, fd, out, outOffset);
+    this.#counts.stored++;
   }
 
   /** Reads the records that `#run` has collected. @param first the block whose place `outOffset` is */
@@ -147,8 +175,7 @@ export class PageReader {
       const block = first + i;
       const size = index.info[block]! & INFO_SIZE;
       const at = index.offset[block]! - start;
-      if (at + RECORD_HEADER + size > got)
-        throw damagedBlock(part.backupId, part.file, block, 'the file ends within it');
+      if (at + RECORD_HEADER + size > got) throw endsWithin(part, block);
       this.#takePage(source, index, part, block, size, fd, at, out, outOffset + i * BLCKSZ);
     }
     this.#counts.stored += count;
@@ -167,12 +194,7 @@ export class PageReader {
     outOffset: number,
   ): void {
     const buffer = this.#buffer;
-    const storedBlock = buffer.readUInt32LE(at);
-    const storedSize = buffer.readInt32LE(at + 4);
-    if ((storedBlock !== block || storedSize !== size) && this.#verify !== 'off') {
-      const found = `block ${storedBlock} with ${storedSize} bytes`;
-      throw damagedBlock(part.backupId, part.file, block, `its place holds ${found} instead of ${size} bytes`);
-    }
+    this.#checkHeader(part, block, size, buffer.readUInt32LE(at), buffer.readInt32LE(at + 4));
     const payload = at + RECORD_HEADER;
     try {
       if (size === BLCKSZ && part.fullSizeMayBeCompressed && looksCompressed(buffer, payload, part.compressAlg)) {
@@ -183,6 +205,26 @@ export class PageReader {
     } catch (error) {
       throw damagedBlock(part.backupId, part.file, block, (error as Error).message, error);
     }
+    this.#checkPage(source, index, part, block, fd, out, outOffset);
+  }
+
+  /** Whether a record is the one that the index says: of this block, and of this size. */
+  #checkHeader(part: StreamPart, block: number, size: number, storedBlock: number, storedSize: number): void {
+    if ((storedBlock === block && storedSize === size) || this.#verify === 'off') return;
+    const found = `block ${storedBlock} with ${storedSize} bytes`;
+    throw damagedBlock(part.backupId, part.file, block, `its place holds ${found} instead of ${size} bytes`);
+  }
+
+  /** The checksum of a decoded page, unless somebody has looked at it before. */
+  #checkPage(
+    source: DatafileSource,
+    index: BlockIndex,
+    part: StreamPart,
+    block: number,
+    fd: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): void {
     if (this.#verify !== 'checksum') return;
     const info = index.info[block]!;
     if ((info & (INFO_HAS_CHECKSUM | INFO_OWN_CHECKSUM)) === 0 || (info & INFO_VERIFIED) !== 0) return;
@@ -223,11 +265,15 @@ export class PageReader {
   }
 }
 
+function endsWithin(part: StreamPart, block: number): Error {
+  return damagedBlock(part.backupId, part.file, block, 'the file ends within it');
+}
+
 /** @returns bytes read; fewer than length only at the end of the file */
 function preadAll(fd: number, buffer: Buffer, length: number, position: number): number {
   let have = 0;
   while (have < length) {
-    const got = fs.readSync(fd, buffer, have, length - have, position + have);
+    const got = readSync(fd, buffer, have, length - have, position + have);
     if (got === 0) break;
     have += got;
   }

@@ -1,13 +1,16 @@
 // The backup reader as a tree to compare with the truth: every file rebuilt through the public API of src/backup.
 
+import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import {
   BLCKSZ,
+  type BlockIndex,
   buildBlockIndex,
   type ChainReader,
   createBlockIndex,
   type DatafileSource,
+  type FdOf,
   openRaw,
   openStored,
   PageReader,
@@ -54,6 +57,8 @@ export class WholeFileReader {
   #datafile(source: DatafileSource, take: (piece: Buffer) => void): void {
     const index = createBlockIndex(source.nBlocks);
     this.problems.push(...buildBlockIndex(source, index).problems);
+    // Nothing in it has been verified yet.
+    const untouched = { ...index, info: index.info.slice() };
     const fds = new Map<StreamPart, number>();
     const fdOf = (part: StreamPart) => {
       const fd = fds.get(part) ?? openStored(part.backupId, part.file, part.storedSize);
@@ -63,14 +68,43 @@ export class WholeFileReader {
     try {
       for (let block = 0; block < source.nBlocks; block += blocksAtOnce) {
         const count = Math.min(blocksAtOnce, source.nBlocks - block);
-        this.#reader.readBlocks(source, index, fdOf, block, count, this.#chunk, 0);
+        const alone = (one: number) => this.#alone(source, untouched, fdOf, one);
+        try {
+          this.#reader.readBlocks(source, index, fdOf, block, count, this.#chunk, 0);
+        } catch (error) {
+          const failures = Array.from({ length: count }, (_, i) => alone(block + i)).filter(
+            (read) => !Buffer.isBuffer(read),
+          );
+          assert.ok(failures.includes((error as Error).message), `read alone: ${failures}; together: ${error}`);
+          throw error;
+        }
+        // All of a small file, some of a large one.
+        for (let i = 0; i < count; i += source.nBlocks > 64 ? 16 : 1) {
+          const wanted = this.#chunk.subarray(i * BLCKSZ, (i + 1) * BLCKSZ);
+          assert.deepEqual(alone(block + i), wanted, `block ${block + i} read alone`);
+        }
         take(this.#chunk.subarray(0, count * BLCKSZ));
       }
     } finally {
       for (const fd of fds.values()) fs.closeSync(fd);
     }
   }
+
+  /** The block as a READ of just this one gets it, behind a header; or the message of what it failed with. */
+  #alone(source: DatafileSource, index: BlockIndex, fdOf: FdOf, block: number): Buffer | string {
+    const out = Buffer.alloc(HEADER + BLCKSZ + HEADER, 0xa5);
+    try {
+      this.#reader.readBlock(source, index, fdOf, block, out, HEADER);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    assert.ok(out.subarray(0, HEADER).equals(AROUND) && out.subarray(-HEADER).equals(AROUND), 'bytes around the block');
+    return out.subarray(HEADER, HEADER + BLCKSZ);
+  }
 }
+
+const HEADER = 16;
+const AROUND = Buffer.alloc(HEADER, 0xa5);
 
 /** A chain as TreeProvider. */
 export function readerTree(reader: ChainReader, files = new WholeFileReader()): TreeProvider {

@@ -1,7 +1,7 @@
 // Writing replies into one reused buffer: fuse_out_header (len, error, unique u64) and a body.
 
-import { writeSync } from 'node:fs';
 import type { Attributes } from '../../overlay/shared/file-table.js';
+import { SteadyMemory } from '../../sys/steady-memory.js';
 import { OUT_HEADER, size } from './constants.js';
 
 /** How long the kernel may keep names and attributes, in seconds: only the mount itself changes its files. */
@@ -10,6 +10,7 @@ const BLOCK_SIZE = 8192;
 
 export class Reply {
   readonly bytes: Buffer;
+  readonly #steady = new SteadyMemory();
   readonly #words: Uint32Array;
   readonly #doubleWords: BigInt64Array;
 
@@ -24,13 +25,13 @@ export class Reply {
   /** Sends the reply with `bodyLength` bytes of body. Throws what write(2) on the device says. */
   send(device: number, uniqueLow: number, uniqueHigh: number, bodyLength: number): void {
     this.#header(OUT_HEADER + bodyLength, 0, uniqueLow, uniqueHigh);
-    writeSync(device, this.bytes, 0, OUT_HEADER + bodyLength, null);
+    this.#steady.write(device, this.bytes, 0, OUT_HEADER + bodyLength);
   }
 
   /** @param errno positive errno */
   sendError(device: number, uniqueLow: number, uniqueHigh: number, errno: number): void {
     this.#header(OUT_HEADER, -errno, uniqueLow, uniqueHigh);
-    writeSync(device, this.bytes, 0, OUT_HEADER, null);
+    this.#steady.write(device, this.bytes, 0, OUT_HEADER);
   }
 
   /** Sets `count` bytes of the body from `offset` to zero. */

@@ -1,6 +1,5 @@
 // A file of the backup as one thread sees it: every block comes from the diff if it is there, else from the backup.
 
-import { readSync } from 'node:fs';
 import { BLCKSZ } from '../../backup/index.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import type { DiffFile, Snapshot } from '../diff/index.js';
@@ -146,15 +145,9 @@ export class BasedFile {
   }
 
   #readObject(from: number, to: number, out: Uint8Array, outOffset: number): void {
-    const fd = this.#fds.fd(this.#data!);
-    let at = from;
-    while (at < to) {
-      const count = readSync(fd, out, outOffset + at - from, to - at, at);
-      // A truncate that came later may have cut the object already: what is gone reads as zeros.
-      if (count === 0) break;
-      at += count;
-    }
-    if (at < to) out.fill(0, outOffset + at - from, outOffset + to - from);
+    const count = this.#fds.readAll(this.#data!, out, outOffset, to - from, from);
+    // A truncate that came later may have cut the object already: what is gone reads as zeros.
+    if (count < to - from) out.fill(0, outOffset + count, outOffset + to - from);
     this.#counters.add(counter.blocksFromDiff, Math.ceil(to / BLCKSZ) - Math.floor(from / BLCKSZ));
   }
 }

@@ -4,6 +4,7 @@
 // through it, and no pin or generation has to protect it.
 
 import { closeSync, openSync } from 'node:fs';
+import { SteadyMemory } from '../../sys/steady-memory.js';
 
 /** A file that is open or can be opened again. */
 export class CachedFile {
@@ -29,6 +30,7 @@ export class FdCache {
   readonly #open = new Set<CachedFile>();
   readonly #limit: number;
   readonly #counters: FdCacheCounters;
+  readonly #memory = new SteadyMemory();
   #clock = 0;
 
   constructor(limit: number, counters: FdCacheCounters) {
@@ -49,6 +51,18 @@ export class FdCache {
     file.opened++;
     this.#open.add(file);
     return file.fd;
+  }
+
+  /** pread(2) until `count` bytes are there or the file ends; returns how many there are. */
+  readAll(file: CachedFile, out: Uint8Array, outOffset: number, count: number, position: number): number {
+    const fd = this.fd(file);
+    let done = 0;
+    while (done < count) {
+      const part = this.#memory.pread(fd, out, outOffset + done, count - done, position + done);
+      if (part === 0) break;
+      done += part;
+    }
+    return done;
   }
 
   close(file: CachedFile): void {

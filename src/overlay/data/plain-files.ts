@@ -1,6 +1,6 @@
 // Files made on the mount: an object of the diff is the whole of each. One thread's access to them.
 
-import { fdatasyncSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { fdatasyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { fallocate } from '../../sys/libc.js';
 import { type FileTable, rowFlag } from '../shared/file-table.js';
@@ -33,13 +33,7 @@ export class PlainFiles {
 
   /** Reads [position, position + count), which lies within the file's size; what the object lacks is zeros. */
   read(row: number, generation: number, position: number, count: number, out: Uint8Array, outOffset: number): void {
-    const fd = this.#fd(row, generation);
-    let done = 0;
-    while (done < count) {
-      const part = readSync(fd, out, outOffset + done, count - done, position + done);
-      if (part === 0) break;
-      done += part;
-    }
+    const done = this.#fds.readAll(this.#file(row, generation), out, outOffset, count, position);
     if (done < count) out.fill(0, outOffset + done, outOffset + count);
   }
 
@@ -99,6 +93,10 @@ export class PlainFiles {
   }
 
   #fd(row: number, generation: number): number {
+    return this.#fds.fd(this.#file(row, generation));
+  }
+
+  #file(row: number, generation: number): CachedFile {
     let plain = this.#files.get(row);
     if (plain === undefined || plain.generation !== generation) {
       if (plain !== undefined) this.#fds.close(plain.file);
@@ -106,7 +104,7 @@ export class PlainFiles {
       plain = { generation, file: this.#objects.file(this.#table.objectId(row)) };
       this.#files.set(row, plain);
     }
-    return this.#fds.fd(plain.file);
+    return plain.file;
   }
 
   #dropOldest(): void {
