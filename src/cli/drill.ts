@@ -114,9 +114,12 @@ function describe(drilled: Drilled): string {
   const lines = [`backup ${backupId} (${mode}) ${passed ? 'passed' : 'FAILED'} in ${seconds.toFixed(1)} s`];
   for (const finding of findings) lines.push(...describeFinding(finding));
   const share = clusterBytes > 0 ? ` of a cluster of ${formatBytes(clusterBytes)}` : '';
-  lines.push(
-    `  ${formatBytes(catalogBytes)} read from the catalog${share}; the diff took ${formatBytes(diffBytes)} and is gone`,
-  );
+  // Not known where no server came up: then the session took its mount away itself.
+  if (diffBytes > 0) {
+    lines.push(
+      `  ${formatBytes(catalogBytes)} read from the catalog${share}; the diff took ${formatBytes(diffBytes)} and is gone`,
+    );
+  }
   return `${lines.join('\n')}\n`;
 }
 
