@@ -159,7 +159,7 @@ t.test('damage is found, and a newest backup that is no good is told of', { skip
     report: { backups: [{ passed: false, findings: [{ check: 'recovery', problems: [/RUNNING/] }] }] },
   });
   const told = await pbkfs(['drill', '-B', catalog.path, '-I', 'main', '-i', bad.id, '--work-dir', scratch]);
-  t.match(told, { status: 1, stdout: /FAILED[^]*RUNNING/ });
+  t.match(told, { status: 1, stdout: /FAILED[\s\S]*RUNNING/ });
   t.notMatch(told.stdout, /the diff took/, 'what no mount has cost is not told');
 
   const other = join(catalog.path, 'backups/main', good.id, 'backup.control');
