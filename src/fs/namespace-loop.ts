@@ -6,6 +6,7 @@ import { type Counters, counter, operation } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { control } from '../overlay/shared/shared-state.js';
+import { BellWaiter } from './bell-waiter.js';
 import { type Channel, question } from './channel.js';
 import { type NamespaceDispatch, NO_REPLY } from './namespace-dispatch.js';
 import { opcode } from './protocol/constants.js';
@@ -55,6 +56,7 @@ export function runNamespaceLoop(options: NamespaceLoopOptions): void {
     answer: (waiting, content) => answerVirtual(options, waiting, content),
   });
   const tidy = tidier(options);
+  const waiter = new BellWaiter(controlWords);
   for (;;) {
     const bell = Atomics.load(controlWords, control.bell);
     const worked = serveAll(options, virtual);
@@ -73,7 +75,7 @@ export function runNamespaceLoop(options: NamespaceLoopOptions): void {
     if (virtual.waiting > 0) virtual.expire();
     let timeout = overlay.pendingRemovals > 0 ? TIDY_AFTER : Number.POSITIVE_INFINITY;
     if (virtual.waiting > 0) timeout = Math.min(timeout, EXPIRE_EVERY);
-    Atomics.wait(controlWords, control.bell, bell, timeout);
+    waiter.wait(bell, timeout);
   }
 }
 

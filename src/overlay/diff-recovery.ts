@@ -1,9 +1,9 @@
 // Settling and syncing objects outside the request path: after a kill, after power loss, and at the clean end.
 
-import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
-import type { Inode } from './namespace/inode.js';
+import { type Inode, isNeverWritten } from './namespace/inode.js';
 import { rowFlag, word } from './shared/file-table.js';
 import type { SharedState } from './shared/shared-state.js';
 
@@ -33,7 +33,11 @@ export class Recovery {
     const { data, map } = objectPaths(this.#directory, inode.objectId!);
     for (const path of inode.isBased ? [data, map] : [data]) {
       const found = statSync(path, { throwIfNoEntry: false });
-      if (found === undefined) throw missingObject(inode.objectId!, undefined);
+      if (found === undefined) {
+        if (isNeverWritten(inode)) return;
+        throw missingObject(inode.objectId!, undefined);
+      }
+      inode.flags |= rowFlag.object;
       if (path === map || found.size >= inode.attributes.size) continue;
       throw new PbkfsError(
         'diff_damaged',
@@ -62,8 +66,14 @@ export class Recovery {
    * @param cacheWasLost the name may have reached the disk and the object not, when neither was synced: an empty file
    */
   settlePlain(inode: Inode, cacheWasLost: boolean): void {
-    const fd = this.#openPlain(inode.objectId!, cacheWasLost ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR);
+    const path = objectPaths(this.#directory, inode.objectId!).data;
+    if ((cacheWasLost || isNeverWritten(inode)) && !existsSync(path)) {
+      inode.attributes.size = 0;
+      return;
+    }
+    const fd = this.#openPlain(inode.objectId!);
     try {
+      inode.flags |= rowFlag.object;
       const { size, mtimeMs } = fstatSync(fd);
       settleTimes(inode, mtimeMs);
       // As in loadMap: what a file system kept behind the end must not show up when the file grows again.
@@ -86,12 +96,13 @@ export class Recovery {
       });
       return;
     }
+    if ((flags & rowFlag.object) === 0) return;
     if ((flags & rowFlag.syncFailed) !== 0) {
       throw new PbkfsError('diff_sync_failed', `object ${inode.objectId}: an earlier sync failed`, {
         hint: 'The diff’s storage lost data it had accepted. Check the storage, then mount again.',
       });
     }
-    const fd = this.#openPlain(inode.objectId!, constants.O_RDWR);
+    const fd = this.#openPlain(inode.objectId!);
     try {
       fdatasyncSync(fd);
     } finally {
@@ -99,9 +110,9 @@ export class Recovery {
     }
   }
 
-  #openPlain(objectId: string, flags: number): number {
+  #openPlain(objectId: string): number {
     try {
-      return openSync(objectPaths(this.#directory, objectId).data, flags, 0o600);
+      return openSync(objectPaths(this.#directory, objectId).data, constants.O_RDWR);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       throw missingObject(objectId, error);

@@ -29,7 +29,9 @@ export type FileRef =
       readonly changed: boolean;
     }
   /** The file is that object of the diff and nothing else. */
-  | { readonly kind: 'object'; readonly path: string };
+  | { readonly kind: 'object'; readonly path: string }
+  /** A file made on the mount that was never written. */
+  | { readonly kind: 'empty' };
 
 /** Names and paths are byte strings (latin1). */
 export interface TreeSource<N> {
@@ -139,6 +141,7 @@ export class OverlayTree implements TreeSource<Inode | string> {
 
   file(node: Inode | string): FileRef {
     if (typeof node === 'string') return this.#outside.file(node);
+    if (!node.isBased && !node.hasObject) return { kind: 'empty' };
     if (!node.isBased) return { kind: 'object', path: `${this.#overlay.objects.directory}/${node.objectId}` };
     this.#overlay.namespace.reference(node);
     const { row, generation } = node;

@@ -73,7 +73,7 @@ function copyAll(batch: CopyBatch): void {
 
 function copyFile(file: PlannedFile, { sync, chown }: CopyBatch, engine: DataEngine | undefined): void {
   const { to, ref, attributes } = file;
-  const from = ref.kind === 'row' ? undefined : openSync(bytes(ref.path), constants.O_RDONLY);
+  const from = ref.kind === 'path' || ref.kind === 'object' ? openSync(bytes(ref.path), constants.O_RDONLY) : undefined;
   let fd: number | undefined;
   try {
     const cloned = ref.kind === 'object' ? clone(bytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);

@@ -1,8 +1,9 @@
 // The diff's objects as one thread opens them: through its descriptor cache, under handles that survive closing.
 
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { fallocate } from '../../sys/libc.js';
 import { type BaseReader, DiffFile, NodeStorage, type StateRegion } from '../diff/index.js';
+import { control } from '../shared/shared-state.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
 
 /** Handles of cached files; a handle stands where DiffStorage expects a descriptor. */
@@ -59,11 +60,20 @@ export interface OpenDiff {
 export class ObjectFiles {
   readonly #directory: string;
   readonly #fds: FdCache;
+  readonly #control: Int32Array;
 
-  /** @param directory of the objects */
-  constructor(directory: string, fds: FdCache) {
+  /** @param directory of the objects @param controlWords of the mount: they count the objects that were made */
+  constructor(directory: string, fds: FdCache, controlWords: Int32Array) {
     this.#directory = directory;
     this.#fds = fds;
+    this.#control = controlWords;
+  }
+
+  /** Makes the empty object of a file made on the mount; the next sync of names makes its name durable. */
+  make(objectId: string): void {
+    const { O_RDWR, O_CREAT, O_EXCL } = constants;
+    closeSync(openSync(`${this.#directory}/${objectId}`, O_RDWR | O_CREAT | O_EXCL, 0o600));
+    Atomics.add(this.#control, control.objectsCreated, 1);
   }
 
   /** The data file of an object. */

@@ -1,4 +1,5 @@
-// Files made on the mount: an object of the diff is the whole of each. One thread's access to them.
+// Files made on the mount: an object of the diff is the whole of each, made by the first change of data: an empty file
+// needs none. One thread's access to them.
 
 import { fdatasyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
@@ -39,7 +40,7 @@ export class PlainFiles {
 
   /** Writes at `position`; a short count tells that the disk filled up on the way. */
   write(row: number, generation: number, data: Uint8Array, offset: number, length: number, position: number): number {
-    const fd = this.#fd(row, generation);
+    const fd = this.#fdForChange(row, generation);
     let done = 0;
     while (done < length) {
       try {
@@ -53,17 +54,18 @@ export class PlainFiles {
   }
 
   truncate(row: number, generation: number, length: number): void {
-    ftruncateSync(this.#fd(row, generation), length);
+    if (length === 0 && !this.#table.hasFlag(row, rowFlag.object)) return;
+    ftruncateSync(this.#fdForChange(row, generation), length);
   }
 
   /** Makes [from, to) a hole; the size stays. */
   punch(row: number, generation: number, from: number, to: number): void {
-    fallocate(this.#fd(row, generation), PUNCH_HOLE, from, to - from);
+    fallocate(this.#fdForChange(row, generation), PUNCH_HOLE, from, to - from);
   }
 
   /** Extends by zeros and reserves the space that was asked for, not a gap before it: wholly or not at all. */
   extend(row: number, generation: number, old: number, from: number, length: number): void {
-    const fd = this.#fd(row, generation);
+    const fd = this.#fdForChange(row, generation);
     try {
       fallocate(fd, 0, from, length);
     } catch (error) {
@@ -90,6 +92,15 @@ export class PlainFiles {
       this.#table.addFlag(row, rowFlag.syncFailed);
       throw error;
     }
+  }
+
+  /** Called in the row's turn: nobody else makes the object meanwhile. */
+  #fdForChange(row: number, generation: number): number {
+    if (!this.#table.hasFlag(row, rowFlag.object)) {
+      this.#objects.make(this.#table.objectId(row));
+      this.#table.addFlag(row, rowFlag.object);
+    }
+    return this.#fd(row, generation);
   }
 
   #fd(row: number, generation: number): number {

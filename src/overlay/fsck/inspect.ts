@@ -17,7 +17,7 @@ import {
 } from '../diff/index.js';
 import { scanJournal } from '../diff/journal-file.js';
 import { BaseTree } from '../namespace/base-tree.js';
-import type { Inode } from '../namespace/inode.js';
+import { type Inode, isNeverWritten } from '../namespace/inode.js';
 import { type Change, decodeRecord, type JournalRecord, ROOT_JOURNAL_ID } from '../namespace/records.js';
 import { Tree } from '../namespace/tree.js';
 import { namesOf } from './names.js';
@@ -149,7 +149,11 @@ function mapVerdict(directory: string, inode: Inode, journal: JournalReport): Ve
 }
 
 function plainVerdict(directory: string, inode: Inode, journal: JournalReport): Verdict {
-  const { size } = statSync(objectPaths(directory, inode.objectId!).data);
+  const { size } = statSync(objectPaths(directory, inode.objectId!).data, {
+    throwIfNoEntry: !isNeverWritten(inode),
+  }) ?? {
+    size: 0,
+  };
   if (!journal.closedCleanly) return { state: 'unsynced', length: size };
   const listed = inode.attributes.size;
   if (size >= listed) return { state: 'durable', length: listed };

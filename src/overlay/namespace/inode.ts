@@ -1,7 +1,7 @@
 // An inode as the namespace thread sees it: identity, attributes, where its content comes from, how it is referred to.
 
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../backup/constants.js';
-import type { Attributes } from '../shared/file-table.js';
+import { type Attributes, rowFlag } from '../shared/file-table.js';
 import type { BaseNode } from './base-tree.js';
 
 export { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG };
@@ -23,7 +23,7 @@ export class Inode {
   readonly target: string | null;
   /** number in the journal; 0 while the diff does not know the inode */
   journalId = 0;
-  /** object of the diff that holds the data, or part of it */
+  /** object of the diff that holds the data, or part of it; of a file made on the mount, once something was written */
   objectId: string | null = null;
   /** arena offset of the block map's state once it is loaded; it stays while the diff knows the inode */
   diffState = 0;
@@ -73,6 +73,11 @@ export class Inode {
     return this.base !== null && this.isFile;
   }
 
+  /** The object is there: see rowFlag.object. Up to date while the inode has no row. */
+  get hasObject(): boolean {
+    return this.objectId !== null && (this.isBased || (this.flags & rowFlag.object) !== 0);
+  }
+
   get isSymlink(): boolean {
     return this.target !== null;
   }
@@ -82,4 +87,12 @@ export class Inode {
     if (!this.isDirectory) return this.links;
     return this.links === 0 ? 0 : 2 + this.subdirectories;
   }
+}
+
+/**
+ * Whether the journal may be right although a file that was made on a mount has no object: an object is made with the
+ * first change of data, and every compacted journal says the size.
+ */
+export function isNeverWritten(inode: Inode): boolean {
+  return !inode.isBased && inode.attributes.size === 0;
 }

@@ -130,13 +130,8 @@ export class Namespace {
   create(directory: Inode, name: string, mode: number, rdev: number, caller: Caller): Inode {
     const isFile = (mode & S_IFMT) === S_IFREG;
     this.#mustBeNew(directory, name);
-    const object = isFile ? this.#options.objects.create() : undefined;
-    try {
-      return this.#add(directory, name, { mode, rdev, ...(object === undefined ? {} : { object }) }, caller);
-    } catch (error) {
-      if (object !== undefined) this.#options.objects.discard(object);
-      throw error;
-    }
+    const object = isFile ? { object: this.#options.objects.name() } : {};
+    return this.#add(directory, name, { mode, rdev, ...object }, caller);
   }
 
   mkdir(directory: Inode, name: string, mode: number, caller: Caller): Inode {
@@ -298,8 +293,8 @@ export class Namespace {
 
   /** An inode without names and without references: its object goes once the journal that says so is durable. */
   #letGo(inode: Inode): void {
-    if (inode.objectId !== null) {
-      this.#options.objects.removeAfter(inode.objectId, this.#lastSequence, this.#options.heldBlocks(inode));
+    if (inode.hasObject) {
+      this.#options.objects.removeAfter(inode.objectId!, this.#lastSequence, this.#options.heldBlocks(inode));
     }
     if (inode.diffState !== 0) this.#options.releaseDiffState(inode, inode.diffState);
     inode.objectId = null;

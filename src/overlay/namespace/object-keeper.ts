@@ -54,13 +54,13 @@ export class ObjectKeeper {
     return this.#doomed.length;
   }
 
-  /** An empty object for a file made on the mount. @throws ENOSPC at the diff's limit */
-  create(): string {
+  /**
+   * The id of an object for a file made on the mount; whoever first changes the file's data makes it.
+   * @throws ENOSPC at the diff's limit
+   */
+  name(): string {
     this.#budget.mustHaveRoom();
-    const objectId = newObjectId();
-    this.#storage.close(this.#storage.open(objectPaths(this.directory, objectId).data, 'create'));
-    Atomics.add(this.#shared.control, control.objectsCreated, 1);
-    return objectId;
+    return newObjectId();
   }
 
   /** An object for the changed blocks of a file of the backup. @throws ENOSPC at the diff's limit */

@@ -30,7 +30,7 @@ export class NoObjects {
   readonly waiting = 0;
 
   /** @throws EROFS */
-  create(): string {
+  name(): string {
     throw new SystemError('EROFS');
   }
 

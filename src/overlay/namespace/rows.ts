@@ -3,7 +3,15 @@
 
 import { PbkfsError } from '../../errors.js';
 import { pendingMutations } from '../../pending/barrier.js';
-import { type Attributes, double, emptyAttributes, type FileTable, rowKind, word } from '../shared/file-table.js';
+import {
+  type Attributes,
+  double,
+  emptyAttributes,
+  type FileTable,
+  rowFlag,
+  rowKind,
+  word,
+} from '../shared/file-table.js';
 import type { Inode } from './inode.js';
 
 /** The row of the root directory; the kernel knows its nodeid as 1. */
@@ -99,6 +107,8 @@ export class Rows {
     if (inode.objectId === null || inode.row === 0) return;
     this.table.setDouble(inode.row, double.diffState, inode.diffState);
     this.table.setObjectId(inode.row, inode.objectId);
+    // A file made on the mount has a flag of its own that says whether the object exists: a data thread makes it.
+    if (inode.isBased) this.table.addFlag(inode.row, rowFlag.object);
   }
 }
 

@@ -55,7 +55,7 @@ export const double = {
 
 /** Bits of the flags word. */
 export const rowFlag = {
-  /** the file has an object in the diff */
+  /** the file has an object in the diff; one made on the mount gets it with its first change of data */
   object: 1,
   /** data was written since the last completed sync */
   dirtyData: 2,
@@ -174,7 +174,7 @@ export class FileTable {
     );
   }
 
-  /** Id of the object that holds the row's data: 32 hex digits. Only for rows with the object flag. */
+  /** Id of the object that holds the row's data, or will: 32 hex digits. */
   objectId(row: number): string {
     let id = '';
     for (let i = 0; i < OBJECT_WORDS; i++) {
@@ -187,7 +187,6 @@ export class FileTable {
     for (let i = 0; i < OBJECT_WORDS; i++) {
       this.set(row, word.object + i, Number.parseInt(id.slice(i * 8, i * 8 + 8), 16) | 0);
     }
-    this.addFlag(row, rowFlag.object);
   }
 
   /** Reads all attributes of a row as one consistent set. */

@@ -39,7 +39,6 @@ t.test('attributes come back as they were written, and neighbours keep theirs', 
   table.readAttributes(3, read);
   t.same(read, attributes);
   t.equal(table.objectId(3), '0123456789abcdeffedcba9876543210');
-  t.ok(table.hasFlag(3, rowFlag.object));
 });
 
 t.test('a change of some attributes leaves the others', async (t) => {
