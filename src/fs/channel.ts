@@ -5,6 +5,8 @@
 //   slot state FREE -> POSTED, ring the bell  ──▶ answers the kernel itself, on the device fd the request came from
 //   reads the next request into the other slot    slot state -> FREE
 //
+//   nobody waits for a FORGET: it rings only if the namespace thread would not look for long, or if its slot is needed
+//
 //   question state -> ASKED, ring the bell    ──▶ works, writes errno and text
 //   sleeps until ANSWERED                     ◀── question state -> ANSWERED
 //
@@ -12,7 +14,7 @@
 
 import { clockOffset } from '../metrics/clock.js';
 import { control } from '../overlay/shared/shared-state.js';
-import { REQUEST_BUFFER } from './protocol/constants.js';
+import { opcode, REQUEST_BUFFER } from './protocol/constants.js';
 import { Request } from './protocol/request.js';
 
 const SLOTS = 2;
@@ -61,6 +63,8 @@ export class Channel {
   readonly #arrived: Float64Array;
   readonly #answer: Buffer;
   readonly #control: Int32Array;
+  /** a slot was posted since the last ring */
+  #isUnrung = false;
 
   constructor(buffers: ChannelBuffers, controlWords: Int32Array) {
     this.buffers = buffers;
@@ -90,14 +94,19 @@ export class Channel {
 
   /** Data thread: sleeps until the namespace thread has given a slot back. */
   waitUntilFree(slot: number): void {
+    if (Atomics.load(this.#words, slot) !== slotState.posted) return;
+    if (this.#isUnrung) this.#ring();
     while (Atomics.load(this.#words, slot) === slotState.posted) Atomics.wait(this.#words, slot, slotState.posted);
   }
 
   /** Data thread: hands the request in a slot over. @param arrived by this thread's performance.now() */
   post(slot: number, arrived: number): void {
     this.#arrived[slot] = arrived + clockOffset;
+    const { opcode: code } = this.requests[slot]!;
+    const mayWait = code === opcode.FORGET || code === opcode.BATCH_FORGET;
     Atomics.store(this.#words, slot, slotState.posted);
-    ringBell(this.#control);
+    if (mayWait && Atomics.load(this.#control, control.namespaceRests) === 0) this.#isUnrung = true;
+    else this.#ring();
   }
 
   /** Data thread: asks and sleeps until the answer is there. Returns its text; a failure is thrown with its code. */
@@ -106,13 +115,18 @@ export class Channel {
     this.#words[word.row] = row;
     this.#words[word.generation] = generation;
     Atomics.store(this.#words, word.question, questionState.asked);
-    ringBell(this.#control);
+    this.#ring();
     while (Atomics.load(this.#words, word.question) === questionState.asked) {
       Atomics.wait(this.#words, word.question, questionState.asked);
     }
     const text = this.#answer.toString('utf8', 0, this.#words[word.length]!);
     if (this.#words[word.errno] === 0) return text;
     throw Object.assign(new Error(), JSON.parse(text) as { code: string; message: string; syscall?: string });
+  }
+
+  #ring(): void {
+    this.#isUnrung = false;
+    ringBell(this.#control);
   }
 
   /** Namespace thread: the slots with a request. */

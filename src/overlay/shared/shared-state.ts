@@ -9,6 +9,8 @@ import { Refusals } from './refusals.js';
 export const control = {
   /** rung when the namespace thread has something to do */
   bell: 0,
+  /** it sleeps until the bell rings; while this is 0 it looks at its channels again soon, see bell-waiter.ts */
+  namespaceRests: 25,
   /** sequence of the last record in the journal file, and of the last one known to be on disk (both wrap) */
   journalAppended: 1,
   journalSynced: 2,
