@@ -31,7 +31,8 @@ const word = {
   length: 7,
   device: 8,
 } as const;
-const slotState = { free: 0, posted: 1 } as const;
+/** awaited: posted, and the data thread sleeps until it is free. */
+const slotState = { free: 0, posted: 1, awaited: 2 } as const;
 /** Bytes of the words; behind them the times at which the requests in the slots arrived. */
 const WORD_BYTES = 64;
 const questionState = { none: 0, asked: 1, answered: 2 } as const;
@@ -94,9 +95,10 @@ export class Channel {
 
   /** Data thread: sleeps until the namespace thread has given a slot back. */
   waitUntilFree(slot: number): void {
-    if (Atomics.load(this.#words, slot) !== slotState.posted) return;
+    if (Atomics.load(this.#words, slot) === slotState.free) return;
     if (this.#isUnrung) this.#ring();
-    while (Atomics.load(this.#words, slot) === slotState.posted) Atomics.wait(this.#words, slot, slotState.posted);
+    Atomics.compareExchange(this.#words, slot, slotState.posted, slotState.awaited);
+    while (Atomics.load(this.#words, slot) !== slotState.free) Atomics.wait(this.#words, slot, slotState.awaited);
   }
 
   /** Data thread: hands the request in a slot over. @param arrived by this thread's performance.now() */
@@ -131,7 +133,7 @@ export class Channel {
 
   /** Namespace thread: the slots with a request. */
   isPosted(slot: number): boolean {
-    return Atomics.load(this.#words, slot) === slotState.posted;
+    return Atomics.load(this.#words, slot) !== slotState.free;
   }
 
   /** Namespace thread: when the request in a slot arrived, by this thread's performance.now(). */
@@ -141,8 +143,7 @@ export class Channel {
 
   /** Namespace thread: gives a slot back. */
   release(slot: number): void {
-    Atomics.store(this.#words, slot, slotState.free);
-    Atomics.notify(this.#words, slot);
+    if (Atomics.exchange(this.#words, slot, slotState.free) === slotState.awaited) Atomics.notify(this.#words, slot);
   }
 
   /** Namespace thread: answers the question if there is one. */

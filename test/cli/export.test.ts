@@ -56,6 +56,7 @@ t.test('the copy of a mount and that of its diff are what the mount shows', { sk
   truncateSync(mount.path('base/1/100'), 3 * 8192 + 10);
   chmodSync(mount.path('base/1/small'), 0o640);
   mkdirSync(mount.path('base/9'), { mode: 0o750 });
+  writeFileSync(mount.path('base/9/empty'), '');
   symlinkSync(join(mountpoint, 'base/9'), mount.path('base/inside'));
   symlinkSync('1/small', mount.path('base/relative'));
   utimesSync(mount.path('base/9'), 1_000_000_000.25, 1_100_000_000.5);

@@ -36,8 +36,9 @@ t.test('an object that was never synced may be gone after a power loss: the back
 t.test('a new file whose object did not reach the disk is an empty file after a power loss', async (t) => {
   const diff = newDiff();
   const direct = mount(diff);
-  direct.create('base/new').close();
+  direct.create('base/new').write(0, block);
   direct.kill();
+  t.equal(objects(diff).length, 1);
   for (const name of objects(diff)) rmSync(`${diff}/objects/${name}`);
   const after = mount(diff, true);
   t.equal(after.stat('base/new').size, 0);

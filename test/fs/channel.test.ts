@@ -1,0 +1,56 @@
+// Who is woken by a request that is handed over.
+
+import { Worker } from 'node:worker_threads';
+import t from 'tap';
+import { Channel } from '../../src/fs/channel.js';
+import { IN_HEADER, opcode } from '../../src/fs/protocol/constants.js';
+import { control } from '../../src/overlay/shared/shared-state.js';
+
+function setUp() {
+  const words = new Int32Array(new SharedArrayBuffer(256));
+  const channel = Channel.create(words, 0);
+  const put = (slot: number, code: number): void => {
+    const { bytes } = channel.requests[slot]!;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    view.setUint32(0, IN_HEADER, true);
+    view.setUint32(4, code, true);
+    channel.post(slot, 0);
+  };
+  return { words, channel, put, rings: () => Atomics.load(words, control.bell) };
+}
+
+t.test('a request rings, a FORGET does not while the namespace thread looks anyway', async (t) => {
+  const { channel, put, rings } = setUp();
+  put(0, opcode.FORGET);
+  t.equal(rings(), 0);
+  t.ok(channel.isPosted(0), 'it is there to be found');
+  put(1, opcode.LOOKUP);
+  t.equal(rings(), 1);
+});
+
+t.test('a FORGET rings where the namespace thread rests', async (t) => {
+  const { words, put, rings } = setUp();
+  Atomics.store(words, control.namespaceRests, 1);
+  put(0, opcode.FORGET);
+  t.equal(rings(), 1);
+  put(1, opcode.BATCH_FORGET);
+  t.equal(rings(), 2);
+});
+
+t.test('who needs the slot of a FORGET rings for it', async (t) => {
+  const { words, channel, put, rings } = setUp();
+  put(0, opcode.FORGET);
+  put(1, opcode.FORGET);
+  t.equal(rings(), 0);
+  // The namespace thread of this test is a clock: it gives the slot back once it has been rung for.
+  const served = new Worker(
+    `const { workerData: { words, slots, bell } } = require('node:worker_threads');
+     Atomics.wait(new Int32Array(words), bell, 0);
+     Atomics.store(new Int32Array(slots), 0, 0);
+     Atomics.notify(new Int32Array(slots), 0);`,
+    { eval: true, workerData: { words: words.buffer, slots: channel.buffers.words, bell: control.bell } },
+  );
+  channel.waitUntilFree(0);
+  t.equal(rings(), 1);
+  await served.terminate();
+});
