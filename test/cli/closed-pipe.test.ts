@@ -1,0 +1,58 @@
+// Commands whose reader has gone end without a word, as in `pbkfs show --help | head -1`.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { availableCatalogs, copyCatalog } from '../support/catalogs.js';
+import { isMounted, mountMissing } from '../support/mount.js';
+
+t.setTimeout(600_000);
+
+const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
+
+/** Runs a command with nobody at the other end of its standard output. */
+async function unread(...args: string[]): Promise<{ status: number | null; signal: string | null; stderr: string }> {
+  // Without the modules of the test runner, which listen to signals in every process.
+  const program = ['-u', 'NODE_OPTIONS', process.execPath, CLI];
+  const child = spawn('env', [...program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [status, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return { status, signal, stderr };
+}
+
+for (const args of [
+  ['--help'],
+  ['list', '--json'],
+  ['start', '--help'],
+  ['mount', '--help'],
+  ['validate', '--help'],
+  ['archive-get', '--help'],
+]) {
+  t.test(`pbkfs ${args.join(' ')}: ends by SIGPIPE`, async (t) => {
+    t.same(await unread(...args), { status: null, signal: 'SIGPIPE', stderr: '' });
+  });
+}
+
+const missing = mountMissing || (availableCatalogs().includes('mini') ? false : 'the catalog mini is missing');
+
+t.test('a mount in the foreground is taken away', { skip: missing }, async (t) => {
+  const scratch = mkdtempSync('/tmp/pbkfs-closed-pipe-');
+  t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
+  const catalog = await copyCatalog('mini', scratch);
+  const mountpoint = mkdtempSync(join(scratch, 'mount-'));
+  const where = ['-D', mountpoint, '-d', join(scratch, 'diff')];
+  const { status, signal, stderr } = await unread(
+    ...['mount', '--console', '-B', catalog, '-I', 'a', '-i', 'latest', ...where],
+  );
+  t.same({ status, signal }, { status: 0, signal: null });
+  t.match(stderr, /asked to stop .*SIGTERM/);
+  t.notMatch(stderr, /EPIPE/);
+  t.notOk(isMounted(mountpoint));
+});
