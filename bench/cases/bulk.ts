@@ -9,7 +9,7 @@ import type { Row } from '../report/results.js';
 import { pgbenchCluster, startOn } from '../run/cluster.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { interleave } from '../run/rounds.js';
-import { buildSides, contestant, NATIVE, PBKFS } from '../run/sides.js';
+import { buildSides, contestant, FUSE_OVERLAYFS, NATIVE, PBKFS } from '../run/sides.js';
 
 const MIB = 2 ** 20;
 /** A round takes minutes. */
@@ -35,7 +35,7 @@ export const bulk: BenchCase = {
       ...context.peers,
       target,
       truth,
-      wanted: [NATIVE, PBKFS],
+      wanted: [NATIVE, PBKFS, FUSE_OVERLAYFS],
       peers: new Map(),
     });
     const text = join(context.stage.make('copy'), 'rows');
