@@ -37,9 +37,9 @@ export interface DataThreadData {
 
 /**
  * What the thread tells the control thread: it reads from now on, and is the thread of this number; no data thread is
- * left in read(2); bytes of the backup are not what they should be.
+ * left in read(2); bytes of the backup are not what they should be; an object's data may go to the disk.
  */
-export type DataMessage = { readonly reading: number | null } | 'starving' | 'suspect';
+export type DataMessage = { readonly reading: number | null } | { readonly writeBack: string } | 'starving' | 'suspect';
 
 const data = workerData as DataThreadData;
 const post = (message: DataMessage): void => parentPort?.postMessage(message);
@@ -68,6 +68,7 @@ const engine = new DataEngine({
   },
   warn: (message) => warnings.pass((fields) => log.warn(message, fields)),
   suspect: () => post('suspect'),
+  ...(data.perfUnsafe ? {} : { writeBack: (objectId: string) => post({ writeBack: objectId }) }),
 });
 
 post({ reading: threadId() });

@@ -29,6 +29,8 @@ export interface ReaderPoolEvents {
   channel(buffers: ChannelBuffers): void;
   /** a page was refused */
   suspect(): void;
+  /** an object's data may go to the disk */
+  writeBack(objectId: string): void;
   /** a thread has ended; `gone`: because the kernel says that the mount is */
   ended(gone: boolean): void;
   failed(error: Error): void;
@@ -117,6 +119,7 @@ export class ReaderPool {
     reader.on('message', (message: DataMessage) => {
       if (message === 'suspect') this.#events.suspect();
       else if (message === 'starving') this.#watch();
+      else if ('writeBack' in message) this.#events.writeBack(message.writeBack);
       else {
         this.#starting--;
         if (message.reading !== null) this.#threadIds.add(message.reading);

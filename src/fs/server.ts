@@ -11,6 +11,7 @@ import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
 import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
+import { EarlyWriteback } from './early-writeback.js';
 import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
 import { JournalSync } from './journal-sync.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
@@ -40,6 +41,7 @@ class MountServer implements Server {
   readonly #sentry: ChainSentry;
   readonly #activity: ActivityLog;
   readonly #journalSync: JournalSync;
+  readonly #writeback = new EarlyWriteback(() => this.#objects);
   #objects = '';
   #features: KernelFeatures | null = null;
   #readAhead: ReadAhead = { kib: null };
@@ -66,6 +68,7 @@ class MountServer implements Server {
     this.#readers = new ReaderPool(this.#shared, options.log, {
       channel: (buffers) => this.#post(buffers),
       suspect: () => this.#sentry.look(),
+      writeBack: (objectId) => this.#writeback.start(objectId),
       ended: (gone) => this.#readerEnded(gone),
       failed: (error) => this.#fail(error),
     });

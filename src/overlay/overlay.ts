@@ -23,6 +23,7 @@ import { blocksOf, DiffBudget } from './shared/diff-budget.js';
 import { rowFlag, withoutSetId, word } from './shared/file-table.js';
 import { IndexCache } from './shared/index-cache.js';
 import { control, type SharedState } from './shared/shared-state.js';
+import { markTemporary } from './temporary-files.js';
 import { TransientWal } from './transient-wal.js';
 
 const CLEAN = { cleanlyClosed: true, cacheWasLost: false };
@@ -80,7 +81,10 @@ export class Overlay {
       heldBlocks: (inode) => this.#heldBlocks(inode),
       releaseRow: (inode) => this.#releaseIndex(inode),
       releaseDiffState: (inode, state) => shared.arena.free(state, stateSize(inode.base!.size)),
-      linked: (directory, inode) => this.#transientWal?.placed(directory, inode),
+      linked: (directory, name, inode) => {
+        markTemporary(shared.table, directory, name, inode);
+        this.#transientWal?.placed(directory, inode);
+      },
       mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
       warn: options.warn,
     });

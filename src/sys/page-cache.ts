@@ -1,14 +1,25 @@
-// The kernel's page cache from outside: ask for parts of a file, and whether they have come, without waiting for either.
+// The kernel's page cache from outside: ask for parts of a file, and whether they have come, without waiting for either;
+// and have what was written go to the disk.
 
 import { bindCall } from './libc.js';
 
 const POSIX_FADV_WILLNEED = 3;
+const SYNC_FILE_RANGE_WRITE = 2;
 const PROT_READ = 1;
 const MAP_SHARED = 1;
 const PAGE = 4096;
 
-const calls = { advise: undefined as Advise | undefined, maps: undefined as Maps | undefined };
+const calls = {
+  advise: undefined as Advise | undefined,
+  maps: undefined as Maps | undefined,
+  range: undefined as Range | undefined,
+};
 type Advise = (...args: readonly unknown[]) => number;
+
+interface Range {
+  /** The call in a thread of Node's pool. */
+  readonly async: (...args: readonly unknown[]) => void;
+}
 
 interface Maps {
   readonly mmap: (...args: readonly unknown[]) => bigint;
@@ -23,6 +34,17 @@ interface Maps {
 export function willNeed(fd: number, offset: number, length: number): void {
   calls.advise ??= bindCall('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)');
   calls.advise(fd, offset, length, POSIX_FADV_WILLNEED);
+}
+
+/**
+ * sync_file_range(2) with SYNC_FILE_RANGE_WRITE on the whole file: what is dirty begins to go to the disk. It says nothing
+ * about what is durable, and what fails on the way is still reported to the next fsync.
+ * @param done called when it has begun, or cannot
+ */
+export function startWriteback(fd: number, done: () => void): void {
+  const prototype = 'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)';
+  calls.range ??= bindCall(prototype) as unknown as Range;
+  calls.range.async(fd, 0, 0, SYNC_FILE_RANGE_WRITE, done);
 }
 
 /**

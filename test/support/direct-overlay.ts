@@ -45,6 +45,8 @@ export class DirectOverlay {
   readonly engine: DataEngine;
   readonly shared: SharedState;
   readonly warnings: string[] = [];
+  /** objects whose writeback the engine has asked for */
+  readonly writebacks: string[] = [];
   /** true: inodes stay referenced until dropCaches, as the kernel keeps them; false: forgotten after every call */
   keepInodes = false;
   /** references taken, in order: parents before children */
@@ -85,6 +87,7 @@ export class DirectOverlay {
       materializeOnRead: options.materializeOnRead ?? false,
       verify: options.verify ?? 'checksum',
       warn,
+      writeBack: (objectId) => void this.writebacks.push(objectId),
     });
   }
 

@@ -20,6 +20,7 @@ import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
 import { ObjectFiles } from './object-files.js';
 import { PlainFiles } from './plain-files.js';
 import { blocksTouched, mustFit } from './positions.js';
+import { Unflushed } from './unflushed.js';
 
 /** What a data thread needs the namespace for. Every call is finished before a ticket is taken. */
 export interface NamespaceCalls {
@@ -52,6 +53,8 @@ export interface DataEngineOptions {
   warn(message: string): void;
   /** something in the backup is not what was backed up: it may have been changed underneath */
   suspect?(): void;
+  /** begins to write an object's data back, without waiting for it; missing: the kernel decides when */
+  writeBack?(objectId: string): void;
 }
 
 export class DataEngine {
@@ -63,6 +66,7 @@ export class DataEngine {
   readonly #indexCache: IndexCache;
   readonly #plain: PlainFiles;
   readonly #budget: DiffBudget;
+  readonly #unflushed: Unflushed;
 
   constructor(options: DataEngineOptions) {
     this.#options = options;
@@ -88,6 +92,7 @@ export class DataEngine {
     });
     this.#budget = new DiffBudget(shared.control, warn);
     this.#plain = new PlainFiles(shared.table, objects, this.#fds);
+    this.#unflushed = new Unflushed(shared.table, (id) => options.writeBack?.(id));
   }
 
   /** Reads up to `length` bytes; returns how many there were before the end of the file. */
@@ -132,6 +137,7 @@ export class DataEngine {
       else file.write(data, offset, length, position);
       const size = Math.max(table.getDouble(row, double.size), position + written);
       table.touchData(row, size, Date.now(), dropSetId);
+      this.#unflushed.wrote(row, written);
       return written;
     });
   }
@@ -219,6 +225,7 @@ export class DataEngine {
       withLock(words, table.wordBase(row) + word.syncLock, () => {
         if (file === null) this.#plain.mustBeSyncable(row);
         if (!table.takeFlag(row, rowFlag.dirtyData)) return;
+        this.#unflushed.synced(row);
         try {
           if (file === null) this.#plain.sync(row, generation);
           else file.sync(() => inTurn(words, table.barrier(row), () => file.snapshot()));

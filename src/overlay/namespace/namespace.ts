@@ -50,7 +50,7 @@ export interface NamespaceOptions {
   /** frees the block map state of a file that loses its object */
   releaseDiffState(inode: Inode, diffState: number): void;
   /** a name in `directory` leads to the inode now */
-  linked?(directory: Inode, inode: Inode): void;
+  linked?(directory: Inode, name: string, inode: Inode): void;
   /** absolute path of the mount point, latin1 */
   mountpoint: string;
   warn(message: string): void;
@@ -69,7 +69,7 @@ export class Namespace {
     this.tree = new Tree(options.base, options.defaults, {
       update: (inode, change) => this.rows.update(inode, change),
       nameless: (inode) => this.#nameless.add(inode),
-      linked: (directory, inode) => options.linked?.(directory, inode),
+      linked: (directory, name, inode) => options.linked?.(directory, name, inode),
     });
     this.rows.attach(this.tree.root);
     this.tree.root.lookups = 1;

@@ -64,6 +64,7 @@ export class Rows {
     this.table.setDouble(row, double.indexOffset, 0);
     this.table.set(row, word.indexState, 0);
     this.table.set(row, word.baseChecks, 0);
+    this.table.set(row, word.unflushed, 0);
     this.table.set(row, word.flags, inode.flags);
     this.setObject(inode);
     this.table.set(row, word.generation, inode.generation);

@@ -22,7 +22,7 @@ export interface TreeEvents {
   /** an inode lost its last name */
   nameless(inode: Inode): void;
   /** a name in `directory` leads to the inode now */
-  linked(directory: Inode, inode: Inode): void;
+  linked(directory: Inode, name: string, inode: Inode): void;
 }
 
 export class Tree {
@@ -205,7 +205,7 @@ export class Tree {
     }
     this.#events.update(inode, { ...now, nlink: inode.nlink });
     this.#events.update(directory, { ...modified, nlink: directory.nlink });
-    this.#events.linked(directory, inode);
+    this.#events.linked(directory, name, inode);
   }
 
   #unlink(directory: Inode, name: string, modified: Partial<Attributes>, now: Partial<Attributes>): void {

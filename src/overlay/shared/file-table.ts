@@ -36,6 +36,8 @@ export const word = {
   baseChecks: 38,
   /** blocks of the block index */
   indexBlocks: 39,
+  /** bytes written since the data was last on its way to the disk, see unflushed.ts */
+  unflushed: 40,
 } as const;
 
 /** 64-bit words of a row. */
@@ -65,6 +67,8 @@ export const rowFlag = {
   dropSetId: 16,
   /** the data goes with the mount, see transient-wal.ts: an fsync of it does nothing */
   transient: 32,
+  /** PostgreSQL will not sync the data, see temporary-files.ts: no hurry to write it back */
+  temporary: 64,
 } as const;
 
 /** Bits of the baseChecks word; they hold for the copy whose identity is in the file's description. */
@@ -82,7 +86,7 @@ const wordFields = ['mode', 'uid', 'gid', 'nlink', 'rdev', 'atimeNsec', 'mtimeNs
 const doubleFields = ['ino', 'size', 'atime', 'mtime', 'ctime'] as const;
 
 const OBJECT_WORDS = 4;
-const ROW_BYTES = 160;
+const ROW_BYTES = 168;
 const ROW_WORDS = ROW_BYTES / 4;
 const ROW_DOUBLES = ROW_BYTES / 8;
 
