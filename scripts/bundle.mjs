@@ -21,6 +21,7 @@ const programs = [
   'cli/mount-program',
   'cli/validate-program',
   'mount/process',
+  'mount/background-mount',
   'mount/chain-lock/holder-process',
   'mount/prefetch/process',
   'mount/unmount-elsewhere',

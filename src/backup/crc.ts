@@ -10,6 +10,11 @@ type Native = typeof import('@node-rs/crc32');
 let native: Native | undefined;
 const load = (): Native => createRequire(import.meta.url)('@node-rs/crc32') as Native;
 
+/** For a thread that is going to need it and has time now. */
+export function loadCrc(): void {
+  native ??= load();
+}
+
 /** CRC-32C (Castagnoli) as pg_probackup and PostgreSQL use it; `start` continues an earlier result. */
 export function crc32c(bytes: Uint8Array, start = 0): number {
   native ??= load();

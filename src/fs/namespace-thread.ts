@@ -1,6 +1,7 @@
-// The namespace thread: opens backup and diff, then serves until the mount ends, then closes the diff cleanly.
+// The namespace thread: hears what it is to serve, opens backup and diff, serves until the mount ends, then closes the diff.
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { loadCrc } from '../backup/crc.js';
 import type { Chain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { createLogger, LineLimit, type LogSettings } from '../log.js';
@@ -9,6 +10,7 @@ import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 import { Overlay } from '../overlay/overlay.js';
 import { control, type SharedBuffers, SharedState, stop } from '../overlay/shared/shared-state.js';
+import { loadLibc } from '../sys/libc.js';
 import { Channel, type ChannelBuffers } from './channel.js';
 import { NamespaceDispatch } from './namespace-dispatch.js';
 import { runNamespaceLoop } from './namespace-loop.js';
@@ -17,6 +19,13 @@ import { Reply } from './protocol/reply.js';
 import { requestTrace } from './request-trace.js';
 import type { MadeContent } from './virtual-lookups.js';
 
+/** What it knows from the start. */
+export interface NamespaceThreadStart {
+  /** its number */
+  thread: number;
+}
+
+/** What it is told once it is known what is mounted. */
 export interface NamespaceThreadData {
   shared: SharedBuffers;
   chain: Chain;
@@ -46,51 +55,64 @@ export type NamespaceMessage =
 /** What arrives in its mail: the channel of a new data thread, or the content of a virtual file. */
 export type NamespaceMail = ChannelBuffers | MadeContent;
 
-const data = workerData as NamespaceThreadData;
+const { thread } = workerData as NamespaceThreadStart;
 const post = (message: NamespaceMessage): void => parentPort!.postMessage(message);
 
-try {
-  const log = createLogger(data.log);
-  const failures = new LineLimit();
-  const shared = new SharedState(data.shared);
-  const counters = new Counters(data.shared.counters, 0);
-  const overlay = new Overlay(shared, { ...data, warn: (message) => log.warn(message) });
-  const reply = new Reply(MAX_TRANSFER);
-  const channels: Channel[] = [];
-  post({ type: 'ready', objects: overlay.objects.directory });
-  runNamespaceLoop({
-    controlWords: shared.control,
-    channels,
-    overlay,
-    dispatch: new NamespaceDispatch(overlay, reply, data.diff),
-    reply,
-    counters,
-    receiveMail: (content) => {
-      for (;;) {
-        const received = receiveMessageOnPort(data.mail);
-        if (received === undefined) return;
-        const mail = received.message as NamespaceMail;
-        if ('lookup' in mail) content(mail);
-        else channels.push(new Channel(mail, shared.control));
-      }
-    },
-    askContent: (lookup, name) => post({ type: 'content', lookup, name }),
-    failed: (request, error) => {
-      const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
-      failures.pass((fields) => log.error(message, fields));
-    },
-    trace: requestTrace(log, 0),
-    replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),
-    syncJournal: () => post({ type: 'sync-journal' }),
-    tidyFailed: (error) => log.error(`removing what nobody needs any more: ${(error as Error).message}`),
-  });
-  if (Atomics.load(shared.control, control.stop) === stop.close) overlay.close();
-  post({ type: 'closed' });
-} catch (error) {
-  const { message } = error as Error;
-  const known = error instanceof PbkfsError;
-  if (!known) createLogger(data.log).error(`namespace thread: ${(error as Error).stack ?? message}`);
-  post({ type: 'failed', code: known ? error.code : 'internal', message, hint: known ? error.hint : undefined });
-} finally {
-  data.mail.close();
+function serve(data: NamespaceThreadData): void {
+  try {
+    const log = createLogger(data.log);
+    const failures = new LineLimit();
+    const shared = new SharedState(data.shared);
+    const counters = new Counters(data.shared.counters, thread);
+    const overlay = new Overlay(shared, { ...data, warn: (message) => log.warn(message) });
+    const reply = new Reply(MAX_TRANSFER);
+    const channels: Channel[] = [];
+    post({ type: 'ready', objects: overlay.objects.directory });
+    runNamespaceLoop({
+      controlWords: shared.control,
+      channels,
+      overlay,
+      dispatch: new NamespaceDispatch(overlay, reply, data.diff),
+      reply,
+      counters,
+      receiveMail: (content) => {
+        for (;;) {
+          const received = receiveMessageOnPort(data.mail);
+          if (received === undefined) return;
+          const mail = received.message as NamespaceMail;
+          if ('lookup' in mail) content(mail);
+          else channels.push(new Channel(mail, shared.control));
+        }
+      },
+      askContent: (lookup, name) => post({ type: 'content', lookup, name }),
+      failed: (request, error) => {
+        const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
+        failures.pass((fields) => log.error(message, fields));
+      },
+      trace: requestTrace(log, thread),
+      replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),
+      syncJournal: () => post({ type: 'sync-journal' }),
+      tidyFailed: (error) => log.error(`removing what nobody needs any more: ${(error as Error).message}`),
+    });
+    if (Atomics.load(shared.control, control.stop) === stop.close) overlay.close();
+    post({ type: 'closed' });
+  } catch (error) {
+    const { message } = error as Error;
+    const known = error instanceof PbkfsError;
+    if (!known) createLogger(data.log).error(`namespace thread: ${(error as Error).stack ?? message}`);
+    post({ type: 'failed', code: known ? error.code : 'internal', message, hint: known ? error.hint : undefined });
+  } finally {
+    data.mail.close();
+  }
+}
+
+parentPort!.once('message', serve);
+
+// What every mount needs is loaded while this thread waits; what cannot be fails when it is needed.
+for (const load of [loadCrc, loadLibc]) {
+  try {
+    load();
+  } catch {
+    // Then.
+  }
 }

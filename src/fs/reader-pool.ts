@@ -48,6 +48,8 @@ export class ReaderPool {
   readonly #devices: number[] = [];
   #settings: ReaderSettings | null = null;
   #started = 0;
+  /** readers that the mount begins with */
+  #initial = 0;
   /** readers that were started and do not read yet */
   #starting = 0;
   #closed = false;
@@ -70,18 +72,20 @@ export class ReaderPool {
     return this.#started > 0;
   }
 
-  /** Threads started so far. */
+  /** Threads started so far, and those of the first ones that are about to be. */
   get started(): number {
-    return this.#started;
+    return Math.max(this.#started, this.#initial);
   }
 
-  /** Starts the first threads. The pool owns the device from now on. */
+  /**
+   * Starts the first thread; as soon as it reads, the others follow: whoever waits for the mount then need not share the
+   * CPUs with four threads that come up. The pool owns the device from now on.
+   */
   start(device: number, settings: ReaderSettings, threads = INITIAL_THREADS): void {
     this.#settings = settings;
-    const initial = Math.max(1, Math.min(MAX_THREADS, threads));
-    this.#resting = RestingReaders.create(initial);
+    this.#initial = Math.max(1, Math.min(MAX_THREADS, threads));
+    this.#resting = RestingReaders.create(this.#initial);
     this.#add(device);
-    while (this.#started < initial) this.#add(this.#nextDevice());
   }
 
   /** No further threads. */
@@ -122,6 +126,7 @@ export class ReaderPool {
       else if ('writeBack' in message) this.#events.writeBack(message.writeBack);
       else {
         this.#starting--;
+        this.#addInitial();
         if (message.reading !== null) this.#threadIds.add(message.reading);
       }
     });
@@ -139,6 +144,14 @@ export class ReaderPool {
       }
       this.#events.ended(status === 0);
     });
+  }
+
+  #addInitial(): void {
+    try {
+      while (!this.#closed && this.#started < this.#initial) this.#add(this.#nextDevice());
+    } catch (error) {
+      this.#events.failed(error as Error);
+    }
   }
 
   /** A descriptor for one more reader: a clone, or the same one where the device may not be opened again. */

@@ -1,7 +1,7 @@
 // One mount in this process: starts the threads, mounts, grows the readers on demand, and ends in the right order.
 
 import { closeSync } from 'node:fs';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, type Worker } from 'node:worker_threads';
 import { type ErrorCode, PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { createCounters } from '../metrics/counters.js';
@@ -15,6 +15,7 @@ import { EarlyWriteback } from './early-writeback.js';
 import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
 import { JournalSync } from './journal-sync.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
+import { runNamespaceThread } from './namespace-worker.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import { ReaderPool } from './reader-pool.js';
 import { ActivityLog } from './report/activity.js';
@@ -94,10 +95,7 @@ class MountServer implements Server {
       log: options.log.settings,
       mail: this.#mail.port2,
     };
-    this.#namespace = new Worker(new URL('./namespace-thread.js', import.meta.url), {
-      workerData: data,
-      transferList: [this.#mail.port2],
-    });
+    this.#namespace = runNamespaceThread(data);
   }
 
   get backend(): BackendInfo {

@@ -1,4 +1,20 @@
-// What the mount process loads once the process that holds the locks is starting.
+// What the mount process loads once the process that holds the locks and the thread of names are starting.
 
-export { runBackgroundMount } from './background.js';
-export { serve } from './serve.js';
+import type { Worker } from 'node:worker_threads';
+import { offerNamespaceThread } from '../fs/namespace-worker.js';
+import { runBackgroundMount } from './background.js';
+import { type Holder, offerHolder } from './chain-lock/holder.js';
+import { serve } from './serve.js';
+
+/** What was started before this was loaded, and need not be used. */
+export interface Early {
+  readonly holder: Holder;
+  readonly names: Worker;
+}
+
+/** @see runBackgroundMount */
+export function mountInBackground({ holder, names }: Early): Promise<void> {
+  offerHolder(holder);
+  offerNamespaceThread(names);
+  return runBackgroundMount(serve);
+}

@@ -22,7 +22,7 @@ import { type PreparedMount, prepareMount } from './prepare.js';
 import { configure, recoveryFor } from './recovery.js';
 import { register, unregister } from './registry.js';
 import type { MountedInfo, MountRequest } from './request.js';
-import { loadMeanwhile, type ServeMount } from './serve.js';
+import { loadLoggingSoon, loadMeanwhile, type ServeMount } from './serve.js';
 import { abortMount } from './stale.js';
 import type { Stopper } from './stop-signals.js';
 import { relocateWal } from './wal-dir/relocate.js';
@@ -79,7 +79,10 @@ export async function runMount(
     keeper = await locking;
     const chain = prepared.recheck();
     recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh);
-    server = await start(request, prepared, chain, keeper, metrics?.address, serve, log);
+    const starting = start(request, prepared, chain, keeper, metrics?.address, serve, log);
+    // The thread of names reads the lists now.
+    loadLoggingSoon();
+    server = await starting;
     metrics?.serve(server.report);
   } catch (error) {
     metrics?.close();

@@ -1,16 +1,6 @@
 // diff/lock: one mount process at a time. The flock decides; the content only says who holds it.
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
@@ -44,10 +34,10 @@ export function acquireDiffLock(diff: string, mountpoint: string): DiffLock {
 export function acquireLock(path: string, what: string, mountpoint: string): DiffLock {
   const fd = openLocked(path, what);
   try {
+    // Not synced: whoever holds it does not survive a power loss.
     const owner: LockOwner = { ...selfIdentity(), mountpoint };
     ftruncateSync(fd, 0);
     writeSync(fd, `${JSON.stringify(owner)}\n`, 0);
-    fsyncSync(fd);
   } catch (error) {
     closeSync(fd);
     throw error;

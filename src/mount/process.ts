@@ -1,8 +1,9 @@
 // The program of the mount process in the background; started by daemon.ts, never by hand.
 
-import { startSpareHolder } from './chain-lock/holder.js';
+import { startNamespaceThread } from '../fs/namespace-worker.js';
+import { startHolder } from './chain-lock/holder.js';
 
-// It comes up while this process loads the rest and looks at the chain.
-startSpareHolder();
+// Both come up while this process loads the rest and looks at the chain.
+const early = { holder: startHolder('starting'), names: startNamespaceThread() };
 
-void import('./background-mount.js').then(({ runBackgroundMount, serve }) => runBackgroundMount(serve));
+void import('./background-mount.js').then(({ mountInBackground }) => mountInBackground(early));

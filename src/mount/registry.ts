@@ -5,7 +5,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
-import { replaceFile } from '../sys/durable-file.js';
+import { replaceFileUnsynced } from '../sys/durable-file.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { isOurs, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
@@ -66,7 +66,8 @@ export function register(entry: RegistryEntry, directories = registryDirectories
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
-      replaceFile(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
+      // A power loss ends the mount too.
+      replaceFileUnsynced(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
       return;
     } catch (error) {
       failure ??= error;

@@ -1,5 +1,6 @@
 // The server behind a mount, loaded only once it is needed: what fails before or only shows things never pays for it.
 
+import { dismissNamespaceThread } from '../fs/namespace-worker.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
 import { loadLogging } from '../log.js';
 
@@ -7,7 +8,10 @@ import { loadLogging } from '../log.js';
 export type ServeMount = (options: ServeOptions) => Promise<Server>;
 
 export const serve: ServeMount = async (options) => {
-  if (options.backend === 'fuse-native') return (await loadNative()).serveNativeMount(options);
+  if (options.backend === 'fuse-native') {
+    dismissNamespaceThread();
+    return (await loadNative()).serveNativeMount(options);
+  }
   return (await loadKernel()).serveMount(options);
 };
 
@@ -19,9 +23,15 @@ export function loadMeanwhile(backend: ServeOptions['backend']): void {
   const server: Promise<unknown> = backend === 'fuse-native' ? loadNative() : loadKernel();
   // What cannot be loaded fails when it is needed.
   server.catch(() => undefined);
-  try {
-    loadLogging();
-  } catch {
-    // Likewise.
-  }
+}
+
+/** Loads what the first line of the log needs, as soon as this thread has nothing else to do. Never throws. */
+export function loadLoggingSoon(): void {
+  setImmediate(() => {
+    try {
+      loadLogging();
+    } catch {
+      // Likewise.
+    }
+  });
 }

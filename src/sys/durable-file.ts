@@ -8,13 +8,27 @@ import { dirname } from 'node:path';
  * @throws a system error; the old content is untouched then
  */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
+  replace(path, content, mode, fsyncSync);
+  syncDirectory(dirname(path));
+}
+
+/**
+ * The same for what nobody asks for after a power loss: a process that dies leaves the old or the new content, but
+ * nothing is synced.
+ * @throws a system error; the old content is untouched then
+ */
+export function replaceFileUnsynced(path: string, content: string, mode = 0o600): void {
+  replace(path, content, mode, () => undefined);
+}
+
+function replace(path: string, content: string, mode: number, sync: (fd: number) => void): void {
   const temporary = `${path}.tmp`;
   try {
     const fd = openSync(temporary, 'w', mode);
     try {
       const bytes = Buffer.from(content, 'utf8');
       for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-      fsyncSync(fd);
+      sync(fd);
     } finally {
       closeSync(fd);
     }
@@ -23,7 +37,6 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-  syncDirectory(dirname(path));
 }
 
 /** Makes names created, renamed or removed in a directory durable. */

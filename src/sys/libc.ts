@@ -54,6 +54,11 @@ function libc(): Libc {
   return loaded;
 }
 
+/** For a thread that is going to need it and has time now. */
+export function loadLibc(): void {
+  libc();
+}
+
 function load(): Libc {
   const require = createRequire(import.meta.url);
   const ffi = require('koffi') as Koffi;

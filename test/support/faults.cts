@@ -36,8 +36,8 @@ function arm(directory: string): void {
     return;
   }
   // Node has a worker of its own for loading modules.
-  const data = workerData as { thread?: number; chain?: unknown } | null;
-  if (data?.chain !== undefined) armNamespace(directory);
+  const data = workerData as { thread?: number } | null;
+  if (data?.thread === 0) armNamespace(directory);
   else if (data?.thread !== undefined) armData(directory);
 }
 

@@ -14,10 +14,9 @@ export interface Holder {
 
 let spare: Holder | undefined;
 
-/** Starts a holder for the chain that this process is going to lock. It ends with this process, asked for or not. */
-export function startSpareHolder(): void {
-  spare = startHolder('starting');
-  keepRunning(spare.child, false);
+/** The next mount of this process takes this holder. */
+export function offerHolder(holder: Holder): void {
+  spare = holder;
 }
 
 /** The holder that was started before, or a new one. @param name for ps */
@@ -34,12 +33,15 @@ export function dismissSpareHolder(): void {
   spare = undefined;
 }
 
-function startHolder(name: string): Holder {
+/** Starts a holder, which ends with this process, asked for locks or not. @param name for ps */
+export function startHolder(name: string): Holder {
   // Its own session: Ctrl-C in the terminal is not for it.
   const child = spawn(process.execPath, [fileURLToPath(HOLDER), name], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
+  // Before anybody waits for its answer it keeps nothing running.
+  keepRunning(child, false);
   return { child, ended: endOf(child) };
 }
