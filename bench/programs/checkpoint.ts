@@ -11,6 +11,8 @@ import type koffi from 'koffi';
 const BLOCK = 8192;
 /** Like PostgreSQL's backends, which ask now and then and not in a tight loop. */
 const PAUSE_MS = 0.2;
+/** Checkpoints until something was measured. */
+const MOST = 5;
 
 const Phase = { waiting: 0, syncing: 1, over: 2 } as const;
 
@@ -21,7 +23,8 @@ interface Job {
 }
 
 async function checkpoint(file: string, bytes: number): Promise<void> {
-  const phase = new Int32Array(new SharedArrayBuffer(4));
+  // The phase, and how often each of the two was measured.
+  const phase = new Int32Array(new SharedArrayBuffer(12));
   const reader = new Worker(new URL(import.meta.url), { workerData: { file, bytes, phase } satisfies Job });
   const heard = new Promise<Record<string, number[]>>((resolve, reject) => {
     reader.once('message', resolve);
@@ -29,14 +32,20 @@ async function checkpoint(file: string, bytes: number): Promise<void> {
   });
   const fd = openSync(file, 'r+');
   const block = Buffer.alloc(BLOCK, performance.now().toString());
-  // The order of a checkpoint: ascending blocks, written out before the fsync.
-  for (let at = 0; at < bytes; at += BLOCK) writeSync(fd, block, 0, BLOCK, at);
-  await sleep(50);
-  Atomics.store(phase, 0, Phase.syncing);
-  const begun = performance.now();
-  fsyncSync(fd);
-  const seconds = (performance.now() - begun) / 1000;
+  const took: number[] = [];
+  // An fsync of some milliseconds may be over before the other thread has come to its turn.
+  while (took.length < MOST && (Atomics.load(phase, 1) === 0 || Atomics.load(phase, 2) === 0)) {
+    // The order of a checkpoint: ascending blocks, written out before the fsync.
+    for (let at = 0; at < bytes; at += BLOCK) writeSync(fd, block, 0, BLOCK, at);
+    await sleep(50);
+    Atomics.store(phase, 0, Phase.syncing);
+    const begun = performance.now();
+    fsyncSync(fd);
+    took.push((performance.now() - begun) / 1000);
+    Atomics.store(phase, 0, Phase.waiting);
+  }
   Atomics.store(phase, 0, Phase.over);
+  const seconds = took.reduce((sum, each) => sum + each) / took.length;
   closeSync(fd);
   const { reads, seeks } = await heard;
   console.log(
@@ -58,11 +67,14 @@ function observe({ file, bytes, phase }: Job): void {
   };
   const times: Record<string, number[]> = { reads: [], seeks: [] };
   while (Atomics.load(phase, 0) !== Phase.over) {
-    for (const [name, act] of Object.entries(acts)) {
-      if (Atomics.load(phase, 0) === Phase.over) break;
+    for (const [i, [name, act]] of Object.entries(acts).entries()) {
+      const began = Atomics.load(phase, 0);
+      if (began === Phase.over) break;
       const begun = performance.now();
       act();
-      if (Atomics.load(phase, 0) !== Phase.waiting) times[name]!.push((performance.now() - begun) * 1000);
+      if (began !== Phase.syncing && Atomics.load(phase, 0) !== Phase.syncing) continue;
+      times[name]!.push((performance.now() - begun) * 1000);
+      Atomics.add(phase, 1 + i, 1);
     }
     Atomics.wait(pause, 0, 0, PAUSE_MS);
   }
