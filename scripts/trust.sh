@@ -126,6 +126,11 @@ TEXT
   printf '| suite | what | checks | result | seconds | command |\n| --- | --- | --- | --- | --- | --- |\n'
   printf '%s\n' "${rows[@]}"
   for file in "${extra[@]}"; do grep -a '^|' "$file"; done
+  # These were not run now, and maybe not on this commit.
+  for file in "${extra[@]}"; do
+    printf '\n%s: run by itself before, at %s.\n' "$(grep -a '^|' "$file" | cut -d'|' -f2 | paste -sd, | xargs)" \
+      "$(date -u -r "$file" '+%Y-%m-%d %H:%M UTC')"
+  done
   cat <<'TEXT'
 
 ## What verifying costs
