@@ -26,12 +26,7 @@ export class PageInPlace {
     const at = outOffset - RECORD_HEADER;
     const low = word(out, at);
     const high = word(out, at + 4);
-    let got = this.#memory.pread(fd, out, at, RECORD, position);
-    while (got < RECORD) {
-      const more = this.#memory.pread(fd, out, at + got, RECORD - got, position + got);
-      if (more === 0) break;
-      got += more;
-    }
+    const got = this.#memory.preadAll(fd, out, at, RECORD, position);
     this.block = word(out, at) >>> 0;
     this.size = word(out, at + 4);
     setWord(out, at, low);

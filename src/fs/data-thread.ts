@@ -5,6 +5,7 @@ import type { FileSource, VerifyMode } from '../backup/index.js';
 import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import { DataEngine, type HeldFiles } from '../overlay/data/data-engine.js';
+import { objectPaths } from '../overlay/diff/index.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
 import { threadId } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers, question } from './channel.js';
@@ -37,7 +38,7 @@ export interface DataThreadData {
 
 /**
  * What the thread tells the control thread: it reads from now on, and is the thread of this number; no data thread is
- * left in read(2); bytes of the backup are not what they should be; an object's data may go to the disk.
+ * left in read(2); bytes of the backup are not what they should be; the data of the object at a path may go to the disk.
  */
 export type DataMessage = { readonly reading: number | null } | { readonly writeBack: string } | 'starving' | 'suspect';
 
@@ -68,7 +69,9 @@ const engine = new DataEngine({
   },
   warn: (message) => warnings.pass((fields) => log.warn(message, fields)),
   suspect: () => post('suspect'),
-  ...(data.perfUnsafe ? {} : { writeBack: (objectId: string) => post({ writeBack: objectId }) }),
+  ...(data.perfUnsafe
+    ? {}
+    : { writeBack: (objectId: string) => post({ writeBack: objectPaths(data.objects, objectId).data }) }),
 });
 
 post({ reading: threadId() });

@@ -2,33 +2,30 @@
 // sleeps while the disk's queue is full.
 
 import { close, open } from 'node:fs';
-import { join } from 'node:path';
 import { startWriteback } from '../sys/page-cache.js';
 
 export class EarlyWriteback {
-  readonly #directory: () => string;
   readonly #begin: typeof startWriteback;
   readonly #waiting = new Set<string>();
   #underWay = false;
 
-  /** @param directory where the objects are @param begin how it is done; tests watch it */
-  constructor(directory: () => string, begin = startWriteback) {
-    this.#directory = directory;
+  /** @param begin how it is done; tests watch it */
+  constructor(begin = startWriteback) {
     this.#begin = begin;
   }
 
-  /** Soon, unless the object is gone by then. Errors are left to the fsync, which finds them again. */
-  start(objectId: string): void {
-    this.#waiting.add(objectId);
+  /** Soon, unless the file is gone by then. Errors are left to the fsync, which finds them again. */
+  start(path: string): void {
+    this.#waiting.add(path);
     if (!this.#underWay) this.#next();
   }
 
   #next(): void {
-    const [id] = this.#waiting;
-    this.#underWay = id !== undefined;
-    if (id === undefined) return;
-    this.#waiting.delete(id);
-    open(join(this.#directory(), id), 'r', (error, fd) => {
+    const [path] = this.#waiting;
+    this.#underWay = path !== undefined;
+    if (path === undefined) return;
+    this.#waiting.delete(path);
+    open(path, 'r', (error, fd) => {
       if (error) this.#next();
       else this.#begin(fd, () => close(fd, () => this.#next()));
     });

@@ -23,8 +23,8 @@ export function offerNamespaceThread(worker: Worker): void {
 
 /** Gives what is to be served to the thread that was started before, or to a new one. */
 export function runNamespaceThread(data: NamespaceThreadData): Worker {
-  const ended = spare === undefined || spare.threadId === -1;
-  const worker = ended ? startNamespaceThread() : spare!;
+  const isWaiting = spare !== undefined && spare.threadId !== -1;
+  const worker = isWaiting ? spare! : startNamespaceThread();
   spare = undefined;
   worker.ref();
   worker.postMessage(data, [data.mail]);

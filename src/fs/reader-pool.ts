@@ -29,8 +29,8 @@ export interface ReaderPoolEvents {
   channel(buffers: ChannelBuffers): void;
   /** a page was refused */
   suspect(): void;
-  /** an object's data may go to the disk */
-  writeBack(objectId: string): void;
+  /** the data of an object, by its path, may go to the disk */
+  writeBack(path: string): void;
   /** a thread has ended; `gone`: because the kernel says that the mount is */
   ended(gone: boolean): void;
   failed(error: Error): void;

@@ -42,7 +42,7 @@ class MountServer implements Server {
   readonly #sentry: ChainSentry;
   readonly #activity: ActivityLog;
   readonly #journalSync: JournalSync;
-  readonly #writeback = new EarlyWriteback(() => this.#objects);
+  readonly #writeback = new EarlyWriteback();
   #objects = '';
   #features: KernelFeatures | null = null;
   #readAhead: ReadAhead = { kib: null };
@@ -69,7 +69,7 @@ class MountServer implements Server {
     this.#readers = new ReaderPool(this.#shared, options.log, {
       channel: (buffers) => this.#post(buffers),
       suspect: () => this.#sentry.look(),
-      writeBack: (objectId) => this.#writeback.start(objectId),
+      writeBack: (path) => this.#writeback.start(path),
       ended: (gone) => this.#readerEnded(gone),
       failed: (error) => this.#fail(error),
     });

@@ -1,6 +1,6 @@
 // Settling and syncing objects outside the request path: after a kill, after power loss, and at the clean end.
 
-import { closeSync, constants, existsSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
 import { type Inode, isNeverWritten } from './namespace/inode.js';
@@ -66,12 +66,11 @@ export class Recovery {
    * @param cacheWasLost the name may have reached the disk and the object not, when neither was synced: an empty file
    */
   settlePlain(inode: Inode, cacheWasLost: boolean): void {
-    const path = objectPaths(this.#directory, inode.objectId!).data;
-    if ((cacheWasLost || isNeverWritten(inode)) && !existsSync(path)) {
+    const fd = this.#openPlain(inode.objectId!, cacheWasLost || isNeverWritten(inode));
+    if (fd === null) {
       inode.attributes.size = 0;
       return;
     }
-    const fd = this.#openPlain(inode.objectId!);
     try {
       inode.flags |= rowFlag.object;
       const { size, mtimeMs } = fstatSync(fd);
@@ -102,7 +101,7 @@ export class Recovery {
         hint: 'The diff’s storage lost data it had accepted. Check the storage, then mount again.',
       });
     }
-    const fd = this.#openPlain(inode.objectId!);
+    const fd = this.#openPlain(inode.objectId!, false)!;
     try {
       fdatasyncSync(fd);
     } finally {
@@ -110,11 +109,13 @@ export class Recovery {
     }
   }
 
-  #openPlain(objectId: string): number {
+  /** null: there is none, and it may be missing. */
+  #openPlain(objectId: string, mayBeMissing: boolean): number | null {
     try {
       return openSync(objectPaths(this.#directory, objectId).data, constants.O_RDWR);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (mayBeMissing) return null;
       throw missingObject(objectId, error);
     }
   }

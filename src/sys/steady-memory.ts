@@ -1,4 +1,4 @@
-// read(2), pread(2) and write(2) that use the same memory again and again: after a while straight through the C library.
+// pread(2) and write(2) that use the same memory again and again: after a while straight through the C library.
 //
 // A call of node:fs looks a trace category up by its name, checks what it is given and fills in a request object: 0.2 µs
 // more than koffi takes for the same system call, three times for every READ of the kernel.
@@ -12,7 +12,6 @@ const { readSync, writeSync } = fs;
 type Call = (...args: readonly unknown[]) => number;
 
 interface Calls {
-  readonly read: Call;
   readonly pread: Call;
   readonly write: Call;
 }
@@ -26,7 +25,6 @@ let calls: Calls | null | undefined;
 function bind(): void {
   try {
     calls = {
-      read: bindCall('int read(int fd, void *into, uint32_t length)'),
       pread: bindCall('int pread(int fd, void *into, uint32_t length, int64_t position)'),
       write: bindCall('int write(int fd, const void *from, uint32_t length)'),
     };
@@ -47,15 +45,6 @@ export class SteadyMemory {
   /** from the offset on to the end, as soon as it has been used often enough; it keeps the memory from being collected */
   #stretch: Uint8Array | null = null;
 
-  /** read(2) to bytes[offset, offset + length). @throws a system error */
-  read(fd: number, bytes: Uint8Array, offset: number, length: number): number {
-    if (this.#isSteady(bytes, offset, length)) {
-      const got = calls!.read(fd, this.#stretch, length);
-      if (got >= 0) return got;
-    }
-    return readSync(fd, bytes, offset, length, null);
-  }
-
   /** pread(2) to bytes[offset, offset + length). @throws a system error */
   pread(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number {
     if (this.#isSteady(bytes, offset, length)) {
@@ -63,6 +52,17 @@ export class SteadyMemory {
       if (got >= 0) return got;
     }
     return readSync(fd, bytes, offset, length, position);
+  }
+
+  /** pread(2) until `length` bytes are there or the file ends; returns how many there are. @throws a system error */
+  preadAll(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number {
+    let done = 0;
+    while (done < length) {
+      const part = this.pread(fd, bytes, offset + done, length - done, position + done);
+      if (part === 0) break;
+      done += part;
+    }
+    return done;
   }
 
   /** write(2) of bytes[offset, offset + length). @throws a system error */

@@ -9,15 +9,12 @@ t.test('one object at a time, each once however often it was asked for; what is 
   const begun: { fd: number; done: () => void }[] = [];
   let heard = (): void => undefined;
   const next = (): Promise<void> => new Promise((resolve) => (heard = resolve));
-  const early = new EarlyWriteback(
-    () => directory,
-    (fd, done) => {
-      begun.push({ fd, done });
-      heard();
-    },
-  );
+  const early = new EarlyWriteback((fd, done) => {
+    begun.push({ fd, done });
+    heard();
+  });
   let arrived = next();
-  for (const id of ['a', 'b', 'gone', 'b', 'c']) early.start(id);
+  for (const id of ['a', 'b', 'gone', 'b', 'c']) early.start(join(directory, id));
   for (const count of [1, 2, 3]) {
     await arrived;
     t.equal(begun.length, count, 'the next one begins when the last is done');
@@ -25,7 +22,7 @@ t.test('one object at a time, each once however often it was asked for; what is 
     begun.at(-1)!.done();
   }
   arrived = next();
-  early.start('a');
+  early.start(join(directory, 'a'));
   await arrived;
   t.equal(begun.length, 4, 'and again later');
   begun.at(-1)!.done();

@@ -1,17 +1,12 @@
 // Files made on the mount that nobody has written to: a record of the journal, and no object.
 
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import t from 'tap';
 import { control } from '../../src/overlay/shared/shared-state.js';
-import { DirectOverlay } from '../support/direct-overlay.js';
-import { scratchDirectory, writeSmallCatalog } from '../support/small-catalog.js';
+import type { DirectOverlay } from '../support/direct-overlay.js';
+import { smallDiffs } from '../support/small-diffs.js';
 
-const root = scratchDirectory();
-const catalog = writeSmallCatalog(`${root}/catalog`);
-let diffs = 0;
-const newDiff = () => `${root}/diff${diffs++}`;
-const mount = (diff: string, afterPowerLoss = false) => new DirectOverlay({ catalog, diff, afterPowerLoss });
-const objects = (diff: string) => readdirSync(`${diff}/objects`);
+const { newDiff, mount, objects } = smallDiffs();
 const block = Buffer.alloc(8192, 7);
 
 /** Ends a mount, and says whether the host's cache goes with it. */

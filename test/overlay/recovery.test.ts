@@ -1,18 +1,13 @@
 // What a mount makes of a diff whose last mount did not end cleanly.
 
-import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { rmSync, statSync, truncateSync } from 'node:fs';
 import t from 'tap';
 import { rowFlag } from '../../src/overlay/shared/file-table.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
-import { DirectOverlay } from '../support/direct-overlay.js';
-import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+import { smallFiles } from '../support/small-catalog.js';
+import { smallDiffs } from '../support/small-diffs.js';
 
-const root = scratchDirectory();
-const catalog = writeSmallCatalog(`${root}/catalog`);
-let diffs = 0;
-const newDiff = () => `${root}/diff${diffs++}`;
-const mount = (diff: string, afterPowerLoss = false) => new DirectOverlay({ catalog, diff, afterPowerLoss });
-const objects = (diff: string) => readdirSync(`${diff}/objects`);
+const { newDiff, mount, objects } = smallDiffs();
 const block = Buffer.alloc(8192, 7);
 
 t.test('an object that was never synced may be gone after a power loss: the backup is served', async (t) => {
@@ -192,7 +187,7 @@ t.test('a diff that was made on another backup is refused', async (t) => {
   const direct = mount(diff);
   direct.write('base/1/100', 0, block);
   direct.close();
-  const { overlay } = new DirectOverlay({ catalog, diff: newDiff() });
+  const { overlay } = mount(newDiff());
   t.ok(overlay);
   const older = overlay.namespace.tree;
   t.throws(

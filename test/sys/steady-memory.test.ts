@@ -45,12 +45,12 @@ t.test('the same before and after it goes straight to the C library', async (t) 
       if (content.compare(memory, 8, 8 + wanted, position, position + wanted) !== 0)
         throw new Error(`round ${i}: wrong bytes`);
       if (memory[7] !== 0xa5 || memory[8 + wanted] !== 0xa5) throw new Error(`round ${i}: bytes around them`);
-      if (stream.read(device, memory, 0, 100) !== 100) throw new Error(`round ${i}: read`);
+      if (stream.pread(device, memory, 0, 100, 0) !== 100) throw new Error(`round ${i}: read`);
       if (writes.write(device, memory, 0, 100) !== 100) throw new Error(`round ${i}: write`);
     }
     const before = { ...node };
     t.equal(reads.pread(fd, memory, 8, 100, 11), 100);
-    t.equal(stream.read(device, memory, 0, 10), 10);
+    t.equal(stream.pread(device, memory, 0, 10, 0), 10);
     t.equal(writes.write(sink, memory, 0, 3000), 3000);
     t.same(node, before, 'node:fs is not asked any more');
     t.equal(reads.pread(fd, memory, 9, 100, 11), 100, 'other memory');
@@ -60,7 +60,7 @@ t.test('the same before and after it goes straight to the C library', async (t) 
     t.throws(() => reads.pread(fd, memory, 8, 3000, 0), { code: 'ERR_OUT_OF_RANGE' }, 'never behind the memory');
     fs.closeSync(device);
     t.throws(() => reads.pread(device, memory, 8, 100, 0), { code: 'EBADF' });
-    t.throws(() => stream.read(device, memory, 0, 100), { code: 'EBADF' });
+    t.throws(() => stream.pread(device, memory, 0, 100, 0), { code: 'EBADF' });
     t.throws(() => writes.write(device, memory, 0, 100), { code: 'EBADF' });
   }
 });

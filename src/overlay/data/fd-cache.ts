@@ -55,14 +55,7 @@ export class FdCache {
 
   /** pread(2) until `count` bytes are there or the file ends; returns how many there are. */
   readAll(file: CachedFile, out: Uint8Array, outOffset: number, count: number, position: number): number {
-    const fd = this.fd(file);
-    let done = 0;
-    while (done < count) {
-      const part = this.#memory.pread(fd, out, outOffset + done, count - done, position + done);
-      if (part === 0) break;
-      done += part;
-    }
-    return done;
+    return this.#memory.preadAll(this.fd(file), out, outOffset, count, position);
   }
 
   close(file: CachedFile): void {

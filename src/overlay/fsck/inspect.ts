@@ -149,11 +149,8 @@ function mapVerdict(directory: string, inode: Inode, journal: JournalReport): Ve
 }
 
 function plainVerdict(directory: string, inode: Inode, journal: JournalReport): Verdict {
-  const { size } = statSync(objectPaths(directory, inode.objectId!).data, {
-    throwIfNoEntry: !isNeverWritten(inode),
-  }) ?? {
-    size: 0,
-  };
+  const object = objectPaths(directory, inode.objectId!).data;
+  const size = statSync(object, { throwIfNoEntry: !isNeverWritten(inode) })?.size ?? 0;
   if (!journal.closedCleanly) return { state: 'unsynced', length: size };
   const listed = inode.attributes.size;
   if (size >= listed) return { state: 'durable', length: listed };

@@ -84,12 +84,12 @@ export class ObjectKeeper {
 
   /** Removes an object made by createMapped that no record mentions. */
   discardMapped(objectId: string, baseLength: number): void {
-    this.discard(objectId);
+    this.#discard(objectId);
     this.#budget.give(mapBlocks(baseLength));
   }
 
   /** Removes an object that no record mentions. */
-  discard(objectId: string): void {
+  #discard(objectId: string): void {
     removeObject(this.#storage, this.directory, objectId);
   }
 
@@ -118,7 +118,7 @@ export class ObjectKeeper {
   /** Removes every object that is not in `used`: left over from creations and removals that were cut off. */
   removeUnused(used: ReadonlySet<string>): void {
     for (const objectId of listObjects(this.#storage, this.directory)) {
-      if (!used.has(objectId)) this.discard(objectId);
+      if (!used.has(objectId)) this.#discard(objectId);
     }
   }
 
@@ -129,7 +129,7 @@ export class ObjectKeeper {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
-    this.discard(objectId);
+    this.#discard(objectId);
   }
 
   sync(): void {

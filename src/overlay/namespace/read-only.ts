@@ -41,8 +41,6 @@ export class NoObjects {
 
   discardMapped(): void {}
 
-  discard(): void {}
-
   removeAfter(): void {}
 
   removeUpTo(): number {
