@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Runs file-system conformance suites on a mount and writes docs/conformance.md from what they said.
 #
-#   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--storms] [--storm TEST] [--operations N] [--seeds N] [--results DIR]
-#                          [--output FILE]
+#   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--xfstests DIR] [--storms] [--storm TEST] [--operations N] [--seeds N]
+#                          [--tests LIST] [--results DIR] [--output FILE]
 #
 # --pjdfstest  a built checkout of https://github.com/pjd/pjdfstest
 # --fsx        the fsx of xfstests
+# --xfstests   a built checkout of https://github.com/kdave/xfstests; wants the users fsgqa, fsgqa2 and 123456-fsgqa. Tests that
+#              fail run once more on libfuse's passthrough_ll (Debian: libfuse3-dev); scripts/xfstests-causes.txt says why they fail
+# --tests      which of its tests, as its ./check takes them (-g generic/quick)
 # --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long); the largest takes half an hour and more
 # --storm      one of them alone, like test/fs/listing
 # --results    keeps the results of each suite there: a later run of one suite replaces its part of the page, the others stay
@@ -14,13 +17,15 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-pjdfstest='' fsx='' storms=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
+pjdfstest='' fsx='' xfstests='' tests='-g generic/quick' storms=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
 while [ $# -gt 0 ]; do
   case $1 in
     --storms) storms=(test/fs/listing test/mount/slow-storage test/e2e/initdb test/fs/storms); shift; continue ;;
     --storm) storms+=("$2") ;;
     --pjdfstest) pjdfstest=$(realpath "$2") ;;
     --fsx) fsx=$(realpath "$2") ;;
+    --xfstests) xfstests=$(realpath "$2") ;;
+    --tests) tests=$2 ;;
     --operations) operations=$2 ;;
     --seeds) seeds=$2 ;;
     --results) results=$(realpath -m "$2") ;;
@@ -29,7 +34,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-[ -n "${storms[*]}$pjdfstest$fsx" ] || { echo 'give --pjdfstest DIR, --fsx FILE, --storms, or several of them' >&2; exit 2; }
+[ -n "${storms[*]}$pjdfstest$fsx$xfstests" ] || { echo 'give --pjdfstest DIR, --fsx FILE, --xfstests DIR, --storms, or several of them' >&2; exit 2; }
 
 work=$(mktemp -d /tmp/pbkfs-conformance.XXXXXX)
 mount=$work/mount
@@ -86,13 +91,24 @@ run_pjdfstest() {
   rm -rf "$directory"
 }
 
-# fsx_on WHAT KEEP FILE...: every seed with and without mmap, each run on the next of the files.
+# Ways to call fsx: name, options.
+fsx_modes=(
+  'with mmap|'
+  'without mmap|-W -R'
+  'aio|-A'
+  'io_uring|-U'
+  'O_DIRECT|-Z -R -W -r 4096 -w 4096'
+  'O_DIRECT and aio|-Z -A -R -W -r 4096 -w 4096'
+)
+
+# fsx_on WHAT KEEP FILE...: every seed in every mode, each run on the next of the files.
 fsx_on() {
   local what=$1 keep=$2 begun good seed mode options log
   shift 2
-  for mode in 'with mmap' 'without mmap'; do
-    options=(-q -N "$operations")
-    [ "$mode" = 'with mmap' ] || options+=(-W -R)
+  for mode in "${fsx_modes[@]}"; do
+    # shellcheck disable=SC2206
+    options=(-q -N "$operations" ${mode#*|})
+    mode=${mode%%|*}
     [ "$keep" = no ] || options+=(-k)
     begun=$SECONDS good=0
     for ((seed = 1; seed <= seeds; seed++)); do
@@ -105,13 +121,13 @@ fsx_on() {
 }
 
 # The largest files of the backup that find's conditions select and fsx can keep in memory: one for each run.
-largest() { find "$mount/base" -type f -size -400k "$@" -printf '%s %p\n' | sort -rn | head -n $((2 * seeds)) | cut -d' ' -f2-; }
+largest() { find "$mount/base" -type f -size -400k "$@" -printf '%s %p\n' | sort -rn | head -n $((${#fsx_modes[@]} * seeds)) | cut -d' ' -f2-; }
 
 run_fsx() {
   local segments raw_files new=() n
   mapfile -t segments < <(largest -regex '.*/[0-9]+')
   mapfile -t raw_files < <(largest -regex '.*/[0-9]+_\(fsm\|vm\)')
-  for ((n = 1; n <= 2 * seeds; n++)); do new+=("$mount/fsx-new-$n"); done
+  for ((n = 1; n <= ${#fsx_modes[@]} * seeds; n++)); do new+=("$mount/fsx-new-$n"); done
   fsx_on 'new file' no "${new[@]}"
   fsx_on 'relation segment of the backup' yes "${segments[@]}"
   fsx_on 'raw file of the backup' yes "${raw_files[@]}"
