@@ -47,7 +47,7 @@ pbkfs=(node "$root/dist/src/cli/main.js")
 commit=$(git describe --always --dirty)
 rows=()
 failed=0
-trap '"${pbkfs[@]}" unmount -D "$mount" >/dev/null 2>&1' EXIT
+trap '"${pbkfs[@]}" unmount -D "$mount" >/dev/null 2>&1; umount "$work"/xfstests/{test,scratch} 2>/dev/null' EXIT
 
 # The suites below run on the fixture catalog `mini`: a chain of FULL, DELTA, PAGE, DELTA.
 node --input-type=module -e "
@@ -135,6 +135,72 @@ run_fsx() {
     on operations passed seconds command
 }
 
+# xfstests_on SERVER TEST SCRATCH LIST...: runs ./check on mounts of that type and keeps what it said, so that runs add up.
+xfstests_on() {
+  local server=$1 test=$2 scratch=$3 area=$work/xfstests log
+  shift 3
+  log=$results/xfstests-$server/$(date -u '+%Y%m%d-%H%M%S').log
+  mkdir -p "${log%/*}" "$area/bin" "$area/test" "$area/scratch" "$area/diff"
+  ln -sf "$root/scripts/xfstests-mount.sh" "$area/bin/mount"
+  # A copy that ends a test which hangs, and takes type fuse.pbkfs for the fuse that it knows.
+  [ -d "$area/suite" ] || {
+    cp -a "$xfstests" "$area/suite" && rm -rf "$area/suite/results" "$area/suite/local.config"
+    sed -i 's/local cmd=(bash -c/local cmd=(timeout -k 10 600 bash -c/' "$area/suite/check"
+    sed -i "s/'s\/fuse.glusterfs\/glusterfs\/'/'s\/fuse[.]pbkfs\/fuse\/'/" "$area/suite/common/rc"
+  }
+  printf 'pbkfs commit %s\n' "$commit" >"$log"
+  (
+    export PATH="$area/bin:$PATH" XFSTESTS_WORK=$area XFSTESTS_PBKFS=$root/dist/src/cli/main.js XFSTESTS_PASSTHROUGH=$work/passthrough_ll
+    export FSTYP=fuse FUSE_SUBTYP=.$server TEST_DEV=$test SCRATCH_DEV=$scratch TEST_DIR=$area/test SCRATCH_MNT=$area/scratch
+    cd "$area/suite" && ./check "$@"
+  ) >>"$log" 2>&1
+  umount "$area/test" "$area/scratch" 2>/dev/null
+}
+
+# xfstests_results SERVER: of each test the last outcome in the logs: name, passed, failed, hung or not run, seconds, commit.
+xfstests_results() {
+  cat "$results/xfstests-$1"/*.log 2>/dev/null | tr '\r' '\n' | awk '
+    /^pbkfs commit / { commit = $3 }
+    /^generic\/[0-9]+ / {
+      outcome = /\[not run\]/ ? "not run" : /exit status 124/ ? "hung" : /mismatch|\[failed|_check_/ ? "failed" : /[0-9]s *$/ ? "passed" : ""
+      if (outcome != "") { seconds = $NF; sub(/s$/, "", seconds); last[$1] = outcome "\t" (outcome == "passed" ? seconds : 0) "\t" commit }
+    }
+    END { for (test in last) print test "\t" last[test] }' | sort
+}
+
+run_xfstests() {
+  local area=$work/xfstests instance bad run passed skipped all test peer cause
+  mkdir -p "$area"
+  # xfstests finds a mount by its source, which must be the only one of that name on the machine.
+  instance=xfstests-${work##*.}
+  node --input-type=module -e "
+    const { copyCatalog } = await import('$root/dist/test/support/catalogs.js');
+    await copyCatalog('mini', '$area');" || exit 1
+  mv "$area/catalog/backups/a" "$area/catalog/backups/$instance" && mv "$area/catalog/wal/a" "$area/catalog/wal/$instance"
+  # shellcheck disable=SC2086
+  xfstests_on pbkfs "pbkfs:$instance/TOU5PO" "pbkfs:$instance/TOU5P9" $tests
+  mapfile -t bad < <(xfstests_results pbkfs | awk -F '\t' '$2 == "failed" || $2 == "hung" { print $1 }')
+  local example=/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c
+  # shellcheck disable=SC2046
+  if [ ${#bad[@]} -gt 0 ] && cc -O2 "$example" $(pkg-config fuse3 --cflags --libs) -o "$work/passthrough_ll" 2>"$raw/passthrough_ll.txt"; then
+    xfstests_on passthrough_ll "xfstests-test-${work##*.}" "xfstests-scratch-${work##*.}" "${bad[@]}"
+  fi
+  all=$(xfstests_results pbkfs | wc -l)
+  skipped=$(xfstests_results pbkfs | grep -c $'\tnot run\t')
+  passed=$(xfstests_results pbkfs | grep -c $'\tpassed\t')
+  run=$((all - skipped))
+  [ "$run" -gt 0 ] || failed=1
+  row "\`./check $tests\`" "$passed of $run" "$(xfstests_results pbkfs | awk -F '\t' '{ sum += $3 } END { print sum }')" '' ''
+  for test in "${bad[@]}"; do
+    peer=$(xfstests_results passthrough_ll | awk -F '\t' -v test="$test" '$1 == test { print $2 }')
+    cause=$(sed -n "s|^$test ||p" scripts/xfstests-causes.txt)
+    [ -n "$cause" ] || failed=1
+    row "$test" "$(xfstests_results pbkfs | awk -F '\t' -v test="$test" '$1 == test { print $2 }')" '' "${peer:-not run}" "${cause:-not known}"
+  done
+  part 2 xfstests "[xfstests](https://github.com/kdave/xfstests), commit $(git -C "$xfstests" rev-parse --short HEAD 2>/dev/null || echo unknown), on two mounts (test and scratch); of $all tests the suite itself skips $skipped, which want a block device or something that FUSE does not have. What fails is run once more on libfuse's passthrough_ll; why it fails stands in \`scripts/xfstests-causes.txt\`. The outcomes are of pbkfs commits $(xfstests_results pbkfs | cut -f4 | sort -u | paste -sd ' ')." \
+    on passed seconds 'on passthrough_ll' why
+}
+
 # From TAP of tap 21: a line for every test without tests of its own: result, name, seconds, what it has measured.
 storm_rows() {
   awk '
@@ -163,6 +229,7 @@ run_storms() {
 
 [ -z "$pjdfstest" ] || run_pjdfstest
 [ -z "$fsx" ] || run_fsx
+[ -z "$xfstests" ] || run_xfstests
 [ ${#storms[@]} = 0 ] || run_storms
 
 {
