@@ -74,7 +74,7 @@ export class Reply {
 
   /** fuse_attr_out; returns its length. */
   attrOut(attributes: Readonly<Attributes>, seconds = CACHE_SECONDS): number {
-    this.u64(0, seconds);
+    this.u64(0, losesSetId(attributes.mode) ? 0 : seconds);
     this.u64(8, 0);
     this.attr(16, attributes);
     return size.attrOut;
@@ -92,7 +92,7 @@ export class Reply {
     this.u32(offset + 4, generation >>> 0);
     this.u64(offset + 8, 0);
     this.u64(offset + 16, seconds);
-    this.u64(offset + 24, seconds);
+    this.u64(offset + 24, losesSetId(attributes.mode) ? 0 : seconds);
     this.u64(offset + 32, 0);
     this.attr(offset + 40, attributes);
     return size.entry;
@@ -110,4 +110,15 @@ export class Reply {
     words[2] = uniqueLow;
     words[3] = uniqueHigh;
   }
+}
+
+/**
+ * Whether a write may take bits of this mode away. With HANDLE_KILLPRIV_V2 the server does that, and the kernel, which after
+ * a write asks anew for times only, would show them for as long as it may keep attributes.
+ */
+function losesSetId(mode: number): boolean {
+  const S_IFMT = 0o170000;
+  const S_IFREG = 0o100000;
+  const S_ISUID_S_ISGID = 0o6000;
+  return (mode & S_ISUID_S_ISGID) !== 0 && (mode & S_IFMT) === S_IFREG;
 }
