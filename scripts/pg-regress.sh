@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# Runs PostgreSQL's core regression suite on a server whose PGDATA is a mounted backup and on one whose PGDATA is a
+# Runs PostgreSQL's core regression or isolation suite on a server whose PGDATA is a mounted backup and on one whose PGDATA is a
 # plain copy of it, and compares the two test by test. By hand; needs root and `npm run build`.
 #
-#   scripts/pg-regress.sh --source DIR --bin DIR [-B CATALOG -I INSTANCE -i ID] [--user NAME] [--schedule NAME] [--rows FILE]
+#   scripts/pg-regress.sh --source DIR --bin DIR [-B CATALOG -I INSTANCE -i ID] [--user NAME] [--suite NAME] [--schedule NAME] [--rows FILE]
 #
-# --source  a built PostgreSQL source tree (`make`, `make -C src/test/regress`) of the backup's major version, 15
+# --source  a built PostgreSQL source tree (`make`, `make -C src/test/regress`, for the other suite `make -C src/test/isolation`)
+#           of the backup's major version, 15
 # --bin     the directory of that build's postgres, pg_ctl and psql
 # -B -I -i  a STREAM backup that brings its own WAL; default: the fixture catalog `mini`, a chain of four. Its cluster must
 #           have been made by a build like --bin: one without ICU fails tests on a cluster that was made with it
 # --user    who runs the servers; default postgres
-# --schedule  parallel_schedule (default) or another one of src/test/regress
+# --suite   regress (default) or isolation
+# --schedule  default: parallel_schedule, or isolation_schedule; or another one of the suite's directory
 # --rows    where to append the table row `| suite | what | checks | result | seconds | command |`
 # Raw output stays in a directory whose name is printed. Exit status 0: every test that passes on the copy passes on the
 # mount, and at least one did.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-catalog='' instance=a backup=TOU5PO source='' bin='' user=postgres schedule=parallel_schedule rows=/dev/null
+catalog='' instance=a backup=TOU5PO source='' bin='' user=postgres suite=regress schedule='' rows=/dev/null
 while [ $# -gt 0 ]; do
   case $1 in
     --source) source=$(realpath "${2:?}") ;;
@@ -25,15 +27,21 @@ while [ $# -gt 0 ]; do
     -I) instance=${2:?} ;;
     -i) backup=${2:?} ;;
     --user) user=${2:?} ;;
+    --suite) suite=${2:?} ;;
     --schedule) schedule=${2:?} ;;
     --rows) rows=$(realpath "${2:?}") ;;
     *) echo "unknown option $1" >&2; exit 2 ;;
   esac
   shift 2
 done
-regress=$source/src/test/regress
+regress=$source/src/test/$suite
+case $suite in
+  regress) program=$regress/pg_regress; schedule=${schedule:-parallel_schedule} ;;
+  isolation) program=$regress/pg_isolation_regress; schedule=${schedule:-isolation_schedule} ;;
+  *) echo "unknown suite $suite: regress or isolation" >&2; exit 2 ;;
+esac
 [ -x "$bin/pg_ctl" ] || { echo 'give --bin DIR, the directory of pg_ctl' >&2; exit 2; }
-[ -x "$regress/pg_regress" ] || { echo "give --source DIR: $regress/pg_regress is not there" >&2; exit 2; }
+[ -x "$program" ] || { echo "give --source DIR: $program is not there" >&2; exit 2; }
 
 work=$(mktemp -d /tmp/pbkfs-pg-regress.XXXXXX)
 mount=$work/mount copy=$work/copy
@@ -67,7 +75,7 @@ suite_on() {
     { cat "$private/start.txt" "$private/server.log" >&2; exit 1; }
   running=$data
   # The suite creates roles and databases of its own; those of the backup stay beside them.
-  as_user "$regress/pg_regress" --inputdir="$regress" --outputdir="$private/out" --bindir="$bin" --dlpath="$regress" \
+  as_user "$program" --inputdir="$regress" --outputdir="$private/out" --bindir="$bin" --dlpath="$regress" \
     --host="$private" --port=5432 --user=postgres --no-locale --encoding=UTF8 --max-concurrent-tests=20 \
     --schedule="$regress/$schedule" >"$work/$name.txt" 2>&1
   as_user "$bin/pg_ctl" -D "$data" -w -m fast stop >>"$private/start.txt" 2>&1
@@ -75,7 +83,7 @@ suite_on() {
 }
 
 # Verdict and name of every test, sorted: `ok boolean`.
-verdicts() { sed -nE 's/^(test|    ) *([a-z0-9_.]+) +\.\.\. (ok|FAILED).*/\3 \2/p' "$work/$1.txt" | sort -k2; }
+verdicts() { sed -nE 's/^(test|    ) *([a-z0-9_.-]+) +\.\.\. (ok|FAILED).*/\3 \2/p' "$work/$1.txt" | sort -k2; }
 
 if [ -z "$catalog" ]; then
   catalog=$work/catalog
@@ -105,8 +113,8 @@ checks=$(wc -l <"$work/copy.verdicts")
 good=$(grep -c '^ok' "$work/mount.verdicts")
 native_good=$(grep -c '^ok' "$work/copy.verdicts")
 differing=$(diff "$work/copy.verdicts" "$work/mount.verdicts" | grep -c '^>')
-command="scripts/pg-regress.sh --source DIR --bin DIR --schedule $schedule"
-printf '| %s | %s | %s | %s | %s | `%s` |\n' pg_regress "PostgreSQL 15, $schedule, on a mount and on a plain copy of it" "$checks" \
+command="scripts/pg-regress.sh --source DIR --bin DIR --suite $suite --schedule $schedule"
+printf '| %s | %s | %s | %s | %s | `%s` |\n' "${program##*/}" "PostgreSQL 15, $schedule, on a mount and on a plain copy of it" "$checks" \
   "mount $good ok, plain copy $native_good ok, $differing differ" "$mounted (plain copy: $native)" "$command" | tee -a "$rows"
 echo "raw results: $work"
 diff "$work/copy.verdicts" "$work/mount.verdicts"

@@ -7,7 +7,7 @@
 # --rounds  crashes of a working PostgreSQL by power loss, and as many by kill -9 (default 25); twice as many under the model
 # --fuzz    inputs for each parser (default 5000)
 # --deep    the long model check (17 minutes more)
-# --rows    finished rows of other suites, as scripts/pg-regress.sh --rows writes them
+# --rows    finished rows of other suites, as scripts/pg-regress.sh and scripts/pg-tap.sh write them with --rows
 #
 # Needs root, /dev/fuse, loop devices, postgresql-15, xfsprogs, and `npm run build`. Raw output stays in a directory whose
 # name is printed. The exit status is 1 when anything failed; the page is written all the same.
