@@ -20,12 +20,13 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 source='' bin='' plain='' user=postgres jobs=$(nproc) timeout=600 rows=/dev/null suites=() files=()
+command='scripts/pg-tap.sh --source DIR --bin DIR'
 while [ $# -gt 0 ]; do
   case $1 in
     --source) source=$(realpath "${2:?}") ;;
     --bin) bin=$(realpath "${2:?}") ;;
-    --suite) suites+=("${2:?}") ;;
-    --file) files+=("${2:?}") ;;
+    --suite) suites+=("${2:?}"); command+=" --suite $2" ;;
+    --file) files+=("${2:?}"); command+=" --file $2" ;;
     --plain) plain=$(realpath "${2:?}") ;;
     --user) user=${2:?} ;;
     --jobs) jobs=${2:?} ;;
@@ -48,11 +49,16 @@ mkdir -p "$mount" "$plain" "$work"/logs/{mount,plain} "$work/ports"
 chown "$user" "$mount" "$plain" "$work/ports"
 pbkfs=(node "$root/dist/src/cli/main.js")
 finish() {
+  # Those of test files that were interrupted.
+  find "$mount" "$plain" -name postmaster.pid -printf '%h\n' 2>/dev/null | while read -r data; do
+    as_user "$bin/pg_ctl" -D "$data" -m immediate stop >/dev/null 2>&1
+  done
   "${pbkfs[@]}" unmount -D "$mount" >/dev/null 2>&1
   cp "$work/diff/pbkfs.log" "$work/" 2>/dev/null
   rm -rf "$work/diff" "$work/catalog" "$work/plain" "$work/ports"
 }
 trap finish EXIT
+as_user() { setpriv --reuid "$user" --regid "$user" --init-groups "$@"; }
 
 # one SIDE SUITE FILE: runs a test file below the directory of SIDE. logs/SIDE/SUITE-FILE.txt gets what prove said, a
 # directory beside it the logs of test and servers, verdicts a line: side, file, good and bad assertions, prove's status, seconds.
@@ -61,7 +67,7 @@ one() {
   [ "$side" = mount ] || below=$plain
   local directory=$below/tap-$name out=$work/logs/$side/$name
   install -d -o "$user" -g "$user" "$directory" || return 1
-  (cd "$source/$suite" && exec setpriv --reuid "$user" --regid "$user" --init-groups env -i \
+  (cd "$source/$suite" && as_user env -i \
     PATH="$bin:$PATH" HOME="$directory" LC_ALL=C TESTDIR="$directory" TESTDATADIR="$directory/tmp_check" TESTLOGDIR="$directory/tmp_check/log" \
     PGPORT=65432 PG_TEST_PORT_DIR="$work/ports" PG_TEST_TIMEOUT_DEFAULT="$timeout" PG_REGRESS="$source/src/test/regress/pg_regress" \
     REGRESS_SHLIB="$source/src/test/regress/regress.so" TAR=tar GZIP_PROGRAM=gzip LZ4=lz4 ZSTD=zstd \
@@ -69,7 +75,7 @@ one() {
   status=$?
   cp -r "$directory/tmp_check/log" "$out" 2>/dev/null
   rm -rf "$directory"
-  printf '%s %s %s %s %s %s\n' "$side" "$name" "$(grep -c '^ok' "$out.txt")" "$(grep -c '^not ok' "$out.txt")" "$status" \
+  printf '%s %s %s %s %s %s\n' "$side" "$name" "$(grep -c '^ok [0-9]' "$out.txt")" "$(grep -c '^not ok [0-9]' "$out.txt")" "$status" \
     $((SECONDS - begun)) | tee -a "$work/verdicts"
 }
 
@@ -78,15 +84,16 @@ node --input-type=module -e "
   await copyCatalog('mini', '$work');" || exit 1
 "${pbkfs[@]}" mount -B "$work/catalog" -I a -i latest -D "$mount" -d "$work/diff" || exit 1
 
-begun=$SECONDS
-export -f one
+export -f one as_user
 export source bin plain mount work user timeout
 for suite in "${suites[@]}"; do
   for path in "$source/$suite"/t/*.pl; do
     [ ${#files[@]} -eq 0 ] || [[ " ${files[*]} " == *" ${path##*/} "* ]] || continue
     printf '%s\n' "mount $suite ${path##*/}" "plain $suite ${path##*/}"
   done
-done | xargs -P "$jobs" -L 1 bash -c 'one "$@"' one
+done | xargs -r -P "$jobs" -L 1 bash -c 'one "$@"' one
+
+[ -s "$work/verdicts" ] || { echo 'no suite has such a file' >&2; exit 2; }
 
 # sum SIDE: files that ran, that passed, that skip themselves whole, assertions that held, that did not, seconds.
 sum() {
@@ -102,7 +109,7 @@ differing=$(diff "$work/plain.verdicts" "$work/mount.verdicts" | grep -c '^>')
 printf '| pg_tap | PostgreSQL %s, TAP files of %s, on a mount and in a plain directory | %s | %s | %s | `%s` |\n' \
   "$("$bin/postgres" -V | grep -oE '[0-9.]+' | head -n 1)" "$(printf '%s, ' "${suites[@]##*/}" | sed 's/, $//')" "$((good + bad))" \
   "mount $passed of $ran files, $good assertions; plain directory $plain_passed, $plain_good; $differing differ; $skipped skip themselves" \
-  "$seconds (plain directory: $plain_seconds)" 'scripts/pg-tap.sh --source DIR --bin DIR' | tee -a "$rows"
+  "$seconds (plain directory: $plain_seconds)" "$command" | tee -a "$rows"
 [ $((bad + plain_bad)) -eq 0 ] || grep -a '^not ok' -r "$work/logs" --include='*.txt'
 echo "raw results: $work"
 diff "$work/plain.verdicts" "$work/mount.verdicts"
