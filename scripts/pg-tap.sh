@@ -108,7 +108,7 @@ done
 differing=$(diff "$work/plain.verdicts" "$work/mount.verdicts" | grep -c '^>')
 printf '| pg_tap | PostgreSQL %s, TAP files of %s, on a mount and in a plain directory | %s | %s | %s | `%s` |\n' \
   "$("$bin/postgres" -V | grep -oE '[0-9.]+' | head -n 1)" "$(printf '%s, ' "${suites[@]##*/}" | sed 's/, $//')" "$((good + bad))" \
-  "mount $passed of $ran files, $good assertions; plain directory $plain_passed, $plain_good; $differing differ; $skipped skip themselves" \
+  "mount $passed of $ran files, $good assertions; plain directory $plain_passed, $plain_good; $differing differ; files that skip themselves: $skipped" \
   "$seconds (plain directory: $plain_seconds)" "$command" | tee -a "$rows"
 [ $((bad + plain_bad)) -eq 0 ] || grep -a '^not ok' -r "$work/logs" --include='*.txt'
 echo "raw results: $work"
