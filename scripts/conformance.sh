@@ -190,7 +190,7 @@ run_xfstests() {
   passed=$(xfstests_results pbkfs | grep -c $'\tpassed\t')
   run=$((all - skipped))
   [ "$run" -gt 0 ] || failed=1
-  row "\`./check $tests\`" "$passed of $run" "$(xfstests_results pbkfs | awk -F '\t' '{ sum += $3 } END { print sum }')" '' ''
+  row all "$passed of $run" "$(xfstests_results pbkfs | awk -F '\t' '{ sum += $3 } END { print sum }')" '' ''
   for test in "${bad[@]}"; do
     peer=$(xfstests_results passthrough_ll | awk -F '\t' -v test="$test" '$1 == test { print $2 }')
     cause=$(sed -n "s|^$test ||p" scripts/xfstests-causes.txt)

@@ -53,6 +53,10 @@ t.test('virtual files of a mount', { skip: mountMissing }, async (t) => {
     metrics: null,
     logFile: `${mount.diff}/pbkfs.log`,
   });
+  t.notOk(
+    status.server.features.includes('ASYNC_DIO'),
+    'direct writes by aio must not leave old bytes in the page cache',
+  );
   const chain = JSON.parse(text('chain.json')) as { target: string; members: { id: string; mode: string }[] };
   t.strictSame(
     chain.members.map(({ id }) => id),
