@@ -67,7 +67,7 @@ export function buildBlockIndex(source: DatafileSource, index: BlockIndex): Inde
       index.info[block] = packInfo(layer, size, checksum === NO_CHECKSUM ? 0 : INFO_HAS_CHECKSUM);
       if (checksum !== NO_CHECKSUM) index.checksum[block] = checksum;
     };
-    const { end, truncatedTo, doubtful } = indexPart(part, fill, problems);
+    const { end, truncatedTo, hasGaps, doubtful } = indexPart(part, fill, problems);
     if (doubtful) markOwn(index, layer);
     if (truncatedTo !== undefined && truncatedTo < cap) {
       // The marker also cuts what its own stream wrote before it.
@@ -75,7 +75,7 @@ export function buildBlockIndex(source: DatafileSource, index: BlockIndex): Inde
       if (!doubtful) cap = truncatedTo;
     }
     if (doubtful) markUnknown(index, layer, cap);
-    if (part.full) requireNoGap(part, index, cap, end);
+    if (part.full && !hasGaps) requireNoGap(part, index, cap, end);
   });
   return { problems };
 }
@@ -88,6 +88,7 @@ interface PartSummary {
   /** Highest block + 1. */
   end: number;
   truncatedTo: number | undefined;
+  hasGaps: boolean;
   /** The stream is damaged somewhere; its pages have to prove themselves one by one. */
   doubtful: boolean;
 }
@@ -100,13 +101,13 @@ function indexPart(part: StreamPart, fill: Fill, problems: string[]): PartSummar
       if (typeof entries !== 'string') {
         for (let i = 0; i < entries.count; i++)
           fill(entries.block(i), entries.size(i), entries.pos(i), entries.checksum(i));
-        return { end: entries.block(entries.count - 1) + 1, truncatedTo: undefined, doubtful: false };
+        return { end: entries.block(entries.count - 1) + 1, truncatedTo: undefined, hasGaps: false, doubtful: false };
       }
       problems.push(mapProblem(part, entries));
     } else if (!part.padded) {
       problems.push(mapProblem(part, 'the list has no place for it'));
     }
-    const { end, truncatedTo, records, crc } = walkStream(part, fd, (block, size, offset) =>
+    const { end, truncatedTo, hasGaps, records, crc } = walkStream(part, fd, (block, size, offset) =>
       fill(block, size, offset, NO_CHECKSUM),
     );
     if (part.header !== null && records !== part.header.nHeaders) {
@@ -117,7 +118,7 @@ function indexPart(part: StreamPart, fill: Fill, problems: string[]): PartSummar
       if (!part.pageChecksums) throw doubt;
       problems.push(`${doubt.message}; only pages with a right checksum of their own are served`);
     }
-    return { end, truncatedTo, doubtful: doubt !== undefined };
+    return { end, truncatedTo, hasGaps, doubtful: doubt !== undefined };
   } finally {
     fs.closeSync(fd);
   }

@@ -11,7 +11,7 @@ import type { PathTable } from './lists/path-table.js';
 import type { Layer } from './member.js';
 import { PG_CONTROL_PATH, systemIdentifierOf } from './pg-control.js';
 import { openRaw, readRaw, verifyRaw } from './raw-reader.js';
-import { requireOlderCopy, resolveDatafile } from './resolve-datafile.js';
+import { lengthMayBeCut, requireOlderCopy, resolveDatafile } from './resolve-datafile.js';
 import { resolveRaw } from './resolve-raw.js';
 import { DATABASE_MAP, parseTablespaceMap, TABLESPACE_MAP } from './tablespace-map.js';
 import type { Chain, FileSource, RawSource, TreeEntry } from './types.js';
@@ -123,7 +123,8 @@ export class ChainReader {
     const { size, nBlocks } = this.#lists.target.entry(file)!;
     if (size === 0) return 0;
     if (size === UNCHANGED) requireOlderCopy(this.#layers, () => this.paths.path(file), file);
-    if (nBlocks !== UNKNOWN_BLOCKS) return nBlocks * BLCKSZ;
+    const maybeCut = size !== UNCHANGED && lengthMayBeCut(this.chain.target);
+    if (nBlocks !== UNKNOWN_BLOCKS && !maybeCut) return nBlocks * BLCKSZ;
     const known = this.#scanned.get(file);
     if (known !== undefined) return known;
     const { length } = resolveDatafile(this.#layers, this.paths.path(file), file);

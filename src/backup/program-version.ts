@@ -1,6 +1,6 @@
 // pg_probackup program versions and the differences in format that hang on them (format page 14).
 
-import type { BackupMode, FileCrcKind } from './types.js';
+import type { FileCrcKind } from './types.js';
 
 const number = (major: number, minor: number, patch: number) => major * 10000 + minor * 100 + patch;
 
@@ -26,9 +26,20 @@ export function paddedPayloads(version: number): boolean {
   return version < number(2, 4, 0);
 }
 
-/** Before 2.3.0 PAGE and PTRACK streams may end by a record that cuts the file. */
-export function hasTruncationMarkers(version: number, mode: BackupMode | undefined): boolean {
-  return version < number(2, 3, 0) && (mode === 'PAGE' || mode === 'PTRACK');
+/**
+ * Before 2.3.0 a stream of any mode may end by a record that cuts the file: in a FULL or DELTA backup the relation became
+ * shorter after it was listed and before its end was read.
+ */
+export function hasTruncationMarkers(version: number): boolean {
+  return version < number(2, 3, 0);
+}
+
+/**
+ * Before 2.3.0 merge wrote the pages of an uncompressed FULL to their places in its stream, and left zeros where no member
+ * had one. Versions before 2.4.0 pass these zeros over, later ones refuse the file.
+ */
+export function hasEmptyRecords(version: number): boolean {
+  return version < number(2, 4, 0);
 }
 
 /** Before 2.0.23 a page that compressed to exactly 8192 bytes looks like a raw one. */

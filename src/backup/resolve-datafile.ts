@@ -6,9 +6,15 @@ import { compressAlgs } from './codec/names.js';
 import { BLCKSZ, NO_CAP } from './constants.js';
 import { type ListEntry, segnoOf, UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type Layer, storedFile } from './member.js';
-import { fileCrcKind, fullSizeMayBeCompressed, hasTruncationMarkers, paddedPayloads } from './program-version.js';
+import {
+  fileCrcKind,
+  fullSizeMayBeCompressed,
+  hasEmptyRecords,
+  hasTruncationMarkers,
+  paddedPayloads,
+} from './program-version.js';
 import { brokenChain } from './resolve-raw.js';
-import { scanLength } from './stream-length.js';
+import { markedLength, scanLength } from './stream-length.js';
 import type { BackupInfo, DatafileSource, HeaderChunk, StreamPart } from './types.js';
 
 /**
@@ -30,18 +36,39 @@ export function resolveDatafile(layers: readonly Layer[], path: string, file: nu
   let knownLength = 0;
   for (let layer: Layer | undefined = target; layer !== undefined && cap > 0; ) {
     const entry: ListEntry = layer.list.entry(file)!;
-    const { size, nBlocks } = entry;
+    const { size } = entry;
     if (size === 0) break;
+    const stored = size === UNCHANGED ? undefined : streamPart(layer, path, entry, cap);
+    const nBlocks = stored === undefined ? entry.nBlocks : blocksOf(stored);
     if (nBlocks !== UNKNOWN_BLOCKS) {
       if (unknownParts === undefined) [unknownParts, knownLength] = [parts.length, nBlocks];
       cap = Math.min(cap, nBlocks);
     }
-    if (size !== UNCHANGED) parts.push(streamPart(layer, path, entry, cap));
+    if (stored !== undefined) parts.push({ ...stored, cap });
     layer = parentOf(layers, layer, path, file, size === UNCHANGED);
   }
   const nBlocks =
     unknownParts === 0 ? knownLength : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength);
   return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, segno, layers: parts };
+}
+
+/** Whether the length that a list gives for a file stored in this backup may be too long: see blocksOf. */
+export function lengthMayBeCut(backup: BackupInfo): boolean {
+  return hasTruncationMarkers(backup.version);
+}
+
+/**
+ * The length by the list, unless a marker cuts the stream: DELTA backups before 2.3.0 counted the block that they did not
+ * find any more. A damaged stream keeps the listed length; whoever reads it is told.
+ */
+function blocksOf(part: StreamPart): number {
+  if (part.nBlocks === UNKNOWN_BLOCKS || !part.truncationMarkers) return part.nBlocks;
+  try {
+    return Math.min(part.nBlocks, markedLength(part) ?? part.nBlocks);
+  } catch (error) {
+    if (error instanceof PbkfsError) return part.nBlocks;
+    throw error;
+  }
 }
 
 /**
@@ -107,7 +134,8 @@ export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: Lis
     full: backup.mode === 'FULL',
     merged: backup.mergeTime !== undefined,
     nBlocks: entry.nBlocks,
-    truncationMarkers: hasTruncationMarkers(backup.version, backup.mode),
+    truncationMarkers: hasTruncationMarkers(backup.version),
+    emptyRecords: hasEmptyRecords(backup.version),
     fullSizeMayBeCompressed: fullSizeMayBeCompressed(backup.version) && compressAlg !== 'none',
     pageChecksums: backup.checksumVersion !== 0,
   };

@@ -1,9 +1,9 @@
-// The length of a datafile whose list does not give it: PAGE and PTRACK backups before 2.3.0 (format page 7.3).
+// The length of a datafile whose list does not give it, or gives it wrong: backups before 2.3.0 (format page 7.3).
 
 import fs from 'node:fs';
-import { NO_CAP, RELSEG_BLOCKS } from './constants.js';
+import { NO_CAP, RECORD_HEADER, RELSEG_BLOCKS } from './constants.js';
 import { damagedBlock, openStored } from './damage.js';
-import { walkStream } from './stream-walk.js';
+import { TRUNCATED, walkStream } from './stream-walk.js';
 import type { StreamPart } from './types.js';
 
 /**
@@ -37,4 +37,20 @@ export function scanLength(layers: readonly StreamPart[], olderLength: number): 
     }
   }
   return Math.max(length, Math.min(olderLength, cap));
+}
+
+/**
+ * The length that a marker at the end of a stream gives, or undefined. Reads the stream only if its last bytes look like one.
+ * @throws PbkfsError page_damaged
+ */
+export function markedLength(part: StreamPart): number | undefined {
+  const fd = openStored(part.backupId, part.file, part.storedSize);
+  try {
+    const last = Buffer.alloc(RECORD_HEADER);
+    fs.readSync(fd, last, 0, RECORD_HEADER, Math.max(0, part.storedSize - RECORD_HEADER));
+    if (last.readInt32LE(4) !== TRUNCATED) return undefined;
+    return walkStream(part, fd, () => {}).truncatedTo;
+  } finally {
+    fs.closeSync(fd);
+  }
 }

@@ -7,7 +7,7 @@ import { damagedBlock, damagedFile } from './damage.js';
 import type { StreamPart } from './types.js';
 
 /** compressed_size of the record that cuts the file to `block` blocks and ends the stream (before 2.3.0). */
-const TRUNCATED = -2;
+export const TRUNCATED = -2;
 
 const chunkSize = 1 << 20;
 /** Room for a header, or a whole record, that straddles two chunks. */
@@ -20,6 +20,8 @@ export interface StreamSummary {
   end: number;
   /** Length in blocks that a truncation marker gives, or undefined. */
   truncatedTo: number | undefined;
+  /** Zeros were passed over that stand for pages nobody had. */
+  hasGaps: boolean;
   /** CRC of all storedSize bytes. */
   crc: number;
 }
@@ -45,7 +47,7 @@ export function walkStream(
   onPayload?: (buffer: Buffer, at: number) => void,
   memory?: Buffer,
 ): StreamSummary {
-  const summary: StreamSummary = { records: 0, end: 0, truncatedTo: undefined, crc: 0 };
+  const summary: StreamSummary = { records: 0, end: 0, truncatedTo: undefined, hasGaps: false, crc: 0 };
   const { storedSize, padded } = part;
   const room = onPayload === undefined ? HEADER_ROOM : RECORD_ROOM;
   const buffer = memory ?? Buffer.allocUnsafe(Math.min(chunkSize, storedSize) + room);
@@ -66,6 +68,11 @@ export function walkStream(
         summary.truncatedTo = block;
         next = storedSize;
         break;
+      }
+      if (size === 0 && block === 0 && part.emptyRecords) {
+        summary.hasGaps = true;
+        next += RECORD_HEADER;
+        continue;
       }
       if (size <= 0 || size > BLCKSZ) {
         throw damagedBlock(part.backupId, part.file, block, `record at byte ${next} has the impossible size ${size}`);

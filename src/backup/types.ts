@@ -124,8 +124,10 @@ export interface StreamPart {
   readonly merged: boolean;
   /** Length in blocks the member's list gives; -1 = unknown. */
   readonly nBlocks: number;
-  /** A record of compressed_size -2 may cut the file (PAGE and PTRACK of versions before 2.3.0). */
+  /** A record of compressed_size -2 may cut the file (versions before 2.3.0). */
   readonly truncationMarkers: boolean;
+  /** Zeros may stand in the place of records that no member of a merged chain had (versions before 2.4.0). */
+  readonly emptyRecords: boolean;
   /** A record of 8192 bytes may be a compressed page all the same (versions before 2.0.23). */
   readonly fullSizeMayBeCompressed: boolean;
   /** The source cluster had data checksums, so that pd_checksum can stand in for a lost header map. */

@@ -1,7 +1,7 @@
 // Backups of versions before 2.4.0: padding, truncation markers, lengths that no list gives. Each member by its own version.
 
 import t from 'tap';
-import type { BackupMode } from '../../src/backup/index.js';
+import { type BackupMode, crc32c } from '../../src/backup/index.js';
 import { type BackupSpec, type FileContent, startTime } from '../support/catalog-writer.js';
 import { makePage } from '../support/pages.js';
 import { zeroPage } from '../support/stream-writer.js';
@@ -127,6 +127,37 @@ const cases: [name: string, members: Member[], expected: string][] = [
     '00',
   ],
   [
+    'a relation that became shorter while the FULL read it',
+    [['FULL', '2.2.7', { pages: pages(0, 0, 1, 2), truncateTo: 3, nBlocks: null }]],
+    '000',
+  ],
+  [
+    'and while a DELTA read it, which counts one block too many',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3, 4) }],
+      ['DELTA', '2.2.7', { pages: pages(1, 1), truncateTo: 3, nBlocks: 4 }],
+    ],
+    '010',
+  ],
+  [
+    'unchanged since such a DELTA',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3, 4) }],
+      ['DELTA', '2.2.7', { pages: [], truncateTo: 3, nBlocks: 4 }],
+      ['PAGE', '2.2.7', unknown],
+    ],
+    '000',
+  ],
+  [
+    'grown again since such a DELTA: what was cut stays away',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3, 4) }],
+      ['DELTA', '2.2.7', { pages: [], truncateTo: 3, nBlocks: 4 }],
+      ['DELTA', '2.5.16', { pages: pages(2, 4), nBlocks: 5 }],
+    ],
+    '000.2',
+  ],
+  [
     'unchanged all the way, empty in the FULL',
     [
       ['FULL', '2.2.7', { pages: [] }],
@@ -146,11 +177,11 @@ for (const [name, members, expected] of cases) {
   });
 }
 
-t.test('a marker in a version or mode that has none is damage', (t) => {
+t.test('a marker in a version that has none is damage', (t) => {
   for (const [mode, version] of [
     ['PAGE', '2.3.0'],
     ['PAGE', '2.5.16'],
-    ['DELTA', '2.2.7'],
+    ['DELTA', '2.3.0'],
   ] as const) {
     const { read } = openSynthetic(
       t.testdir({}),
@@ -163,6 +194,46 @@ t.test('a marker in a version or mode that has none is damage', (t) => {
   }
   t.end();
 });
+
+t.test('zeros of an old merge stand for pages that nobody had', (t) => {
+  // What merge of 2.2.7 leaves of a FULL without compression, when a PAGE brings blocks 0 and 4 and nobody has 2 and 3.
+  const damage = (stream: Buffer): Buffer => {
+    const record = 8 + 8192;
+    stream.fill(0, 2 * record, 4 * record);
+    return stream;
+  };
+  const merged = (version: string, crc: (bytes: Buffer) => number): BackupSpec[] => {
+    const all = pages(0, 0, 1, 2, 3, 4);
+    const stored = damage(Buffer.concat(all.flatMap(([block, page]) => [recordHeader(block), page])));
+    const content = {
+      pages: all,
+      alg: 'none',
+      nBlocks: null,
+      header: 'none',
+      damage,
+      keys: { crc: crc(stored) },
+    } as const;
+    return chain([['FULL', version, content]]);
+  };
+  const old = openSynthetic(t.testdir({}), merged('2.2.7', crc32c));
+  t.equal(layout(old.read(FILE)), '00..0');
+  t.same(old.problems, []);
+  const damaged = openSynthetic(
+    t.testdir({}),
+    merged('2.2.7', () => 1),
+  );
+  t.throws(() => damaged.read(FILE), { code: 'page_damaged' }, 'zeros that the CRC does not vouch for are damage');
+  const later = openSynthetic(t.testdir({}), merged('2.5.16', crc32c));
+  t.throws(() => later.read(FILE), { code: 'page_damaged', message: /impossible size 0/ });
+  t.end();
+});
+
+function recordHeader(block: number): Buffer {
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(block, 0);
+  header.writeInt32LE(8192, 4);
+  return header;
+}
 
 t.test('padding where the version has none, or none where it has, is damage', (t) => {
   for (const [written, claimed] of [

@@ -116,6 +116,7 @@ const part: StreamPart = {
   merged: false,
   nBlocks: -1,
   truncationMarkers: true,
+  emptyRecords: true,
   fullSizeMayBeCompressed: true,
   pageChecksums: true,
 };
