@@ -75,7 +75,8 @@ export function buildBlockIndex(source: DatafileSource, index: BlockIndex): Inde
       if (!doubtful) cap = truncatedTo;
     }
     if (doubtful) markUnknown(index, layer, cap);
-    if (part.full && !hasGaps) requireNoGap(part, index, cap, end);
+    // Only a CRC can tell the zeros that a merge left from those of a damaged file.
+    if (part.full && !(hasGaps && part.crc !== 0)) requireNoGap(part, index, cap, end);
   });
   return { problems };
 }

@@ -1,6 +1,6 @@
 // pg_probackup program versions and the differences in format that hang on them (format page 14).
 
-import type { FileCrcKind } from './types.js';
+import type { BackupMode, FileCrcKind } from './types.js';
 
 const number = (major: number, minor: number, patch: number) => major * 10000 + minor * 100 + patch;
 
@@ -38,8 +38,8 @@ export function hasTruncationMarkers(version: number): boolean {
  * Before 2.3.0 merge wrote the pages of an uncompressed FULL to their places in its stream, and left zeros where no member
  * had one. Versions before 2.4.0 pass these zeros over, later ones refuse the file.
  */
-export function hasEmptyRecords(version: number): boolean {
-  return version < number(2, 4, 0);
+export function hasEmptyRecords(version: number, mode: BackupMode | undefined): boolean {
+  return version < number(2, 4, 0) && mode === 'FULL';
 }
 
 /** Before 2.0.23 a page that compressed to exactly 8192 bytes looks like a raw one. */

@@ -135,7 +135,7 @@ export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: Lis
     merged: backup.mergeTime !== undefined,
     nBlocks: entry.nBlocks,
     truncationMarkers: hasTruncationMarkers(backup.version),
-    emptyRecords: hasEmptyRecords(backup.version),
+    emptyRecords: hasEmptyRecords(backup.version, backup.mode),
     fullSizeMayBeCompressed: fullSizeMayBeCompressed(backup.version) && compressAlg !== 'none',
     pageChecksums: backup.checksumVersion !== 0,
   };

@@ -126,7 +126,7 @@ export interface StreamPart {
   readonly nBlocks: number;
   /** A record of compressed_size -2 may cut the file (versions before 2.3.0). */
   readonly truncationMarkers: boolean;
-  /** Zeros may stand in the place of records that no member of a merged chain had (versions before 2.4.0). */
+  /** Zeros may stand in the place of records that no member of a merged chain had (FULL, versions before 2.4.0). */
   readonly emptyRecords: boolean;
   /** A record of 8192 bytes may be a compressed page all the same (versions before 2.0.23). */
   readonly fullSizeMayBeCompressed: boolean;

@@ -223,6 +223,11 @@ t.test('zeros of an old merge stand for pages that nobody had', (t) => {
     merged('2.2.7', () => 1),
   );
   t.throws(() => damaged.read(FILE), { code: 'page_damaged' }, 'zeros that the CRC does not vouch for are damage');
+  const unchecked = openSynthetic(
+    t.testdir({}),
+    merged('2.2.7', () => 0),
+  );
+  t.throws(() => unchecked.read(FILE), { code: 'page_damaged', message: /does not hold it/ }, 'nor without a CRC');
   const later = openSynthetic(t.testdir({}), merged('2.5.16', crc32c));
   t.throws(() => later.read(FILE), { code: 'page_damaged', message: /impossible size 0/ });
   t.end();
