@@ -1,7 +1,7 @@
 // Open directories: each keeps the names it had when reading began, so that positions stay valid while names change.
 
 import { SystemError } from '../errors.js';
-import type { BaseNode } from '../overlay/namespace/base-tree.js';
+import type { BaseNode } from '../overlay/namespace/base-node.js';
 import { Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../overlay/namespace/inode.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { OUT_HEADER, size } from './protocol/constants.js';

@@ -22,7 +22,7 @@ import {
   verifyRaw,
 } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
-import { HIDDEN_DIRECTORY } from '../overlay/namespace/base-tree.js';
+import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { type InodeFile, inodeFileName } from '../overlay/namespace/inode-file.js';
 import type { Mounted } from './mounted.js';
 import { isWithin } from './paths.js';

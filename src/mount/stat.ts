@@ -3,7 +3,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { HIDDEN_DIRECTORY } from '../overlay/namespace/base-tree.js';
+import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { replaceFile } from '../sys/durable-file.js';
 import { findServing, type Mounted } from './mounted.js';
 import { BASELINE, companionFile } from './registry.js';

@@ -3,7 +3,7 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { HIDDEN_DIRECTORY } from '../overlay/namespace/base-tree.js';
+import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { syncfs } from '../sys/libc.js';
 import { findServing, type Mounted } from './mounted.js';
 

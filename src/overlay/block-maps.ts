@@ -3,6 +3,7 @@
 import { BlockState } from './diff/block-state.js';
 import { closeObject, type DiffStorage, heldBlocks, loadMap, mapBlocks, openObject, stateSize } from './diff/index.js';
 import { missingObject } from './diff-recovery.js';
+import type { LastEnding } from './last-ending.js';
 import type { Inode } from './namespace/inode.js';
 import type { Arena } from './shared/arena.js';
 
@@ -17,13 +18,6 @@ export interface BlockMapsOptions {
   warn(message: string): void;
 }
 
-/** What the last mount left behind. */
-export interface MapEnding {
-  readonly cleanlyClosed: boolean;
-  /** the record of the object may have reached the disk, and the object, never synced, not */
-  readonly cacheWasLost: boolean;
-}
-
 export class BlockMaps {
   readonly #options: BlockMapsOptions;
 
@@ -35,7 +29,7 @@ export class BlockMaps {
    * Loads the map of a file of the backup; `ignore`: the object counts for nothing, the backup's bytes do.
    * @throws PbkfsError diff_damaged
    */
-  load(inode: Inode, { cleanlyClosed, cacheWasLost }: MapEnding): 'loaded' | 'ignore' {
+  load(inode: Inode, { cleanlyClosed, cacheWasLost }: LastEnding): 'loaded' | 'ignore' {
     const { storage, directory, arena, bootId, warn } = this.#options;
     const { sourcePath, size } = inode.base!;
     const bytes = stateSize(size);

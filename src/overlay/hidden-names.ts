@@ -3,7 +3,7 @@
 
 import { SystemError } from '../errors.js';
 import type { BlockState } from './diff/block-state.js';
-import { HIDDEN_DIRECTORY } from './namespace/base-tree.js';
+import { HIDDEN_DIRECTORY } from './namespace/hidden-directory.js';
 import type { Inode } from './namespace/inode.js';
 import { describeInode, inodeFile, inodeNumber } from './namespace/inode-file.js';
 import type { Namespace } from './namespace/namespace.js';

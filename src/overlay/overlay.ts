@@ -1,35 +1,33 @@
 // The merged, writable view of one backup and one diff, as the namespace thread holds it: opening, names, the data
 // threads' questions, and the clean end.
 
-import { mkdirSync } from 'node:fs';
 import { type ChainReader, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
-import type { HeldFiles } from './data/data-engine.js';
-import { bootId, type DiffStorage, Journal, refuseLostJournal, stateSize } from './diff/index.js';
+import type { HeldFiles } from './data/namespace-calls.js';
+import { bootId, type DiffStorage, type Journal, stateSize } from './diff/index.js';
 import { missingObject, Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
 import { JournalCompactor } from './journal-compactor.js';
-import type { BaseNode } from './namespace/base-tree.js';
+import { CLEAN, lastEnding } from './last-ending.js';
+import type { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
-import { ObjectKeeper } from './namespace/object-keeper.js';
-import { NoJournal, NoObjects } from './namespace/read-only.js';
-import { type Change, decodeRecord, encodeRecord, type JournalRecord } from './namespace/records.js';
+import type { ObjectKeeper } from './namespace/object-keeper.js';
+import type { NoJournal, NoObjects } from './namespace/read-only.js';
+import { type Change, decodeRecord, encodeRecord } from './namespace/records.js';
 import { openBase } from './open-base.js';
+import { openDiff } from './open-diff.js';
 import type { OverlayOptions } from './overlay-options.js';
+import { settleObjects } from './settle-objects.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
-import { rowFlag, withoutSetId, word } from './shared/file-table.js';
+import { rowFlag, withoutSetId } from './shared/file-table.js';
 import { IndexCache } from './shared/index-cache.js';
 import { control, type SharedState } from './shared/shared-state.js';
 import { markTemporary } from './temporary-files.js';
 import { TransientWal } from './transient-wal.js';
-
-const CLEAN = { cleanlyClosed: true, cacheWasLost: false };
-
-/** Files that one call of holdUnsynced hands out. */
-const HELD_AT_ONCE = 256;
+import { UnsyncedFiles } from './unsynced-files.js';
 
 export class Overlay {
   readonly namespace: Namespace;
@@ -46,7 +44,9 @@ export class Overlay {
   #compactor: JournalCompactor | null = null;
   #transientWal: TransientWal | null = null;
   readonly #bootId = bootId();
+  readonly #recovery: Recovery;
   readonly #maps: BlockMaps;
+  readonly #unsynced: UnsyncedFiles;
   readonly #indexes: IndexCache;
 
   /** Opens backup and diff, and makes durable what a killed predecessor left behind. Throws what is wrong with them. */
@@ -59,9 +59,10 @@ export class Overlay {
     this.#reader = reader;
     this.#settleDigest = settleDigest;
     this.budget = new DiffBudget(shared.control, options.warn);
-    const { objects, journal, records } = this.#openDiff(options.diff);
+    const { objects, journal, records } = openDiff(options.diff, this.#storage, shared, this.#bootId, this.budget);
     this.objects = objects;
     this.#journal = journal;
+    this.#recovery = new Recovery(this.#storage, objects.directory, shared);
     this.#maps = new BlockMaps({
       storage: this.#storage,
       directory: objects.directory,
@@ -88,6 +89,7 @@ export class Overlay {
       mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
       warn: options.warn,
     });
+    this.#unsynced = new UnsyncedFiles(this.namespace, (inode) => this.#transientWal?.has(inode) ?? false);
     this.hidden = new HiddenNames({
       namespace: this.namespace,
       wal: options.wal,
@@ -100,12 +102,15 @@ export class Overlay {
     });
     if (options.diff === null) return;
     const decoded = records.map((record) => decodeRecord(record.payload));
-    const clean = decoded.length === 0 || decoded.at(-1)!.changes.some((change) => change[0] === 'clean');
+    const ending = lastEnding(decoded, this.#bootId, options.afterPowerLoss);
     this.namespace.replay(decoded);
-    if (clean) for (const inode of this.#known()) this.#recovery().mustBeWhole(inode);
-    else this.#recover(this.#cacheWasLost(decoded));
+    settleObjects(this.namespace.withObjects(), ending, this.#recovery, this.#maps);
+    if (!ending.cleanlyClosed) {
+      this.objects.sync();
+      journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
+    }
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
-    this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
+    this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
     if (options.noWal) this.#transientWal = new TransientWal(this.namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
@@ -192,15 +197,7 @@ export class Overlay {
    * reference, as the kernel's, so that its row stays until it is given back by `forget`.
    */
   holdUnsynced(after: number): HeldFiles {
-    const files = this.#known()
-      .filter((inode) => inode.journalId > after && this.#isUnsynced(inode))
-      .sort((a, b) => a.journalId - b.journalId)
-      .slice(0, HELD_AT_ONCE);
-    for (const inode of files) this.namespace.reference(inode);
-    return {
-      after: files.at(-1)?.journalId ?? after,
-      rows: files.map(({ row, generation }) => [row, generation] as const),
-    };
+    return this.#unsynced.hold(after);
   }
 
   /** Objects that can go only after the journal was synced. */
@@ -231,11 +228,11 @@ export class Overlay {
 
   #closeDiff(): void {
     this.#syncAll();
-    this.#transientWal?.drop(this.#known());
+    this.#transientWal?.drop(this.namespace.withObjects());
     this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     // The kernel need not forget unlinked inodes before it lets go of a mount.
-    this.objects.removeUnused(new Set(this.#known().map((inode) => inode.objectId!)));
+    this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
     this.#journal.close();
     this.objects.close();
   }
@@ -245,42 +242,16 @@ export class Overlay {
     return this.#reader.totalBytes();
   }
 
-  #openDiff(diff: string | null) {
-    if (diff === null) return { objects: new NoObjects(), journal: new NoJournal(), records: [] };
-    const directory = `${diff}/objects`;
-    refuseLostJournal(diff);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const objects = new ObjectKeeper(this.#storage, directory, this.#shared, this.#bootId, this.budget);
-    return { objects, ...Journal.open(this.#storage, `${diff}/journal`) };
-  }
-
-  /** Inodes that have a name and an object. */
-  #known(): Inode[] {
-    return [...this.namespace.tree.known()].filter((inode) => inode.objectId !== null && inode.links > 0);
-  }
-
   #append(payload: Uint8Array, frees: boolean): number {
     const sequence = this.#journal.append(payload, frees);
     Atomics.store(this.#shared.control, control.journalAppended, sequence | 0);
     return sequence;
   }
 
-  #isUnsynced(inode: Inode): boolean {
-    if (this.#transientWal?.has(inode)) return false;
-    if (inode.row === 0) return (inode.flags & rowFlag.dirtyData) !== 0;
-    const { table } = this.#shared;
-    // A sync under way takes the flag away first, and puts it back, before it lets go of the lock, if it fails.
-    return (
-      table.hasFlag(inode.row, rowFlag.dirtyData) ||
-      table.get(inode.row, word.syncLock) !== 0 ||
-      table.hasFlag(inode.row, rowFlag.dirtyData)
-    );
-  }
-
   /** Blocks of all objects that have a name. A diff of an earlier version says no counts: its maps are read. */
   #countBlocks(): number {
     let blocks = 0;
-    for (const inode of this.#known()) {
+    for (const inode of this.namespace.withObjects()) {
       if (inode.isBased && inode.diffState === 0 && inode.heldBlocks === null) this.#maps.load(inode, CLEAN);
       blocks += this.#heldBlocks(inode);
     }
@@ -291,45 +262,8 @@ export class Overlay {
     return inode.isBased ? this.#maps.blocks(inode) : blocksOf(this.namespace.attributes(inode).size);
   }
 
-  #recovery(): Recovery {
-    return new Recovery(this.#storage, this.objects.directory, this.#shared);
-  }
-
-  /** Whether un-synced data of the last mount may be gone: the host was restarted since, or the caller says so. */
-  #cacheWasLost(records: readonly JournalRecord[]): boolean {
-    const opened = records.flatMap((record) => record.changes).findLast((change) => change[0] === 'opened');
-    return this.#options.afterPowerLoss || opened?.[1] !== this.#bootId;
-  }
-
-  /** After a kill or power loss: settle every object, then write down the state that this leads to. */
-  #recover(cacheWasLost: boolean): void {
-    const recovery = this.#recovery();
-    for (const inode of this.#known()) {
-      if (inode.isBased) {
-        const writtenAt = recovery.writtenAt(inode);
-        if (this.#maps.load(inode, { cleanlyClosed: false, cacheWasLost }) === 'ignore') {
-          inode.objectId = null;
-          inode.attributes.size = inode.base!.size;
-        } else recovery.settleBased(inode, writtenAt);
-      } else {
-        recovery.settlePlain(inode, cacheWasLost);
-      }
-    }
-    this.objects.sync();
-    this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
-  }
-
   #syncAll(): void {
-    const recovery = this.#recovery();
-    let failure: unknown;
-    for (const inode of this.#known().filter((known) => !this.#transientWal?.has(known))) {
-      try {
-        recovery.sync(inode);
-      } catch (error) {
-        // One file's bad luck must not cost the others their sync.
-        failure ??= error;
-      }
-    }
+    const failure = this.#unsynced.syncAll(this.#recovery);
     this.objects.sync();
     if (failure === undefined) return;
     this.#journal.sync();

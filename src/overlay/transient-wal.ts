@@ -2,7 +2,7 @@
 // takes them away; what is left cannot be started, so the next mount of such a diff is refused (src/mount/binding.ts).
 
 import { WAL_NAMES } from '../backup/constants.js';
-import { BaseNode } from './namespace/base-tree.js';
+import { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import type { Namespace } from './namespace/namespace.js';
 import { rowFlag } from './shared/file-table.js';

@@ -5,7 +5,7 @@ import { openCatalog, resolveChain, type VerifyMode } from '../../src/backup/ind
 import { SystemError } from '../../src/errors.js';
 import { type CounterSnapshot, Counters, createCounters, sumCounters } from '../../src/metrics/counters.js';
 import { type AllocateMode, DataEngine } from '../../src/overlay/data/data-engine.js';
-import { BaseNode } from '../../src/overlay/namespace/base-tree.js';
+import { BaseNode } from '../../src/overlay/namespace/base-node.js';
 import { type Inode, S_IFDIR, S_IFMT, S_IFREG } from '../../src/overlay/namespace/inode.js';
 import type { AttributeFields } from '../../src/overlay/namespace/records.js';
 import { Overlay } from '../../src/overlay/overlay.js';

@@ -1,18 +1,19 @@
-// libfuse's calls, by path or handle, on the overlay. Each returns a result of at least 0 or throws; the same names and
-// data engine as behind the kernel protocol, all in one thread, so that no call ever waits for another one.
+// libfuse's calls, by path or handle, on the overlay: those about names and attributes here, those about data in
+// native-data.ts. Each returns a result of at least 0 or throws; the same names and data engine as behind the kernel
+// protocol, all in one thread, so that no call ever waits for another one.
 
-import { constants, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { SystemError } from '../../errors.js';
-import type { DataEngine } from '../../overlay/data/data-engine.js';
-import { BaseNode, HIDDEN_DIRECTORY } from '../../overlay/namespace/base-tree.js';
+import { BaseNode } from '../../overlay/namespace/base-node.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../../overlay/namespace/inode.js';
-import type { Caller } from '../../overlay/namespace/namespace.js';
+import type { Caller } from '../../overlay/namespace/namespace-options.js';
 import type { AttributeFields } from '../../overlay/namespace/records.js';
 import type { VirtualName } from '../../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../../overlay/overlay.js';
-import { type Attributes, rowKind, word } from '../../overlay/shared/file-table.js';
-import type { SharedState } from '../../overlay/shared/shared-state.js';
+import type { Attributes } from '../../overlay/shared/file-table.js';
 import { bytesOf, textOf } from './byte-text.js';
+import { NativeData, type NativeDataOptions } from './native-data.js';
+import { NativePaths } from './native-paths.js';
 import { listedStat, mtimeOf, statfsWords } from './native-records.js';
 import { OpenFiles } from './open-files.js';
 import { isSillyName, SillyRenames } from './silly-renames.js';
@@ -22,19 +23,12 @@ import { VirtualSnapshots } from './virtual-snapshots.js';
 const NO_ID = 2 ** 32 - 1;
 const STATFS_BLOCK = 4096;
 
-export interface NativeDispatchOptions {
+export interface NativeDispatchOptions extends NativeDataOptions {
   readonly overlay: Overlay;
-  readonly engine: DataEngine;
-  readonly shared: SharedState;
-  /** null: read-only */
-  readonly diff: string | null;
-  /** fsync is only noted down */
-  readonly perfUnsafe: boolean;
   /** who owns what is made: fuse-native does not tell who asks */
   readonly owner: Caller;
   /** what a status file holds now */
   content(name: VirtualName): Promise<Uint8Array>;
-  warn(message: string): void;
 }
 
 export interface Listing {
@@ -45,20 +39,22 @@ export interface Listing {
 export class NativeDispatch {
   readonly files: OpenFiles;
   readonly silly: SillyRenames;
+  readonly data: NativeData;
   readonly #options: NativeDispatchOptions;
   readonly #overlay: Overlay;
-  readonly #engine: DataEngine;
+  readonly #paths: NativePaths;
   readonly #virtual: VirtualSnapshots;
 
   constructor(options: NativeDispatchOptions) {
     this.#options = options;
     this.#overlay = options.overlay;
-    this.#engine = options.engine;
     this.files = new OpenFiles(options.overlay);
     this.silly = new SillyRenames(options.overlay.namespace, this.files);
     this.#virtual = new VirtualSnapshots(async (name) =>
       options.overlay.hidden.virtualFile(name, await options.content(name)),
     );
+    this.#paths = new NativePaths(options.overlay, this.silly, this.#virtual);
+    this.data = new NativeData(options, this.#paths, this.files, this.silly);
   }
 
   /** To be waited for before getattr; null: there is nothing to wait for. */
@@ -67,7 +63,7 @@ export class NativeDispatch {
   }
 
   getattr(path: string): Readonly<Attributes> {
-    const inode = this.#find(path);
+    const inode = this.#paths.find(path);
     // The file table counts names only for inodes it has.
     inode.attributes.nlink = inode.nlink;
     const attributes = this.#overlay.namespace.attributes(inode);
@@ -80,7 +76,7 @@ export class NativeDispatch {
   }
 
   readdir(path: string): Listing {
-    const directory = this.#find(path);
+    const directory = this.#paths.find(path);
     if (!directory.isDirectory) throw new SystemError('ENOTDIR');
     const parent = directory.parent ?? directory;
     const names = ['.', '..'];
@@ -97,7 +93,7 @@ export class NativeDispatch {
   }
 
   readlink(path: string): string {
-    const { target } = this.#find(path);
+    const { target } = this.#paths.find(path);
     if (target === null) throw new SystemError('EINVAL');
     return textOf(target);
   }
@@ -109,76 +105,8 @@ export class NativeDispatch {
     return statfsWords({ blocks, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: STATFS_BLOCK });
   }
 
-  /** A handle. */
-  open(path: string, flags: number): number {
-    const inode = this.#find(path);
-    if (inode.isDirectory) throw new SystemError('EISDIR');
-    if ((flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0) {
-      this.#mustBeWritable();
-      if (inode.virtual !== null) throw new SystemError('EPERM');
-      this.#mustHaveOneName(inode, path);
-    }
-    return this.files.open(inode);
-  }
-
   create(path: string, mode: number): number {
     return this.files.open(this.#make(path, S_IFREG | (mode & 0o7777), 0));
-  }
-
-  release(handle: number): number {
-    this.files.close(handle);
-    return 0;
-  }
-
-  read(handle: number, out: Buffer, length: number, position: number): number {
-    const inode = this.files.get(handle);
-    if (inode.virtual !== null) {
-      const part = inode.virtual.subarray(position, position + length);
-      out.set(part);
-      return part.length;
-    }
-    this.#mustBeFile(inode);
-    return this.#engine.read(inode.row, inode.generation, position, length, out, 0);
-  }
-
-  write(handle: number, data: Buffer, length: number, position: number): number {
-    const inode = this.files.get(handle);
-    this.#mustBeWritable();
-    this.#mustBeFile(inode);
-    // The kernel clears set-id bits by a chmod of its own: libfuse did not offer to do it.
-    return this.#engine.write(inode.row, inode.generation, data, 0, length, position, false);
-  }
-
-  ftruncate(handle: number, length: number): number {
-    this.#truncate(this.files.get(handle), length);
-    return 0;
-  }
-
-  truncate(path: string, length: number): number {
-    const inode = this.#find(path);
-    if (inode.isDirectory) throw new SystemError('EISDIR');
-    this.#mustBeWritable();
-    this.#mustHaveOneName(inode, path);
-    this.files.hold(inode);
-    try {
-      this.#truncate(inode, length);
-    } finally {
-      this.files.letGo(inode);
-    }
-    return 0;
-  }
-
-  fsync(handle: number): number {
-    const inode = this.files.get(handle);
-    if (inode.virtual === null && !this.#options.perfUnsafe) this.#engine.sync(inode.row, inode.generation);
-    return 0;
-  }
-
-  /** Of the hidden directory: everything, see `pbkfs sync`. */
-  fsyncdir(path: string): number {
-    if (path === `/${HIDDEN_DIRECTORY}`) this.#engine.syncAll();
-    else if (!this.#options.perfUnsafe) this.#engine.syncNames();
-    return 0;
   }
 
   mknod(path: string, mode: number, rdev: number): number {
@@ -200,9 +128,9 @@ export class NativeDispatch {
     return 0;
   }
 
-  /** Only of a file that nobody has open, see #mustHaveOneName. */
+  /** Only of a file that nobody has open, see NativeData. */
   link(existing: string, path: string): number {
-    const inode = this.#find(existing);
+    const inode = this.#paths.find(existing);
     const [directory, name] = this.#parentOf(path);
     this.#mustBeOurs(name);
     if (this.files.openCount(inode) > 0) {
@@ -262,7 +190,7 @@ export class NativeDispatch {
 
   #change(path: string, change: AttributeFields): number {
     this.#mustBeWritable();
-    this.#overlay.namespace.setAttributes(this.#find(path), change);
+    this.#overlay.namespace.setAttributes(this.#paths.find(path), change);
     return 0;
   }
 
@@ -272,55 +200,14 @@ export class NativeDispatch {
     return this.#overlay.namespace.create(directory, name, mode, rdev, this.#options.owner);
   }
 
-  #truncate(inode: Inode, length: number): void {
-    this.#mustBeFile(inode);
-    this.#engine.truncate(inode.row, inode.generation, length, false);
-  }
-
-  /** What an absolute path leads to; links on the way were followed by the kernel. */
-  #find(path: string): Inode {
-    const status = this.#virtual.find(path);
-    if (status !== undefined) return status;
-    let inode = this.#overlay.namespace.root;
-    const names = bytesOf(path).split('/');
-    for (let at = 1; at < names.length; at++) {
-      const name = names[at]!;
-      if (name === '') continue;
-      const silly = isSillyName(name) ? this.silly.find(name) : undefined;
-      const next = silly ?? this.#overlay.lookup(inode, name);
-      if (next === null) throw new SystemError('ENOENT');
-      inode = next;
-    }
-    return inode;
-  }
-
   #parentOf(path: string): [directory: Inode, name: string] {
     this.#mustBeWritable();
-    const slash = path.lastIndexOf('/');
-    const directory = this.#find(path.slice(0, slash));
-    if (!directory.isDirectory) throw new SystemError('ENOTDIR');
-    return [directory, bytesOf(path.slice(slash + 1))];
+    return this.#paths.parentOf(path);
   }
 
   /** Lets go of an inode that neither a handle nor the diff refers to. */
   #drop(inode: Inode): void {
     if (inode.lookups === 0 && inode.virtual === null && !inode.isDirectory) this.#overlay.namespace.tree.forget(inode);
-  }
-
-  /**
-   * To libfuse and the kernel each name is a file of its own, with pages and a length of its own: a write through one
-   * name would not be seen, and might be overwritten, through another. So a file with several names cannot be changed.
-   */
-  #mustHaveOneName(inode: Inode, path: string): void {
-    if (inode.isDirectory || inode.links + this.silly.countOf(inode) <= 1) return;
-    this.#options.warn(
-      `refused to change ${path}: it has several names, and with fuse-native such a file is read-only`,
-    );
-    throw new SystemError('ETXTBSY');
-  }
-
-  #mustBeFile(inode: Inode): void {
-    if (this.#options.shared.table.get(inode.row, word.kind) === rowKind.other) throw new SystemError('EPERM');
   }
 
   #mustBeWritable(): void {

@@ -1,7 +1,8 @@
 // A merged tree to be copied: that of a live mount, read through the kernel, or that of a diff nobody has mounted.
 
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
-import { BaseNode, HIDDEN_DIRECTORY } from '../../overlay/namespace/base-tree.js';
+import { BaseNode } from '../../overlay/namespace/base-node.js';
+import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../overlay/namespace/inode.js';
 import type { Overlay } from '../../overlay/overlay.js';
 

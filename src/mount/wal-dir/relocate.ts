@@ -20,7 +20,7 @@ import {
 import { dirname, join } from 'node:path';
 import { WAL_NAMES } from '../../backup/constants.js';
 import { PbkfsError } from '../../errors.js';
-import { HIDDEN_DIRECTORY } from '../../overlay/namespace/base-tree.js';
+import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
 import { exchangeNames } from '../../sys/libc.js';
 import type { FileOwner } from '../file-owner.js';
 import { type WalBinding, walFiles } from './wal-directory.js';

@@ -3,11 +3,9 @@
 // Lock order, never the other way round: namespace call, then ticket, then attribute lock. A sync lock is never
 // taken while holding a ticket for longer than a snapshot takes.
 
-import { fdatasyncSync, fsyncSync } from 'node:fs';
-import { BLCKSZ, type FileSource, PageReader, type VerifyMode } from '../../backup/index.js';
+import { BLCKSZ, PageReader, type VerifyMode } from '../../backup/index.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
-import { withLock } from '../../pending/mutex.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
 import { double, rowFlag, rowKind, withoutSetId, word } from '../shared/file-table.js';
 import { IndexCache } from '../shared/index-cache.js';
@@ -16,29 +14,12 @@ import { BaseGuard } from './base-guard.js';
 import type { BasedFile } from './based-file.js';
 import { BasedFiles } from './based-files.js';
 import { FdCache } from './fd-cache.js';
-import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
+import { FileSync } from './file-sync.js';
+import type { NamespaceCalls } from './namespace-calls.js';
 import { ObjectFiles } from './object-files.js';
 import { PlainFiles } from './plain-files.js';
 import { blocksTouched, mustFit } from './positions.js';
 import { Unflushed } from './unflushed.js';
-
-/** What a data thread needs the namespace for. Every call is finished before a ticket is taken. */
-export interface NamespaceCalls {
-  describe(row: number, generation: number): FileSource;
-  loadDiff(row: number, generation: number): void;
-  ensureObject(row: number, generation: number): void;
-  /** The next files with data that was not synced; each stays known to the namespace until it is released. */
-  holdUnsynced(after: number): HeldFiles;
-  release(row: number, generation: number): void;
-}
-
-/** Some of the files that a sync of everything has to sync. */
-export interface HeldFiles {
-  /** where the next call goes on */
-  readonly after: number;
-  /** none: that was all */
-  readonly rows: readonly (readonly [row: number, generation: number])[];
-}
 
 export interface DataEngineOptions {
   shared: SharedState;
@@ -67,6 +48,7 @@ export class DataEngine {
   readonly #plain: PlainFiles;
   readonly #budget: DiffBudget;
   readonly #unflushed: Unflushed;
+  readonly #sync: FileSync;
 
   constructor(options: DataEngineOptions) {
     this.#options = options;
@@ -93,6 +75,8 @@ export class DataEngine {
     this.#budget = new DiffBudget(shared.control, warn);
     this.#plain = new PlainFiles(shared.table, objects, this.#fds);
     this.#unflushed = new Unflushed(shared.table, (id) => options.writeBack?.(id));
+    const [based, plain, unflushed] = [this.#based, this.#plain, this.#unflushed];
+    this.#sync = new FileSync({ shared, namespace, based, plain, unflushed });
   }
 
   /** Reads up to `length` bytes; returns how many there were before the end of the file. */
@@ -181,9 +165,7 @@ export class DataEngine {
 
   /** Makes the file durable: data, block map, its name and everything else the journal has. Not what goes with the mount. */
   sync(row: number, generation: number): void {
-    if (this.#shared.table.hasFlag(row, rowFlag.transient)) return;
-    this.#syncData(row, generation);
-    this.syncNames();
+    this.#sync.file(row, generation);
   }
 
   /**
@@ -191,57 +173,18 @@ export class DataEngine {
    * @throws what the first file that could not be synced says; the others were synced all the same
    */
   syncAll(): void {
-    const { namespace } = this.#options;
-    let failure: unknown;
-    for (let after = 0; ; ) {
-      const held = namespace.holdUnsynced(after);
-      if (held.rows.length === 0) break;
-      for (const [row, generation] of held.rows) {
-        try {
-          this.#syncData(row, generation);
-        } catch (error) {
-          failure ??= error;
-        }
-        namespace.release(row, generation);
-      }
-      after = held.after;
-    }
-    this.syncNames();
-    if (failure !== undefined) throw failure;
+    this.#sync.all();
+  }
+
+  /** Makes every name and every object's existence durable. */
+  syncNames(): void {
+    this.#sync.names();
   }
 
   /** Whether the row is that of the hidden directory. */
   isHiddenDirectory(row: number): boolean {
     const { table, control: words } = this.#shared;
     return table.getDouble(row, double.ino) === Atomics.load(words, control.hiddenIno);
-  }
-
-  #syncData(row: number, generation: number): void {
-    const { table } = this.#shared;
-    const words = table.words;
-    waitForEarlierMutations(words, table.barrier(row));
-    if (table.hasFlag(row, rowFlag.object)) {
-      const file = table.get(row, word.kind) === rowKind.based ? this.#based.file(row, generation) : null;
-      withLock(words, table.wordBase(row) + word.syncLock, () => {
-        if (file === null) this.#plain.mustBeSyncable(row);
-        if (!table.takeFlag(row, rowFlag.dirtyData)) return;
-        this.#unflushed.synced(row);
-        try {
-          if (file === null) this.#plain.sync(row, generation);
-          else file.sync(() => inTurn(words, table.barrier(row), () => file.snapshot()));
-        } catch (error) {
-          table.addFlag(row, rowFlag.dirtyData);
-          throw error;
-        }
-      });
-    }
-  }
-
-  /** Makes every name and every object's existence durable. */
-  syncNames(): void {
-    const words = this.#shared.control;
-    syncUpToNow(words, objectsWords, () => fsyncSync(Atomics.load(words, control.objectsFd)));
-    syncUpToNow(words, journalWords, () => fdatasyncSync(Atomics.load(words, control.journalFd)));
   }
 
   close(): void {

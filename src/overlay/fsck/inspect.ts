@@ -16,6 +16,7 @@ import {
   stateSize,
 } from '../diff/index.js';
 import { scanJournal } from '../diff/journal-file.js';
+import { lastEnding } from '../last-ending.js';
 import { BaseTree } from '../namespace/base-tree.js';
 import { type Inode, isNeverWritten } from '../namespace/inode.js';
 import { type Change, decodeRecord, type JournalRecord, ROOT_JOURNAL_ID } from '../namespace/records.js';
@@ -82,16 +83,14 @@ function readJournal(path: string): { report: JournalReport; records: JournalRec
     closeSync(fd);
   }
   const records = found.records.map((record) => decodeRecord(record.payload));
-  const changes = records.flatMap((record) => record.changes);
-  const opened = changes.findLast((change) => change[0] === 'opened');
-  const closedCleanly = records.length === 0 || records.at(-1)!.changes.some((change) => change[0] === 'clean');
+  const { cleanlyClosed, cacheWasLost } = lastEnding(records, bootId());
   return {
     report: {
       records: records.length,
       bytes: found.size,
       tornBytes: found.size - found.end,
-      closedCleanly,
-      cacheWasLost: !closedCleanly && opened?.[1] !== bootId(),
+      closedCleanly: cleanlyClosed,
+      cacheWasLost,
     },
     records,
   };

@@ -2,7 +2,7 @@
 
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../backup/constants.js';
 import { type Attributes, rowFlag } from '../shared/file-table.js';
-import type { BaseNode } from './base-tree.js';
+import type { BaseNode } from './base-node.js';
 
 export { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG };
 

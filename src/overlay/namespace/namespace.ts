@@ -4,57 +4,21 @@
 // journal's write and the tree's change cannot be seen, because the next mount replays the record.
 
 import { SystemError } from '../../errors.js';
-import type { Attributes, FileTable } from '../shared/file-table.js';
-import type { BaseTree } from './base-tree.js';
-import { type BaseNode, HIDDEN_DIRECTORY, TABLESPACES_PATH } from './base-tree.js';
-import { mustBeDirectory, mustBeReplaceable } from './checks.js';
+import type { Attributes } from '../shared/file-table.js';
+import type { BaseNode } from './base-node.js';
+import { mustAccept, mustBeDirectory, mustBeReplaceable, mustBeShort } from './checks.js';
 import { compactRecords, nodeFields } from './compaction.js';
+import { HIDDEN_DIRECTORY } from './hidden-directory.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
-import type { ObjectKeeper } from './object-keeper.js';
-import type { NoObjects } from './read-only.js';
+import type { Caller, NamespaceOptions } from './namespace-options.js';
 import { type AttributeFields, type Change, encodeRecord, type JournalRecord, type NodeFields } from './records.js';
 import { Rows } from './rows.js';
 import { tablespaceLink } from './tablespace-guard.js';
-import { attributesFrom, type BaseDefaults, Tree } from './tree.js';
+import { attributesFrom, Tree } from './tree.js';
 
-const NAME_MAX = 255;
 const S_ISGID = 0o2000;
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
-
-/** Who asks. */
-export interface Caller {
-  uid: number;
-  gid: number;
-}
-
-/** Where records go. */
-export interface RecordSink {
-  /**
-   * @param frees it is about a removal, which must be possible on a full disk, too
-   * @returns the record's sequence number
-   */
-  append(payload: Uint8Array, frees: boolean): number;
-}
-
-export interface NamespaceOptions {
-  base: BaseTree<Inode>;
-  defaults: BaseDefaults;
-  table: FileTable;
-  journal: RecordSink;
-  objects: ObjectKeeper | NoObjects;
-  /** frees what data threads hung on a row, before the row is recycled */
-  releaseRow(inode: Inode): void;
-  /** blocks that an inode's object takes of the diff */
-  heldBlocks(inode: Inode): number;
-  /** frees the block map state of a file that loses its object */
-  releaseDiffState(inode: Inode, diffState: number): void;
-  /** a name in `directory` leads to the inode now */
-  linked?(directory: Inode, name: string, inode: Inode): void;
-  /** absolute path of the mount point, latin1 */
-  mountpoint: string;
-  warn(message: string): void;
-}
 
 export class Namespace {
   readonly tree: Tree;
@@ -85,9 +49,14 @@ export class Namespace {
     this.#dropNameless();
   }
 
+  /** Inodes that have a name and an object. */
+  withObjects(): Inode[] {
+    return [...this.tree.known()].filter((inode) => inode.objectId !== null && inode.links > 0);
+  }
+
   lookup(directory: Inode, name: string): Inode | null {
     mustBeDirectory(directory);
-    if (name.length > NAME_MAX) throw new SystemError('ENAMETOOLONG');
+    mustBeShort(name);
     return this.tree.lookup(directory, name);
   }
 
@@ -174,7 +143,7 @@ export class Namespace {
   rename(from: Inode, oldName: string, to: Inode, newName: string, flags: number): void {
     if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) throw new SystemError('EINVAL');
     const inode = this.#mustExist(from, oldName);
-    this.#mustAccept(to, newName);
+    mustAccept(this.root, to, newName);
     const replaced = this.tree.lookup(to, newName);
     if (inode.target !== null) this.#guardTablespaces(to, newName, inode.target);
     if (flags & RENAME_EXCHANGE) {
@@ -303,25 +272,15 @@ export class Namespace {
   }
 
   #mustExist(directory: Inode, name: string): Inode {
-    this.#mustAccept(directory, name);
+    mustAccept(this.root, directory, name);
     const inode = this.tree.lookup(directory, name);
     if (inode === null) throw new SystemError('ENOENT');
     return inode;
   }
 
   #mustBeNew(directory: Inode, name: string, isTablespace = false): void {
-    this.#mustAccept(directory, name, isTablespace);
+    mustAccept(this.root, directory, name, isTablespace);
     if (this.tree.lookup(directory, name) !== null) throw new SystemError('EEXIST');
-  }
-
-  #mustAccept(directory: Inode, name: string, isTablespace = false): void {
-    mustBeDirectory(directory);
-    if (directory.links === 0) throw new SystemError('ENOENT');
-    if (name.length > NAME_MAX) throw new SystemError('ENAMETOOLONG');
-    if (directory.virtual !== null) throw new SystemError('EPERM');
-    if (directory === this.root && name === HIDDEN_DIRECTORY) throw new SystemError('EPERM');
-    const path = directory.base?.alias;
-    if (path === HIDDEN_DIRECTORY || (path === TABLESPACES_PATH && !isTablespace)) throw new SystemError('EPERM');
   }
 
   #guardTablespaces(directory: Inode, name: string, target: string, isNew = false): string {

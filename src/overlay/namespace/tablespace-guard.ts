@@ -1,7 +1,7 @@
 // Links in pg_tblspc: one that leads out of the mount would let a replayed CREATE TABLESPACE reach production.
 
 import { posix } from 'node:path';
-import { TABLESPACES_PATH } from './base-tree.js';
+import { TABLESPACES_PATH } from './hidden-directory.js';
 import type { Inode } from './inode.js';
 import type { Tree } from './tree.js';
 

@@ -3,7 +3,8 @@
 import { PbkfsError } from '../../errors.js';
 import type { Attributes } from '../shared/file-table.js';
 import { emptyAttributes } from '../shared/file-table.js';
-import type { BaseNode, BaseTree } from './base-tree.js';
+import type { BaseNode } from './base-node.js';
+import type { BaseTree } from './base-tree.js';
 import { DIFF_INO_BASE, Inode } from './inode.js';
 import { type AttributeFields, type JournalRecord, type NodeFields, ROOT_JOURNAL_ID } from './records.js';
 

@@ -3,7 +3,8 @@
 import t from 'tap';
 import type { TreeEntry } from '../../../src/backup/index.js';
 import { PathTable } from '../../../src/backup/lists/path-table.js';
-import { type BaseFiles, BaseTree as Tree } from '../../../src/overlay/namespace/base-tree.js';
+import type { BaseFiles } from '../../../src/overlay/namespace/base-files.js';
+import { BaseTree as Tree } from '../../../src/overlay/namespace/base-tree.js';
 
 const file = (path: string): TreeEntry => ({ path, mode: 0o100640, size: 5, kind: 'raw' });
 const dir = (path: string, mode = 0o40750): TreeEntry => ({ path, mode, size: 0, kind: 'dir' });

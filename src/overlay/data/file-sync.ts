@@ -1,0 +1,85 @@
+// Making durable what was written, as every data thread does it: of one file, of all, of names.
+
+import { fdatasyncSync, fsyncSync } from 'node:fs';
+import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
+import { withLock } from '../../pending/mutex.js';
+import { rowFlag, rowKind, word } from '../shared/file-table.js';
+import { control, type SharedState } from '../shared/shared-state.js';
+import type { BasedFiles } from './based-files.js';
+import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';
+import type { NamespaceCalls } from './namespace-calls.js';
+import type { PlainFiles } from './plain-files.js';
+import type { Unflushed } from './unflushed.js';
+
+export interface FileSyncParts {
+  readonly shared: SharedState;
+  readonly namespace: NamespaceCalls;
+  readonly based: BasedFiles;
+  readonly plain: PlainFiles;
+  readonly unflushed: Unflushed;
+}
+
+export class FileSync {
+  readonly #parts: FileSyncParts;
+
+  constructor(parts: FileSyncParts) {
+    this.#parts = parts;
+  }
+
+  /** See DataEngine.sync. */
+  file(row: number, generation: number): void {
+    if (this.#parts.shared.table.hasFlag(row, rowFlag.transient)) return;
+    this.#data(row, generation);
+    this.names();
+  }
+
+  /** See DataEngine.syncAll. */
+  all(): void {
+    const { namespace } = this.#parts;
+    let failure: unknown;
+    for (let after = 0; ; ) {
+      const held = namespace.holdUnsynced(after);
+      if (held.rows.length === 0) break;
+      for (const [row, generation] of held.rows) {
+        try {
+          this.#data(row, generation);
+        } catch (error) {
+          failure ??= error;
+        }
+        namespace.release(row, generation);
+      }
+      after = held.after;
+    }
+    this.names();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** See DataEngine.syncNames. */
+  names(): void {
+    const words = this.#parts.shared.control;
+    syncUpToNow(words, objectsWords, () => fsyncSync(Atomics.load(words, control.objectsFd)));
+    syncUpToNow(words, journalWords, () => fdatasyncSync(Atomics.load(words, control.journalFd)));
+  }
+
+  #data(row: number, generation: number): void {
+    const { based, plain, unflushed } = this.#parts;
+    const { table } = this.#parts.shared;
+    const words = table.words;
+    waitForEarlierMutations(words, table.barrier(row));
+    if (table.hasFlag(row, rowFlag.object)) {
+      const file = table.get(row, word.kind) === rowKind.based ? based.file(row, generation) : null;
+      withLock(words, table.wordBase(row) + word.syncLock, () => {
+        if (file === null) plain.mustBeSyncable(row);
+        if (!table.takeFlag(row, rowFlag.dirtyData)) return;
+        unflushed.synced(row);
+        try {
+          if (file === null) plain.sync(row, generation);
+          else file.sync(() => inTurn(words, table.barrier(row), () => file.snapshot()));
+        } catch (error) {
+          table.addFlag(row, rowFlag.dirtyData);
+          throw error;
+        }
+      });
+    }
+  }
+}
