@@ -6,8 +6,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { CrashStage, pause } from '../support/crash-stage.js';
-import { seededRandom } from '../support/ext4-model.js';
 import { mountCatalog, mountMissing } from '../support/mount.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { smallStream } from './targets.js';
 
 t.setTimeout(0);

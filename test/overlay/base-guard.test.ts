@@ -7,7 +7,8 @@ import { backupIdOf, openCatalog, resolveChain } from '../../src/backup/index.js
 import { chainState } from '../../src/fs/report/mount-report.js';
 import { control, encodeChange } from '../../src/overlay/shared/shared-state.js';
 import { type BackupSpec, startTime, writeCatalog } from '../support/catalog-writer.js';
-import { type DirectOptions, DirectOverlay } from '../support/direct-overlay.js';
+import type { DirectOptions } from '../support/direct-options.js';
+import { DirectOverlay } from '../support/direct-overlay.js';
 import { makePage } from '../support/pages.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 

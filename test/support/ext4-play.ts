@@ -5,9 +5,11 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { randomSteps, Side, type Step, shrink, type World } from './ext4-model.js';
+import { Side } from './ext4-side.js';
+import { randomSteps, type Step, type World } from './ext4-steps.js';
 import { mountCatalog, type TestMount } from './mount.js';
 import { privateCatalog } from './private-catalog.js';
+import { shrink } from './shrink.js';
 
 export interface PlayOptions {
   /** environment of the mounts */

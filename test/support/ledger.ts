@@ -3,8 +3,8 @@
 
 import type pg from 'pg';
 import type { PostgresServer } from '../../src/postgres/server.js';
-import { seededRandom } from './ext4-model.js';
 import { connected } from './postgres.js';
+import { seededRandom } from './seeded-random.js';
 
 const WRITERS = 3;
 /** Tables of the backup's database `app` that are rewritten row by row with what they hold already. */

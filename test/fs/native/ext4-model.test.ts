@@ -1,8 +1,8 @@
 // The system calls of programs on a mount through fuse-native: as on ext4, but for what docs/backends.md says it cannot do.
 
 import t from 'tap';
-import type { Step } from '../../support/ext4-model.js';
 import { compareWithExt4 } from '../../support/ext4-play.js';
+import type { Step } from '../../support/ext4-steps.js';
 import { nativeMissing, throughNative } from '../../support/native.js';
 
 const ASCII = /^[\0-\x7f]*$/;

@@ -4,9 +4,10 @@
 // An action is a mutation, an fsync (alone, or with a mutation at any point between its snapshot and its return), or a
 // crash; the crash also comes before any single storage call of a mutation, of an fsync and of a mount.
 
-import type { Mutation } from './oracle.js';
+import type { Mutation, Overlap } from './oracle.js';
+import { Violation } from './seen-file.js';
 import { type Cut, cuts } from './simulated-content.js';
-import { type Overlap, Violation, World, type Wrap } from './world.js';
+import { World, type Wrap } from './world.js';
 
 export interface Limits {
   readonly depth: number;

@@ -21,6 +21,13 @@ export type Mutation =
   | { readonly kind: 'write'; readonly from: number; readonly to: number }
   | { readonly kind: 'truncate' | 'extend'; readonly to: number };
 
+/** Every action of an fsync between snapshot and return, at which something else may happen. */
+export interface Overlap {
+  readonly mutation: Mutation;
+  /** Before this storage call of the sync the mutation runs. */
+  readonly at: number;
+}
+
 /** A file as seen: its length and the content of each unit below it. */
 export interface Seen {
   readonly length: number;

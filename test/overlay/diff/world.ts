@@ -10,13 +10,13 @@ import {
   removeObject,
   stateSize,
 } from '../../../src/overlay/diff/index.js';
-import { BASE_LENGTH, BLCKSZ, base, byteOf, contentOf } from './model-base.js';
-import { type Mutation, Oracle, type Seen, UNIT } from './oracle.js';
+import { BASE_LENGTH, base, byteOf } from './model-base.js';
+import { type Mutation, Oracle, type Overlap, type Seen, UNIT } from './oracle.js';
+import { seenThrough, Violation } from './seen-file.js';
 import type { Cut } from './simulated-content.js';
 import { type Fault, killed, SimulatedDisk } from './simulated-disk.js';
 import { nameMapPage, ranked } from './world-key.js';
 
-const MAX_LENGTH = 4 * BLCKSZ;
 const IDENTITY = 'TESTBACKUP/base/1/16384';
 const DIRECTORY = 'objects';
 
@@ -27,18 +27,7 @@ export type Wrap = (disk: SimulatedDisk) => DiffStorage;
 const region = { buffer: new SharedArrayBuffer(stateSize(BASE_LENGTH)), byteOffset: 0 };
 const live = new Uint8Array(region.buffer);
 
-const image = new Uint8Array(MAX_LENGTH);
-
 const bootName = (boot: number): string => `00000000-0000-4000-8000-${String(boot).padStart(12, '0')}`;
-
-/** Every action of an fsync between snapshot and return, at which something else may happen. */
-export interface Overlap {
-  readonly mutation: Mutation;
-  /** Before this storage call of the sync the mutation runs. */
-  readonly at: number;
-}
-
-export class Violation extends Error {}
 
 export class World {
   #disk = new SimulatedDisk();
@@ -295,28 +284,9 @@ export class World {
     this.#state.set(live);
   }
 
-  /** Reads the whole file as the data engine does. */
   #see(): Seen {
     live.set(this.#state);
-    const file = this.#file();
-    const length = file.length();
-    const units: number[] = [];
-    for (let block = 0; block * BLCKSZ < length; block++) {
-      const at = block * BLCKSZ;
-      if (!file.isPresent(block)) base.readBlock(block, image, at);
-      else {
-        const got = this.#disk.pread(this.#object.objectFd, image, at, Math.min(BLCKSZ, length - at), at);
-        if (got < Math.min(BLCKSZ, length - at)) throw new Violation(`object ends at ${at + got}, length is ${length}`);
-      }
-    }
-    for (let unit = 0; unit * UNIT < length; unit++) {
-      const start = unit * UNIT;
-      const end = Math.min(length, start + UNIT) - 1;
-      if (image[start] !== image[end] || image[start] !== image[start + 1000])
-        throw new Violation(`unit ${unit} is torn`);
-      units.push(contentOf(unit, image[start]));
-    }
-    return { length, units };
+    return seenThrough(this.#file(), this.#disk, this.#object.objectFd);
   }
 
   #expect(wrong: string | undefined, when: string): void {

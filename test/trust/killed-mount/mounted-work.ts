@@ -3,8 +3,8 @@
 
 import fs from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { seededRandom } from '../../support/ext4-model.js';
 import { CrashModel, type FoundTree } from '../../support/power-loss-model.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { renameat2 } from '../../support/system-calls.js';
 import { namesOfCatalog, RandomWork, type WorkedTree } from '../random-work.js';
 import { type MountedWorkAnswer, type MountedWorkCommand, type MountedWorkData, shared } from './protocol.js';

@@ -4,10 +4,10 @@
 
 import { mkdirSync } from 'node:fs';
 import { DirectOverlay, isDirectory } from '../../support/direct-overlay.js';
-import { seededRandom } from '../../support/ext4-model.js';
 import type { ForgetfulDisk } from '../../support/forgetful-disk.js';
 import { CrashModel, type Entry, type FoundTree } from '../../support/power-loss-model.js';
 import type { PowerSwitch } from '../../support/power-switch.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { namesOfCatalog, RandomWork, Violation, type WorkedTree, type WorkPlace } from '../random-work.js';
 
 const place: WorkPlace = {

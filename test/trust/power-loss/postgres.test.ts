@@ -11,9 +11,9 @@ import t, { type Test } from 'tap';
 import { smallStream } from '../../e2e/targets.js';
 import { Boots } from '../../support/boots.js';
 import { CrashStage, pause } from '../../support/crash-stage.js';
-import { seededRandom } from '../../support/ext4-model.js';
 import { type DiskType, diskMissing, ForgetfulDisk } from '../../support/forgetful-disk.js';
 import { mountCatalog, mountMissing } from '../../support/mount.js';
+import { seededRandom } from '../../support/seeded-random.js';
 
 t.setTimeout(0);
 
