@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { repoRoot } from '../support/paths.js';
+import { swept } from '../support/swept.js';
 import { madeUpSegment, nameOf } from '../support/wal-segment.js';
 
 t.setTimeout(600_000);
 
 const { bin } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { bin: { pbkfs: string } };
-const directory = mkdtempSync(join(tmpdir(), 'pbkfs-get-'));
+const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-get-')));
 t.teardown(() => rmSync(directory, { recursive: true }));
 const archive = join(directory, 'catalog/wal/main');
 mkdirSync(archive, { recursive: true });

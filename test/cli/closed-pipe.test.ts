@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { availableCatalogs, copyCatalog } from '../support/catalogs.js';
 import { isMounted, mountMissing } from '../support/mount.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -43,10 +44,10 @@ for (const args of [
 const missing = mountMissing || (availableCatalogs().includes('mini') ? false : 'the catalog mini is missing');
 
 t.test('a mount in the foreground is taken away', { skip: missing }, async (t) => {
-  const scratch = mkdtempSync('/tmp/pbkfs-closed-pipe-');
+  const scratch = swept(mkdtempSync('/tmp/pbkfs-closed-pipe-'));
   t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
   const catalog = await copyCatalog('mini', scratch);
-  const mountpoint = mkdtempSync(join(scratch, 'mount-'));
+  const mountpoint = swept(mkdtempSync(join(scratch, 'mount-')));
   const where = ['-D', mountpoint, '-d', join(scratch, 'diff')];
   const { status, signal, stderr } = await unread(
     ...['mount', '--console', '-B', catalog, '-I', 'a', '-i', 'latest', ...where],

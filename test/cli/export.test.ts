@@ -26,6 +26,7 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { run, runOk } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -139,7 +140,7 @@ t.test(
   'files that the catalog stores as they are share its blocks, once they have their CRC',
   { skip: xfsMissing },
   async (t) => {
-    const image = join(mkdtempSync(join(tmpdir(), 'pbkfs-xfs-')), 'image');
+    const image = join(swept(mkdtempSync(join(tmpdir(), 'pbkfs-xfs-'))), 'image');
     t.teardown(() => rmSync(dirname(image), { recursive: true, force: true }));
     const volume = join(dirname(image), 'volume');
     mkdirSync(volume);

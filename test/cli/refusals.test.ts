@@ -18,6 +18,7 @@ import t, { type Test } from 'tap';
 import { copyCatalog } from '../support/catalogs.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { privateCatalog } from '../support/private-catalog.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -31,7 +32,7 @@ interface Ground {
 }
 
 async function ground(t: Test, catalogName: 'mini' | 'states' | 'merging' = 'mini', instance = 'a'): Promise<Ground> {
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-refusals-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-refusals-')));
   t.teardown(() => rmSync(base, { recursive: true }));
   const mountpoint = join(base, 'mnt');
   const diff = join(base, 'diff');

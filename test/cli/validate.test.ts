@@ -12,13 +12,14 @@ import { copyCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 function directory(t: Test): string {
-  const made = mkdtempSync(join(tmpdir(), 'pbkfs-validate-'));
+  const made = swept(mkdtempSync(join(tmpdir(), 'pbkfs-validate-')));
   t.teardown(() => rmSync(made, { recursive: true, force: true }));
   return made;
 }

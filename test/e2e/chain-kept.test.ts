@@ -10,13 +10,14 @@ import { startTime } from '../support/catalog-writer.js';
 import { mountCatalog, mountMissing, pbkfs, type TestMount } from '../support/mount.js';
 import type { Teardown } from '../support/postgres.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
 const ids = [1, 2, 3].map((n) => backupIdOf(startTime(n)));
 
 function catalogOf(t: Teardown): string {
-  const directory = mkdtempSync(join(tmpdir(), 'pbkfs-catalog-'));
+  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-catalog-')));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   return writeSmallCatalog(join(directory, 'catalog'));
 }

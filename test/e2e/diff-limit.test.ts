@@ -7,6 +7,7 @@ import t from 'tap';
 import { mountLog } from '../support/diff-files.js';
 import { mountMissing, pbkfs, TestMount } from '../support/mount.js';
 import { connected, postgres15, query, serverTempDir, start } from '../support/postgres.js';
+import { swept } from '../support/swept.js';
 import { smallStream } from './targets.js';
 
 t.setTimeout(600_000);
@@ -23,7 +24,7 @@ t.test('PostgreSQL survives the limit of its diff', { skip: mountMissing }, asyn
   const mountpoint = join(serverTempDir(t), 'mount');
   mkdirSync(mountpoint, { mode: 0o700 });
   chownSync(mountpoint, user.uid, user.gid);
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-limit-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-limit-')));
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const mount = new TestMount(mountpoint, join(base, 'diff'), {});
   t.teardown(() => mount.discard());

@@ -19,6 +19,7 @@ import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { mountMissing, pbkfs, TestMount } from '../support/mount.js';
 import { postgres15, query, serverTempDir, start } from '../support/postgres.js';
+import { swept } from '../support/swept.js';
 import { smallStream } from './targets.js';
 
 t.setTimeout(600_000);
@@ -34,7 +35,7 @@ interface Place {
 async function place(t: Test): Promise<Place> {
   const { catalog, instance, backup } = await smallStream(t);
   const { user } = postgres15();
-  const base = mkdtempSync(join(dirname(serverTempDir(t)), 'pbkfs-wal-'));
+  const base = swept(mkdtempSync(join(dirname(serverTempDir(t)), 'pbkfs-wal-')));
   chmodSync(base, 0o755);
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const mountpoint = join(base, 'mount');

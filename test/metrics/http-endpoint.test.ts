@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openEndpoint, type Pages } from '../../src/metrics/http-endpoint.js';
 import { httpRequest } from '../support/http.js';
+import { swept } from '../support/swept.js';
 
 const problems: string[] = [];
 const pages: Pages = {
@@ -61,7 +62,7 @@ t.test('a busy usual port is no reason to fail, a busy port that was asked for i
 });
 
 t.test('a socket that was left behind is replaced, one in use is not', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'pbkfs-sock-'));
+  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-sock-')));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'metrics.sock');
   // A listener that has gone without taking its socket away.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Binding, checkIdentity, readBinding, writeBinding } from '../../src/mount/binding.js';
+import { swept } from '../support/swept.js';
 
 const binding: Binding = {
   catalog: '/backup/каталог',
@@ -11,7 +12,7 @@ const binding: Binding = {
 };
 
 function scratch(t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'pbkfs-binding-'));
+  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-binding-')));
   t.teardown(() => rmSync(dir, { recursive: true }));
   return dir;
 }

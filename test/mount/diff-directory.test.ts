@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createDiff, discardFreshDiff, inspectDiff } from '../../src/mount/diff-directory.js';
+import { swept } from '../support/swept.js';
 
 function scratch(t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'pbkfs-diff-'));
+  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-diff-')));
   t.teardown(() => rmSync(dir, { recursive: true }));
   return dir;
 }

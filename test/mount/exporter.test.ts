@@ -9,11 +9,12 @@ import { catalogSamples } from '../../src/mount/exporter/catalog-samples.js';
 import { CatalogWatch } from '../../src/mount/exporter/catalog-watch.js';
 import { HostMounts, mergeScrapes } from '../../src/mount/exporter/host-mounts.js';
 import { extractCatalog } from '../support/catalogs.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
 function directory(t: Test): string {
-  const made = mkdtempSync(join(tmpdir(), 'pbkfs-exporter-'));
+  const made = swept(mkdtempSync(join(tmpdir(), 'pbkfs-exporter-')));
   t.teardown(() => rmSync(made, { recursive: true, force: true }));
   return made;
 }

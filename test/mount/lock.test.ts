@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { acquireDiffLock, isDiffLocked } from '../../src/mount/lock.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
+import { swept } from '../support/swept.js';
 
 function scratch(t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'pbkfs-lock-'));
+  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-lock-')));
   t.teardown(() => rmSync(dir, { recursive: true }));
   return dir;
 }

@@ -12,6 +12,7 @@ import { httpRequest } from '../support/http.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { PROMETHEUS, prometheusMissing, promtool } from '../support/promtool.js';
 import { faults } from '../support/schema.js';
+import { swept } from '../support/swept.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(280_000);
@@ -123,7 +124,7 @@ t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
 
   await t.test('promtool and Prometheus understand it', { skip: prometheusMissing }, async (t) => {
     t.strictSame(promtool(['check', 'metrics'], all), { status: 0, said: '' });
-    const directory = mkdtempSync(join(tmpdir(), 'pbkfs-prometheus-'));
+    const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-prometheus-')));
     t.teardown(() => rmSync(directory, { recursive: true, force: true }));
     const targets = [exporter, address(one)].map((target) => `'${target.replace('http://', '')}'`);
     writeFileSync(

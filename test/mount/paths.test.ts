@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { bytesOf, isWithin, resolveFuture, resolveMountpoint, textOf } from '../../src/mount/paths.js';
+import { swept } from '../support/swept.js';
 
 t.test('resolves-links-of-parents-and-of-the-mount-point-itself', async (t) => {
-  const base = realpathSync(mkdtempSync(join(tmpdir(), 'pbkfs-paths-')));
+  const base = realpathSync(swept(mkdtempSync(join(tmpdir(), 'pbkfs-paths-'))));
   t.teardown(() => rmSync(base, { recursive: true }));
   mkdirSync(join(base, 'real', 'mnt'), { recursive: true });
   symlinkSync('real', join(base, 'parent'));

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { checkPaths } from '../../src/mount/preflight.js';
 import { MS_NODEV, mount, umount2 } from '../../src/sys/libc.js';
+import { swept } from '../support/swept.js';
 
 const root = process.getuid?.() === 0;
 
 function scratch(t: Test) {
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-preflight-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-preflight-')));
   t.teardown(() => rmSync(base, { recursive: true }));
   const paths = { mountpoint: join(base, 'mnt'), catalog: join(base, 'catalog'), diff: join(base, 'diff') };
   mkdirSync(paths.mountpoint);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
+import { swept } from '../support/swept.js';
 
 const entry = {
   pid: 1,
@@ -17,7 +18,7 @@ const entry = {
 };
 
 function places(t: Test): string[] {
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-registry-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-registry-')));
   t.teardown(() => rmSync(base, { recursive: true }));
   return [join(base, 'state', 'pbkfs'), join(base, 'pbkfs')];
 }

@@ -10,6 +10,7 @@ import { diffOwner, lastMount, mountLog } from '../support/diff-files.js';
 import { isMounted, TestMount } from '../support/mount.js';
 import type { Teardown } from '../support/postgres.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
+import { swept } from '../support/swept.js';
 
 const FAULTS = fileURLToPath(new URL('../support/faults.cjs', import.meta.url));
 
@@ -79,7 +80,7 @@ export async function smallMount(t: Teardown, diffBelow?: (base: string) => stri
 
 /** The same, not mounted yet. */
 export function unmounted(t: Teardown, diffBelow: (base: string) => string = (base) => base): SmallMount {
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-end-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-end-')));
   // Other users come to see what they may not do.
   chmodSync(base, 0o755);
   t.teardown(() => rmSync(base, { recursive: true, force: true }));

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { whyNoNamespace } from '../../src/postgres/private-namespace.js';
 import { bindingsFor } from '../../src/session/tablespaces.js';
+import { swept } from '../support/swept.js';
 
-const base = mkdtempSync(join(tmpdir(), 'pbkfs-spaces-'));
+const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-spaces-')));
 t.teardown(() => rmSync(base, { recursive: true }));
 mkdirSync(join(base, 'mount'));
 mkdirSync(join(base, 'bin'));

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { swept } from './swept.js';
 
 const PRELOAD = fileURLToPath(new URL('boot-id.cjs', import.meta.url));
 
@@ -15,7 +16,7 @@ export class Boots {
   readonly env: Record<string, string>;
 
   constructor() {
-    const directory = mkdtempSync(join(tmpdir(), 'pbkfs-boot-'));
+    const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-boot-')));
     process.on('exit', () => rmSync(directory, { recursive: true }));
     this.#file = join(directory, 'boot_id');
     this.next();

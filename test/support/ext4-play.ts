@@ -10,6 +10,7 @@ import { randomSteps, type Step, type World } from './ext4-steps.js';
 import { mountCatalog, type TestMount } from './mount.js';
 import { privateCatalog } from './private-catalog.js';
 import { shrink } from './shrink.js';
+import { swept } from './swept.js';
 
 export interface PlayOptions {
   /** environment of the mounts */
@@ -95,7 +96,7 @@ async function play(
   { env = {} }: PlayOptions,
 ): Promise<Failure | null> {
   const mount = await mountCatalog(t, { catalog, instance: 'a', backup: 'latest' }, env);
-  const copy = fs.mkdtempSync(join(tmpdir(), 'pbkfs-ext4-'));
+  const copy = swept(fs.mkdtempSync(join(tmpdir(), 'pbkfs-ext4-')));
   const sides = [new Side(mount.mountpoint), new Side(copy)] as const;
   try {
     for (const directory of world.directories) {

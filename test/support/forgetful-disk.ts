@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ioctl, MNT_DETACH, syncfs, umount2 } from '../../src/sys/libc.js';
 import type { Teardown } from './postgres.js';
+import { swept } from './swept.js';
 
 export type DiskType = 'ext4' | 'xfs';
 
@@ -48,7 +49,7 @@ export class ForgetfulDisk {
   constructor(t: Teardown, type: DiskType) {
     this.type = type;
     // In memory where there is some: what the loop device got is what "the disk" has, however it is stored.
-    this.#base = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'pbkfs-disk-'));
+    this.#base = swept(mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'pbkfs-disk-')));
     this.#image = join(this.#base, 'image');
     this.directory = join(this.#base, 'disk');
     t.teardown(() => this.#discard());

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity } from '../../src/sys/process-identity.js';
 import { postgres15, serverTempDir, type Teardown } from './postgres.js';
 import { type RunResult, run } from './run.js';
+import { swept } from './swept.js';
 
 const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
 
@@ -18,9 +19,24 @@ export const mountMissing: string | false = !existsSync('/dev/fuse')
     ? 'mounting needs root'
     : false;
 
+/** The cache directory of every pbkfs that this process runs. */
+let cacheHome: string | undefined;
+
+function ownCache(): string {
+  if (cacheHome === undefined) {
+    const made = swept(mkdtempSync(join(tmpdir(), 'pbkfs-cache-')));
+    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+    cacheHome = made;
+  }
+  return cacheHome;
+}
+
 /** Runs `pbkfs` with these arguments. @throws when JSON that it prints is not what docs/cli.schema.json says */
 export async function pbkfs(args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
-  const result = await run(process.execPath, [CLI, ...args], { env, timeout: 120_000 });
+  const result = await run(process.execPath, [CLI, ...args], {
+    env: { XDG_CACHE_HOME: ownCache(), ...env },
+    timeout: 120_000,
+  });
   if (args.includes('--json') && !args.includes('--watch')) await checkJson(args[0]!, result);
   return result;
 }
@@ -129,7 +145,7 @@ export async function mountCatalog(
   const mountpoint = join(serverTempDir(t), 'mount');
   mkdirSync(mountpoint, { mode: 0o700 });
   chownSync(mountpoint, user.uid, user.gid);
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-diff-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-diff-')));
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const mount = new TestMount(mountpoint, diff ?? join(base, 'diff'), env);
   // Before the directories are removed: teardown handlers run last to first.

@@ -8,6 +8,7 @@ import { reachableTempDir } from '../../src/postgres/reachable.js';
 import { type PostgresServer, type StartOptions, startServer } from '../../src/postgres/server.js';
 import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
 import { runOk } from './run.js';
+import { swept } from './swept.js';
 
 export const MAJOR: number = 15;
 
@@ -51,7 +52,7 @@ export function clientProgram(name: string): { path: string } | { missing: strin
 
 /** A temporary directory of the server's user (0700), removed at the end of the test. */
 export function serverTempDir(t: Teardown, user = postgres15().user): string {
-  const directory = mkdtempSync(join(reachableTempDir(user), 'pbkfs-test-'));
+  const directory = swept(mkdtempSync(join(reachableTempDir(user), 'pbkfs-test-')));
   chownSync(directory, user.uid, user.gid);
   chmodSync(directory, 0o700);
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
@@ -89,6 +90,7 @@ export async function start(
 ): Promise<PostgresServer> {
   const server = await startServer({ dataDir, ...postgres15(), ...options });
   t.teardown(() => server.crash());
+  if (options.socketDir === undefined) swept(server.connection.host);
   return server;
 }
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { type CatalogName, extractCatalog } from './catalogs.js';
 import type { Teardown } from './postgres.js';
 import { runOk } from './run.js';
+import { swept } from './swept.js';
 import { listTree } from './tree.js';
 
 /**
@@ -14,7 +15,7 @@ import { listTree } from './tree.js';
 export async function privateCatalog(t: Teardown, name: CatalogName): Promise<{ catalog: string; truth: string }> {
   const unpacked = await extractCatalog(name);
   // Beside the unpacked catalogs: links need the same file system.
-  const directory = mkdtempSync(join(dirname(dirname(unpacked)), 'linked-'));
+  const directory = swept(mkdtempSync(join(dirname(dirname(unpacked)), 'linked-')));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const catalog = join(directory, 'catalog');
   await runOk('cp', ['-a', '-l', join(unpacked, 'catalog'), catalog]);

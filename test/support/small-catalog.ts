@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type FileSpec, startTime, writeCatalog } from './catalog-writer.js';
 import { makePage } from './pages.js';
+import { swept } from './swept.js';
 
 const raw = (length: number, seed: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, i) => ((i * 31 + seed * 17) % 251) + 1));
@@ -98,7 +99,7 @@ export function writeSmallCatalog(root: string): string {
 export function scratchDirectory(): string {
   for (const parent of ['/dev/shm', tmpdir()]) {
     try {
-      const directory = mkdtempSync(path.join(parent, 'pbkfs-test-'));
+      const directory = swept(mkdtempSync(path.join(parent, 'pbkfs-test-')));
       process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
       return directory;
     } catch {

@@ -28,11 +28,12 @@ import {
   syncfs,
   umount2,
 } from '../../src/sys/libc.js';
+import { swept } from '../support/swept.js';
 
 const root = process.getuid?.() === 0;
 
 function scratch(t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'pbkfs-libc-'));
+  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-libc-')));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }

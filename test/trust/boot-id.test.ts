@@ -9,6 +9,7 @@ import t, { type Test } from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -41,7 +42,7 @@ async function restart(
   next: string,
   option: string,
 ): Promise<{ synced: boolean; unsynced: boolean; log: string }> {
-  const work = mkdtempSync(join(tmpdir(), 'pbkfs-boot-id-'));
+  const work = swept(mkdtempSync(join(tmpdir(), 'pbkfs-boot-id-')));
   t.teardown(() => rmSync(work, { recursive: true, force: true }));
   writeSmallCatalog(join(work, 'catalog'));
   mkdirSync(join(work, 'mnt'));

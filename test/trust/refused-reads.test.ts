@@ -9,6 +9,7 @@ import { backupIdOf } from '../../src/backup/index.js';
 import { startTime } from '../support/catalog-writer.js';
 import { mountCatalog, mountMissing, pbkfs } from '../support/mount.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
+import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -19,7 +20,7 @@ function flip(file: string, at: number): void {
 }
 
 t.test('a refused page and a refused raw file are named in log and metrics', { skip: mountMissing }, async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'pbkfs-refused-'));
+  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-refused-')));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const catalog = writeSmallCatalog(join(directory, 'catalog'));
   const stored = (n: number, name: string) => join(catalog, 'backups/main', backupIdOf(startTime(n)), 'database', name);

@@ -13,6 +13,7 @@ import {
   WalPath,
 } from '../../../src/backup/wal/index.js';
 import { startTime, writeCatalog } from '../../support/catalog-writer.js';
+import { swept } from '../../support/swept.js';
 import { WalWriter } from '../../support/wal-writer.js';
 
 const SEGMENT = 1 << 20;
@@ -38,7 +39,7 @@ interface World {
 
 /** An ARCHIVE backup that is consistent behind the second record. */
 function world(t: Test, wal: WalWriter, system = '7'): World {
-  const root = mkdtempSync(join(tmpdir(), 'pbkfs-target-'));
+  const root = swept(mkdtempSync(join(tmpdir(), 'pbkfs-target-')));
   t.teardown(() => rmSync(root, { recursive: true }));
   const control = { stream: 'false', 'start-lsn': formatLsn(wal.records[0]!), 'stop-lsn': formatLsn(wal.records[2]!) };
   writeCatalog(root, [{ start: startTime(0), mode: 'FULL', files: [], control }]);

@@ -19,6 +19,7 @@ import t, { type Test } from 'tap';
 import { type Chain, openCatalog, resolveChain } from '../../../src/backup/index.js';
 import { type ChainLock, lockChain } from '../../../src/mount/chain-lock/chain-lock.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
+import { swept } from '../../support/swept.js';
 import { until } from '../fake/mount.js';
 
 const PARENT = fileURLToPath(new URL('./parent.js', import.meta.url));
@@ -144,7 +145,7 @@ t.test(
   'a catalog on a read-only file system is no hindrance, but a warning (trap 37)',
   { skip: notRoot },
   async (t) => {
-    const root = mkdtempSync(join(tmpdir(), 'pbkfs-read-only-'));
+    const root = swept(mkdtempSync(join(tmpdir(), 'pbkfs-read-only-')));
     t.teardown(() => rmSync(root, { recursive: true, force: true }));
     const view = join(root, 'view');
     mkdirSync(view);

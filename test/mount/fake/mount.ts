@@ -13,6 +13,7 @@ import { MNT_DETACH, MNT_FORCE, umount2 } from '../../../src/sys/libc.js';
 import { isAlive, type ProcessIdentity } from '../../../src/sys/process-identity.js';
 import { diffOwner, lastMount, mountLog } from '../../support/diff-files.js';
 import { privateCatalog } from '../../support/private-catalog.js';
+import { swept } from '../../support/swept.js';
 import type { Fault } from './server.js';
 
 const LAUNCHER = fileURLToPath(new URL('./launcher.js', import.meta.url));
@@ -92,7 +93,7 @@ export class FakeMount {
 
 /** A mount of backup TOU5PO of catalog `mini`, not yet launched; `name` is the mount point's own name. */
 export async function fakeMount(t: Test, name = 'mount'): Promise<FakeMount> {
-  const base = mkdtempSync(join(tmpdir(), 'pbkfs-life-'));
+  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-life-')));
   const mountpoint = join(base, name);
   mkdirSync(mountpoint);
   const mount = new FakeMount({

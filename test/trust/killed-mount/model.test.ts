@@ -14,6 +14,7 @@ import { pause } from '../../support/crash-stage.js';
 import { mountCatalog, mountMissing, type TestMount } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
+import { swept } from '../../support/swept.js';
 import type { WorkPlace } from '../random-work.js';
 import { type MountedWorkAnswer, type MountedWorkCommand, type MountedWorkData, shared } from './protocol.js';
 
@@ -111,7 +112,7 @@ async function live(mount: TestMount, crew: Crew, moment: (typeof moments)[numbe
 }
 
 async function stage(t: Test, env: Record<string, string> = {}): Promise<{ mount: TestMount; crew: Crew }> {
-  const directory = mkdtempSync(join(tmpdir(), 'pbkfs-killed-'));
+  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-killed-')));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const catalog = writeSmallCatalog(join(directory, 'catalog'));
   const mount = await mountCatalog(t, { catalog, instance: 'main', backup: 'latest' }, env);
@@ -138,7 +139,7 @@ for (const [what, files] of [
     `the test finds what it is for: acknowledged ${what} that are kept in memory`,
     { skip: mountMissing },
     async (t) => {
-      const faults = mkdtempSync(join(tmpdir(), 'pbkfs-faults-'));
+      const faults = swept(mkdtempSync(join(tmpdir(), 'pbkfs-faults-')));
       t.teardown(() => rmSync(faults, { recursive: true }));
       const env = { NODE_OPTIONS: `--require=${FAULTS}`, PBKFS_TEST_FAULTS: faults };
       const { mount, crew } = await stage(t, env);

@@ -14,6 +14,7 @@ import { CrashStage, pause } from '../../support/crash-stage.js';
 import { type DiskType, diskMissing, ForgetfulDisk } from '../../support/forgetful-disk.js';
 import { mountCatalog, mountMissing } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
+import { swept } from '../../support/swept.js';
 
 t.setTimeout(0);
 
@@ -107,7 +108,7 @@ t.test('xfs: the same', { skip: skip || (long ? diskMissing('xfs') : 'only with 
 );
 
 t.test('the test finds what it is for: a mount whose fsync does nothing loses rows', { skip }, async (t) => {
-  const faults = mkdtempSync(join(tmpdir(), 'pbkfs-faults-'));
+  const faults = swept(mkdtempSync(join(tmpdir(), 'pbkfs-faults-')));
   t.teardown(() => rmSync(faults, { recursive: true }));
   mkdirSync(faults, { recursive: true });
   const { NODE_OPTIONS, ...bootId } = boots.env;
