@@ -59,13 +59,16 @@ t.test('ARCHITECTURE.md describes every folder of src and names no other', async
 });
 
 t.test('arrows between the folders of src run one way', async (t) => {
-  const order = ['backup', 'overlay', 'fs', 'mount', 'cli'];
+  const order = ['backup', 'overlay', 'fs', 'postgres', 'mount', 'session', 'cli'];
   const leaves = ['pending', 'metrics', 'sys'];
+  const folders = readdirSync(join(repoRoot, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  t.strictSame([...order, ...leaves].sort(), folders.map(({ name }) => name).sort(), 'each folder has its place');
   for (const folder of [...order, ...leaves]) {
     const files = readdirSync(join(repoRoot, 'src', folder), { recursive: true, encoding: 'utf8' });
     for (const file of files.filter((name) => name.endsWith('.ts'))) {
       const source = readFileSync(join(repoRoot, 'src', folder, file), 'utf8');
-      for (const [, specifier] of source.matchAll(/from '(\.[^']+)'/g)) {
+      // Imports of both kinds, and programs and threads that are started by their file.
+      for (const [, specifier] of source.matchAll(/(?:from |import |import\(|new URL\()'(\.[^']+)'/g)) {
         const [, target] = /^src\/([a-z]+)\//.exec(join('src', folder, dirname(file), specifier!)) ?? [];
         if (target === undefined || target === folder || leaves.includes(target)) continue;
         const downward = order.indexOf(target) < order.indexOf(folder) && order.includes(folder);

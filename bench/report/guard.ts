@@ -4,7 +4,7 @@ import type { BenchResult, Row } from './results.js';
 import { verdicts } from './statistics.js';
 
 /** A ratio may be worse by this much before it counts: rounds of a quick run differ by less on a quiet machine. */
-export const TOLERANCE = 0.2;
+const TOLERANCE = 0.2;
 
 export interface Regression {
   readonly row: string;

@@ -7,7 +7,7 @@ export const INFO_SIZE = 0x3fff;
  * An older layer's version must not be served in its place.
  */
 export const INFO_UNKNOWN = 0x3fff;
-export const INFO_LAYER_SHIFT = 14;
+const INFO_LAYER_SHIFT = 14;
 /** Highest index into source.layers there is room for. */
 export const INFO_MAX_LAYER = 0xfff;
 /** The index knows the checksum pg_probackup computed for the page. */

@@ -109,7 +109,7 @@ function directoryName(backup: BackupInfo): string {
 }
 
 /** Reads one backup's control file; whatever goes wrong stays within this backup. */
-export function readBackup(directory: string, name: string): BackupInfo {
+function readBackup(directory: string, name: string): BackupInfo {
   try {
     const bytes = fs.readFileSync(pathBytes(`${directory}/backup.control`));
     return parseBackupControl(bytes, directory, name);

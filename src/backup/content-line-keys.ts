@@ -17,7 +17,7 @@ const u32 = 0xffffffff;
 const i32 = 0x7fffffff;
 
 /** A decimal number in [start, end); NaN when it is none. Values that overflow int64 are -1 (format page 3.2). */
-export function readDecimal(line: Buffer, start: number, end: number): number {
+function readDecimal(line: Buffer, start: number, end: number): number {
   let at = start;
   const negative = line[at] === 0x2d;
   if (negative) at++;

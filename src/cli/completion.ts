@@ -28,7 +28,7 @@ function parseShell(value: string): Shell {
 }
 
 /** The script that completes the commands of `program`. */
-export function completionScript(program: Command, shell: Shell): string {
+function completionScript(program: Command, shell: Shell): string {
   const commands = program
     .createHelp()
     .visibleCommands(program)

@@ -12,7 +12,7 @@ export function addManCommand(program: Command): void {
 }
 
 /** The page in the man(7) macros of roff. */
-export function manPage(program: Command): string {
+function manPage(program: Command): string {
   const name = program.name();
   const lines = [
     `.TH ${name.toUpperCase()} 1 "" "${name} ${packageVersion()}" "User Commands"`,

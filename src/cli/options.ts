@@ -51,7 +51,7 @@ export function oneOf<T extends string>(...words: readonly T[]): (value: string)
 const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
 /** A parser for sizes such as `500MB`, `20GiB`, `1.5T` or a number of bytes. @param min bytes */
-export function byteSize(min: number, max: number, example: string): (value: string) => number {
+function byteSize(min: number, max: number, example: string): (value: string) => number {
   return (value) => {
     const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([bkmgt]?)(?:(?<=[kmgt])(?:i?b)?)?$/i.exec(value) ?? [];
     const bytes = digits === undefined ? Number.NaN : Math.floor(Number(digits) * UNITS[unit!.toLowerCase()]!);

@@ -29,7 +29,7 @@ export function findHolders(mount: MountEntry): Holder[] {
 }
 
 /** Other mounts on directories of this one: they keep it busy as well. */
-export function findSubmounts(mount: MountEntry): string[] {
+function findSubmounts(mount: MountEntry): string[] {
   return readMounts()
     .filter((entry) => entry.parentId === mount.id && entry.id !== mount.id)
     .map((entry) => textOf(entry.mountPoint));

@@ -3,7 +3,7 @@
 import type { Logger } from '../log.js';
 
 /** How long the threads of a process get to end after their mount was aborted, in ms. */
-export const END_GRACE_MS = 2000;
+const END_GRACE_MS = 2000;
 
 /**
  * Kills this process if it has not ended by itself in time. Neither process.exit nor an uncaught error ends a

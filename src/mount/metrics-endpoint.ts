@@ -5,7 +5,7 @@ import { type Endpoint, openEndpoint } from '../metrics/http-endpoint.js';
 import { parseListenAddress } from '../metrics/listen-address.js';
 
 /** Port of a mount whose address names none. */
-export const MOUNT_PORT = 9779;
+const MOUNT_PORT = 9779;
 
 export class MetricsEndpoint {
   readonly #endpoint: Endpoint;

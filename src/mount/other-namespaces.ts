@@ -23,7 +23,7 @@ export interface Gone {
 }
 
 /** The other mount namespaces in which it is still mounted. Those of other users are seen by root only. */
-export function findElsewhere(gone: Gone): Elsewhere[] {
+function findElsewhere(gone: Gone): Elsewhere[] {
   const seen = new Set([namespaceOf('self')]);
   const found: Elsewhere[] = [];
   for (const name of readdirSync('/proc')) {

@@ -34,7 +34,7 @@ export interface RegistryEntry extends ProcessIdentity {
  * in a session must be found by cron): so a reader looks everywhere. `/run` is gone after a reboot, and so are the
  * mounts; entries elsewhere name the boot they belong to.
  */
-export function registryDirectories(): readonly string[] {
+function registryDirectories(): readonly string[] {
   const uid = process.getuid?.() ?? 0;
   const { XDG_STATE_HOME: state, XDG_RUNTIME_DIR: runtime } = process.env;
   const places: string[] = [];

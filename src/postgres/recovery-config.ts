@@ -25,7 +25,7 @@ export interface RecoveryConfig {
 export const MOUNT_RESTORE_COMMAND = 'test -e .pbkfs/wal/%f || exit 1; cp .pbkfs/wal/%f %p || exit 255';
 
 /** Settings by name, in the order pg_probackup writes them. */
-export function configLines(config: RecoveryConfig): [name: string, value: string][] {
+function configLines(config: RecoveryConfig): [name: string, value: string][] {
   const { target, timeline, action, inclusive, replica } = config;
   const lines: [string, string][] = [];
   switch (target.kind) {

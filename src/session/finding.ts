@@ -17,7 +17,7 @@ export interface Finding {
   readonly seconds: number;
 }
 
-export const MOST_PROBLEMS = 50;
+const MOST_PROBLEMS = 50;
 
 /** Collects problems: all are counted, the first ones kept. */
 export class Problems {

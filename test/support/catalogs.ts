@@ -26,7 +26,7 @@ export type CatalogName = (typeof catalogNames)[number];
 const sharedDir = path.resolve(repoRoot, '../shared/catalogs');
 
 /** The archive of a catalog, or undefined when this machine lacks it. */
-export function catalogArchive(name: CatalogName): string | undefined {
+function catalogArchive(name: CatalogName): string | undefined {
   return [fixture(`${name}.tar.zst`), path.join(sharedDir, `${name}.tar.zst`)].find((file) => fs.existsSync(file));
 }
 

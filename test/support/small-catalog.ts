@@ -1,6 +1,6 @@
 // A made-up chain of a FULL and two increments that has a bit of everything, small enough for thousands of runs.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type FileSpec, startTime, writeCatalog } from './catalog-writer.js';
@@ -107,11 +107,4 @@ export function scratchDirectory(): string {
     }
   }
   throw new Error('no directory for temporary files');
-}
-
-/** A fresh name below `directory`, made. */
-export function freshDirectory(directory: string, number: number): string {
-  const made = path.join(directory, `d${number}`);
-  mkdirSync(made);
-  return made;
 }

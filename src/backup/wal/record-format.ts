@@ -11,7 +11,7 @@ import { crc32c } from '../crc.js';
 export const RECORD_HEADER = 24;
 export const AT_XID = 4;
 export const AT_PREV = 8;
-export const AT_INFO = 16;
+const AT_INFO = 16;
 export const AT_RMID = 17;
 const AT_CRC = 20;
 /** XLogRecordMaxSize of PostgreSQL 16; nothing writes larger ones, so that garbage is not waited for. */

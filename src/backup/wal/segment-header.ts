@@ -9,7 +9,7 @@ export const LONG_HEADER = 40;
 export const SHORT_HEADER = 24;
 export const XLOG_BLCKSZ = 8192;
 export const XLP_FIRST_IS_CONTRECORD = 1;
-export const XLP_LONG_HEADER = 2;
+const XLP_LONG_HEADER = 2;
 /** A page begins with this flag where PostgreSQL (13.5, 14.1 and later) gave up a record that a crash had cut off. */
 export const XLP_FIRST_IS_OVERWRITE_CONTRECORD = 8;
 export const XLP_ALL_FLAGS = 15;

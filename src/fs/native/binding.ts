@@ -48,7 +48,7 @@ export interface NativeLibrary {
 
 const PACKAGE = 'fuse-native';
 /** Its binary is made for this interface; another version may lay out its records differently. */
-export const EXPECTED_VERSION = '2.2.6';
+const EXPECTED_VERSION = '2.2.6';
 
 let loaded: NativeLibrary | undefined;
 

@@ -41,7 +41,7 @@ export function listedStat(ino: number, mode: number): Uint32Array {
 }
 
 /** An inode number in 32 bits; unique as long as fewer than 2^31 files were made in a diff. */
-export function shortIno(ino: number): number {
+function shortIno(ino: number): number {
   if (ino < DIFF_NUMBERS) return ino;
   if (ino >= FIRST_STATUS_INO) return LIMIT - STATUS_NUMBERS + 64 * Math.floor(ino / FIRST_STATUS_INO) + (ino % 64);
   return DIFF_NUMBERS + ((ino - DIFF_INO_BASE) % (DIFF_NUMBERS - STATUS_NUMBERS));

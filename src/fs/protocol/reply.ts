@@ -5,7 +5,7 @@ import { SteadyMemory } from '../../sys/steady-memory.js';
 import { OUT_HEADER, size } from './constants.js';
 
 /** How long the kernel may keep names and attributes, in seconds: only the mount itself changes its files. */
-export const CACHE_SECONDS = 3600;
+const CACHE_SECONDS = 3600;
 const BLOCK_SIZE = 8192;
 
 export class Reply {

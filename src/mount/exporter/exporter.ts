@@ -8,7 +8,7 @@ import { CatalogWatch } from './catalog-watch.js';
 import { HostMounts, mergeScrapes } from './host-mounts.js';
 
 /** Port of an exporter whose address names none. */
-export const EXPORTER_PORT = 9778;
+const EXPORTER_PORT = 9778;
 
 export interface ExporterOptions {
   /** Absolute path of the catalog; undefined: only the mounts. */

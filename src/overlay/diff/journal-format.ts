@@ -10,7 +10,7 @@
 
 import { crc32c } from '../../backup/crc.js';
 
-export const JOURNAL_VERSION = 1;
+const JOURNAL_VERSION = 1;
 export const JOURNAL_HEADER = 32;
 export const RECORD_HEADER = 24;
 const MAGIC = Buffer.from('PBKFSJNL', 'latin1');

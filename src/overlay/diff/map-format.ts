@@ -12,7 +12,7 @@ import { BLCKSZ } from '../../backup/constants.js';
 import { crc32c } from '../../backup/crc.js';
 import { PbkfsError } from '../../errors.js';
 
-export const MAP_VERSION = 1;
+const MAP_VERSION = 1;
 
 /** Pages are what a kill or a power cut can tear apart: nothing that must be whole crosses one, but by a checksum. */
 export const MAP_PAGE = 4096;

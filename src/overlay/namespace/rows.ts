@@ -15,7 +15,7 @@ import {
 import type { Inode } from './inode.js';
 
 /** The row of the root directory; the kernel knows its nodeid as 1. */
-export const ROOT_ROW = 1;
+const ROOT_ROW = 1;
 
 export class Rows {
   readonly table: FileTable;

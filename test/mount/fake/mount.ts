@@ -24,7 +24,7 @@ export interface Launched {
   readonly stderr: string;
 }
 
-export class FakeMount {
+class FakeMount {
   readonly mountpoint: string;
   readonly diff: string;
   readonly request: MountRequest;
