@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { identityOf } from '../../src/sys/process-identity.js';
 import { swept } from './swept.js';
 
 const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-swept-')));
@@ -15,5 +16,5 @@ const program = spawn('sh', ['-c', 'sleep 600; :', 'sh', join(directory, 'argume
   detached: true,
   stdio: 'ignore',
 });
-writeSync(1, JSON.stringify({ directory, pid: program.pid }));
+writeSync(1, JSON.stringify({ directory, program: identityOf(program.pid!) }));
 process.kill(process.pid, 'SIGKILL');

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 const SWEEPER = `
 trap '' HUP INT TERM
 directories=$(cat)
-below() { for p in /proc/[0-9]*; do tr '\\0' '\\n' <"$p/cmdline" | grep -qF "$1/" && echo "\${p#/proc/}"; done 2>/dev/null; }
+below() { printf '%s/\\n' "$1" | grep -lsaF -f - /proc/[0-9]*/cmdline | cut -d / -f 3; }
 printf '%s\\n' "$directories" | while read -r directory; do
   [ -d "$directory" ] || continue
   for signal in TERM KILL; do
