@@ -17,6 +17,7 @@ export { type CompressAlg, compressAlgs } from './codec/names.js';
 export { BLCKSZ, RELSEG_BLOCKS } from './constants.js';
 export { crc32c, crcOfFd } from './crc.js';
 export { damagedFile, openStored } from './damage.js';
+export { externalDirectories } from './external-directories.js';
 export { DigestStore } from './lists/digest-store.js';
 export type { PathTable } from './lists/path-table.js';
 export { pageChecksum } from './page-checksum.js';

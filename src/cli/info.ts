@@ -1,7 +1,7 @@
 // pbkfs info
 
 import type { Command } from 'commander';
-import { displayPath } from '../backup/index.js';
+import { displayPath, externalDirectories } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { type BlockOrigin, type FileOrigin, type MountInfo, readInfo, readProvenance } from '../mount/index.js';
@@ -68,12 +68,19 @@ function shown({ summary, status, server, members }: MountInfo): object {
         programVersion: programVersion ?? null,
         dataBytes: dataBytes ?? null,
       })) ?? null,
+    externalDirectories: outside(members) ?? null,
     chainLock: status?.chainLock ?? null,
     chainState: status?.chainState ?? null,
     backend: server ?? null,
     inodes: status?.inodes ?? null,
     indexBytes: status?.indexBytes ?? null,
   };
+}
+
+/** What the backup has and the mount does not show; undefined where the catalog cannot be read. */
+function outside(members: MountInfo['members']): string[] | undefined {
+  const target = members?.at(-1);
+  return target === undefined ? undefined : externalDirectories(target);
 }
 
 function isoTime(seconds: number): string {
@@ -86,11 +93,13 @@ function render({ summary, status, server, members }: MountInfo): string {
   const unknown = 'unknown';
   // A mount of others tells no more than the table of mounts.
   const none = catalog === null ? unknown : 'none';
+  const external = outside(members) ?? [];
   const rows: string[][] = [
     ['mount point', `${mountpoint} (${state})`],
     ['backup', `${backupId ?? unknown} of instance ${instance ?? unknown}`],
     ['catalog', catalog ?? unknown],
     ['chain', status === undefined ? unknown : `${status.chainState}; locks: ${status.chainLock ?? unknown}`],
+    ...(external.length === 0 ? [] : [['not mounted', `external directories: ${external.join(', ')}`]]),
     ['diff', diff === null ? none : `${diff} (${formatBytes(diffBytes)})`],
     ...(walDirectory === null ? [] : [['WAL', walDirectory]]),
     ['process', pid === null ? none : `${pid}, up ${formatDuration(uptimeSeconds ?? 0)}`],

@@ -76,7 +76,9 @@ export function targetOf(options: TargetOptions): RecoveryTarget | undefined {
   if (options.recoveryTargetLsn !== undefined) given.push({ kind: 'lsn', lsn: options.recoveryTargetLsn });
   if (options.recoveryTargetXid !== undefined) given.push({ kind: 'xid', xid: options.recoveryTargetXid });
   if (options.recoveryTargetName !== undefined) given.push({ kind: 'name', name: options.recoveryTargetName });
-  if (options.recoveryTarget !== undefined) given.push({ kind: options.recoveryTarget });
+  if (options.recoveryTarget === 'immediate') given.push({ kind: 'immediate' });
+  // Whoever asks for the latest state wants no older one; whoever names no target takes what there is.
+  if (options.recoveryTarget === 'latest') given.push({ kind: 'latest', whole: true });
   if (given.length > 1) throw new PbkfsError('usage', 'only one recovery target can be given');
   return given[0];
 }

@@ -13,6 +13,8 @@ export interface Replay {
   readonly restoreCommand: string;
   /** CREATE TABLESPACE in it. */
   readonly tablespaces: readonly CreatedTablespace[];
+  /** Where recovery ends although the archive goes on: at a missing segment. For people. */
+  readonly gap: string | undefined;
 }
 
 /**
@@ -50,7 +52,16 @@ export function checkReplay(
   }
   const bound = segmentName(0, last, path.segmentSize).slice(8);
   const restoreCommand = `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
-  return { restoreCommand, tablespaces };
+  // Any other target that lies behind it is refused.
+  const gap = recovery?.target.kind === 'latest' ? gapIn(path) : undefined;
+  return { restoreCommand, tablespaces, gap };
+}
+
+function gapIn(path: WalPath): string | undefined {
+  const behind = path.behindGap();
+  return behind === undefined
+    ? undefined
+    : `segment ${path.nameOf(path.lastSegment() + 1)} is missing, before ${behind}`;
 }
 
 /** Whether recovery has stopped before this event, for certain. */

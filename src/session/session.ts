@@ -105,6 +105,7 @@ export async function openSession(
     const seen = (count: number): void => progress.detail(`${count} segments`);
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
+    if (replay.gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${replay.gap}`);
     bindings = bindingsFor(replay.tablespaces, place.mountpoint, [binaries.binDir, reachableTempDir(user)]);
   };
   if (!resumed) lookThrough(recovery);

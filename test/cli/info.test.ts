@@ -1,10 +1,12 @@
 // pbkfs info: a mount explained, and the origin of files and blocks, compared with how the catalog was made.
 
-import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { backupIdOf } from '../../src/backup/index.js';
 import type { BlockOrigin, FileOrigin } from '../../src/mount/index.js';
 import { type SmallMount, smallMount } from '../mount/small-mount.js';
+import { startTime } from '../support/catalog-writer.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { faults } from '../support/schema.js';
 
@@ -32,12 +34,19 @@ t.test('tells all about a mount, dead or alive', { skip: mountMissing }, async (
     chainState: 'intact',
     backend: { backend: 'kernel', protocol: /^7\.\d+$/, features: [String], readAhead: 4096 },
     chain: [{ mode: 'FULL', status: 'OK' }, { mode: 'DELTA' }, { mode: 'PAGE' }],
+    externalDirectories: [],
   });
   t.match(await pbkfs(['info', '-D', mount.mountpoint]), {
     status: 0,
     stdout: /\nbackend +kernel, FUSE protocol 7\.\d+\n.*\nread-ahead +4096 KiB\n.*\n {2}ID +MODE +STATUS/s,
   });
   t.match(await pbkfs(['info', mount.mountpoint, '--block', '1']), { status: 2, stderr: /--block needs --file/ });
+  const control = join(mount.catalog, 'backups/main', backupIdOf(startTime(3)), 'backup.control');
+  appendFileSync(control, "external-dirs = '/srv/ü:/etc/app'\n");
+  t.match(await info(mount), { externalDirectories: ['/srv/ü', '/etc/app'] });
+  t.match(await pbkfs(['info', mount.mountpoint]), {
+    stdout: /\nnot mounted +external directories: \/srv\/ü, \/etc\/app\n/,
+  });
   await mount.kill9();
   t.match(await info(mount), { state: 'dead', pid: null, chainState: null });
   t.match(await pbkfs(['info', mount.mountpoint, '--file', 'PG_VERSION']), { status: 1, stderr: /is dead/ });

@@ -10,8 +10,8 @@ import { WalPath } from './wal-path.js';
 export type RecoveryTarget =
   /** As soon as the backup is consistent. */
   | { readonly kind: 'immediate' }
-  /** All WAL there is. */
-  | { readonly kind: 'latest' }
+  /** All WAL there is, up to the first gap; `whole`: there must be none. */
+  | { readonly kind: 'latest'; readonly whole?: true }
   /** µs since 1970. */
   | { readonly kind: 'time'; readonly time: number }
   | { readonly kind: 'lsn'; readonly lsn: Lsn }
@@ -28,7 +28,7 @@ export function formatTime(time: number): string {
 
 /**
  * Refuses what PostgreSQL would refuse after it has replayed everything: a target before the backup is consistent, or
- * behind the last WAL there is.
+ * behind the last WAL there is. Refuses the whole WAL, too, where the archive goes on behind a missing segment.
  * @param inclusive whether recovery goes past the target (PostgreSQL's default)
  * @throws PbkfsError target_unreachable naming the range that can be reached; wal_damaged
  */
@@ -71,6 +71,11 @@ export function checkTarget(
       break;
     case 'name':
       findName(path, target.name, refuse);
+      break;
+    // The one target that PostgreSQL believes to have reached wherever the WAL ends.
+    case 'latest':
+      if (target.whole && path.behindGap() !== undefined)
+        refuse('the end of the WAL', `the archive has a gap${gap(path)}`);
       break;
   }
 }

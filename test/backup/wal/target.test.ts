@@ -145,6 +145,23 @@ t.test('a missing segment ends the range, and is named with what lies behind it'
     reason(() => check(at(1))),
     'reached',
   );
+  // PostgreSQL would call the gap the end, and whatever is behind it would be missing without a word.
+  t.match(
+    reason(() => check({ kind: 'latest', whole: true })),
+    /cannot be recovered to the end of the WAL: .*000000010000000000000022 is missing, before 000000010000000000000023\n/,
+  );
+  t.equal(
+    reason(() => check({ kind: 'latest' })),
+    'reached',
+    'what is there is enough for whoever names no target',
+  );
+  drop('000000010000000000000023');
+  drop('000000010000000000000024');
+  t.equal(
+    reason(() => check({ kind: 'latest', whole: true })),
+    'reached',
+    'nothing is there behind it',
+  );
   drop('000000010000000000000020');
   t.match(
     reason(() => check(at(1))),
