@@ -127,7 +127,13 @@ function walIsMissing(path: WalPath, backup: BackupInfo): PbkfsError {
 
 function reachable(path: WalPath, backup: BackupInfo, lastRecord: Lsn, lastTime: number | undefined): string {
   const lsns = `LSNs from ${formatLsn(path.consistent)} to ${formatLsn(lastRecord)}`;
-  if (lastTime === undefined) return `${lsns}; no transaction ended in that WAL`;
+  const others = path.otherTimelines();
+  // After a failover what is asked for often lies on the new timeline.
+  const elsewhere =
+    others.length === 0
+      ? ''
+      : `; that is along timeline ${path.spans.at(-1)!.timeline}: --recovery-target-timeline can also be ${others.join(', ')}`;
+  if (lastTime === undefined) return `${lsns}; no transaction ended in that WAL${elsewhere}`;
   const first = backup.recoveryTime === undefined ? '' : `from ${formatTime(backup.recoveryTime * 1e6)} on `;
-  return `times ${first}before ${formatTime(lastTime)}, ${lsns}`;
+  return `times ${first}before ${formatTime(lastTime)}, ${lsns}${elsewhere}`;
 }

@@ -70,31 +70,34 @@ export function followTimelines(
   const text = histories.read(wanted);
   if (text === undefined && wanted === own) return parseHistory(own, '');
   const spans = text === undefined ? undefined : parseHistory(wanted, text);
-  const why = spans === undefined ? `there is no history file of timeline ${wanted}` : reasonAgainst(spans);
+  const why =
+    spans === undefined ? `there is no history file of timeline ${wanted}` : reasonAgainst(spans, own, consistent);
   if (why === undefined) return spans!;
-  const others = histories.list().filter((timeline) => {
-    const history = timeline === wanted || timeline === own ? undefined : histories.read(timeline);
-    return history !== undefined && descends(timeline, history);
-  });
+  const others = branchesOf(own, consistent, histories).filter((timeline) => timeline !== wanted);
   throw new PbkfsError('target_unreachable', why, {
     hint: `from this backup recovery can follow timeline ${[own, ...others].join(', ')}; choose one with --recovery-target-timeline, or another backup`,
   });
+}
 
-  function reasonAgainst(spans: readonly TimelineSpan[]): string | undefined {
-    const { timeline } = spans.at(-1)!;
-    const ownSpan = spans.find((span) => span.timeline === own);
-    if (ownSpan === undefined) return `timeline ${timeline} does not descend from timeline ${own} of the backup`;
-    if (ownSpan.end >= consistent) return undefined;
-    return `timeline ${timeline} left timeline ${own} at ${formatLsn(ownSpan.end)}, before the backup ends at ${formatLsn(consistent)}`;
-  }
-
-  function descends(timeline: number, history: string): boolean {
+/** The other timelines that recovery of a backup can follow. */
+export function branchesOf(own: number, consistent: Lsn, histories: Histories): number[] {
+  return histories.list().filter((timeline) => {
+    const history = timeline === own ? undefined : histories.read(timeline);
+    if (history === undefined) return false;
     try {
-      return reasonAgainst(parseHistory(timeline, history)) === undefined;
+      return reasonAgainst(parseHistory(timeline, history), own, consistent) === undefined;
     } catch {
       return false;
     }
-  }
+  });
+}
+
+function reasonAgainst(spans: readonly TimelineSpan[], own: number, consistent: Lsn): string | undefined {
+  const { timeline } = spans.at(-1)!;
+  const ownSpan = spans.find((span) => span.timeline === own);
+  if (ownSpan === undefined) return `timeline ${timeline} does not descend from timeline ${own} of the backup`;
+  if (ownSpan.end >= consistent) return undefined;
+  return `timeline ${timeline} left timeline ${own} at ${formatLsn(ownSpan.end)}, before the backup ends at ${formatLsn(consistent)}`;
 }
 
 /** As PostgreSQL: timelines are tried one by one until one has no history file. */

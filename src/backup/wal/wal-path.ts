@@ -16,7 +16,7 @@ import {
 } from './lsn.js';
 import { eventOf, type WalEvent } from './record-events.js';
 import { RecordWalk, type WalFault } from './record-walk.js';
-import { followTimelines, type TimelineSpan, type TimelineTarget } from './timelines.js';
+import { branchesOf, followTimelines, type Histories, type TimelineSpan, type TimelineTarget } from './timelines.js';
 
 /** The last moment that recovery can be asked for. */
 export interface WalEnd {
@@ -34,6 +34,8 @@ export class WalPath {
   readonly spans: readonly TimelineSpan[];
   readonly #sources: readonly WalArchive[];
   readonly #systemIdentifier: string | undefined;
+  readonly #own: number;
+  readonly #histories: Histories;
   #fault: WalFault | undefined;
 
   /** @throws PbkfsError target_unreachable when the timeline cannot be reached; backup_damaged without LSNs */
@@ -51,10 +53,12 @@ export class WalPath {
     const inside = new WalArchive(`${backup.directory}/${DATABASE_DIR}/pg_wal`);
     this.#sources = backup.stream ? [archive, inside] : [archive];
     this.#systemIdentifier = systemIdentifier;
-    this.spans = followTimelines(own, stop, timeline, {
+    this.#own = own;
+    this.#histories = {
       read: (wanted) => this.#read(historyName(wanted))?.toString(),
       list: () => timelinesOf(this.#sources),
-    });
+    };
+    this.spans = followTimelines(own, stop, timeline, this.#histories);
   }
 
   /** Number of the last segment that recovery gets to without a gap; one less than the first where there is none. */
@@ -72,6 +76,13 @@ export class WalPath {
       .map((name) => ({ name, number: parseSegmentName(name, this.segmentSize).number }))
       .filter(({ name, number }) => number > last && name === this.nameOf(number));
     return numbers.sort((a, b) => a.number - b.number)[0]?.name;
+  }
+
+  /** Timelines that recovery of the backup could follow as well. */
+  otherTimelines(): number[] {
+    const ours = this.spans.at(-1)!.timeline;
+    const all = [this.#own, ...branchesOf(this.#own, this.consistent, this.#histories)];
+    return all.filter((timeline) => timeline !== ours);
   }
 
   /** Decompressed and checked. @throws PbkfsError wal_damaged */

@@ -243,6 +243,20 @@ t.test('timelines', async (t) => {
       /its end is not in the WAL/,
     );
   });
+  await t.test('what lies on another one is hinted at', async (t) => {
+    t.match(
+      reason(() => check(at(90))),
+      /no later transaction.*\n.*; that is along timeline 1: --recovery-target-timeline can also be 2$/,
+    );
+    t.match(
+      reason(() => check(at(100), 2)),
+      /that is along timeline 2: --recovery-target-timeline can also be 1$/,
+    );
+    t.equal(
+      reason(() => check(at(90), 2)),
+      'reached',
+    );
+  });
   await t.test('what the old timeline has behind the fork is not believed in place of the new one', async (t) => {
     const [first] = [...child.files().keys()].sort();
     drop(first!);
