@@ -2,13 +2,14 @@
 # Runs file-system conformance suites on a mount and writes docs/conformance.md from what they said.
 #
 #   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--xfstests DIR] [--storms] [--storm TEST] [--operations N] [--seeds N]
-#                          [--tests LIST] [--results DIR] [--output FILE]
+#                          [--tests LIST] [--limit SECONDS] [--results DIR] [--output FILE]
 #
 # --pjdfstest  a built checkout of https://github.com/pjd/pjdfstest
 # --fsx        the fsx of xfstests
 # --xfstests   a built checkout of https://github.com/kdave/xfstests; wants the users fsgqa, fsgqa2 and 123456-fsgqa. Tests that
 #              fail run once more on libfuse's passthrough_ll (Debian: libfuse3-dev); scripts/xfstests-causes.txt says why they fail
-# --tests      which of its tests, as its ./check takes them (-g generic/quick)
+# --tests      which of its tests, as its ./check takes them (-g generic/quick); with --results those that ran before are kept on the page
+# --limit      seconds that one of them may take (600)
 # --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long); the largest takes half an hour and more
 # --storm      one of them alone, like test/fs/listing
 # --results    keeps the results of each suite there: a later run of one suite replaces its part of the page, the others stay
@@ -17,7 +18,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-pjdfstest='' fsx='' xfstests='' tests='-g generic/quick' storms=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
+pjdfstest='' fsx='' xfstests='' tests='-g generic/quick' limit=600 storms=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
 while [ $# -gt 0 ]; do
   case $1 in
     --storms) storms=(test/fs/listing test/mount/slow-storage test/e2e/initdb test/fs/storms); shift; continue ;;
@@ -26,6 +27,7 @@ while [ $# -gt 0 ]; do
     --fsx) fsx=$(realpath "$2") ;;
     --xfstests) xfstests=$(realpath "$2") ;;
     --tests) tests=$2 ;;
+    --limit) limit=$2 ;;
     --operations) operations=$2 ;;
     --seeds) seeds=$2 ;;
     --results) results=$(realpath -m "$2") ;;
@@ -145,7 +147,7 @@ xfstests_on() {
   # A copy that ends a test which hangs, and takes type fuse.pbkfs for the fuse that it knows.
   [ -d "$area/suite" ] || {
     cp -a "$xfstests" "$area/suite" && rm -rf "$area/suite/results" "$area/suite/local.config"
-    sed -i 's/local cmd=(bash -c/local cmd=(timeout -k 10 600 bash -c/' "$area/suite/check"
+    sed -i "s/local cmd=(bash -c/local cmd=(timeout -k 10 $limit bash -c/" "$area/suite/check"
     sed -i "s/'s\/fuse.glusterfs\/glusterfs\/'/'s\/fuse[.]pbkfs\/fuse\/'/" "$area/suite/common/rc"
   }
   printf 'pbkfs commit %s\n' "$commit" >"$log"
@@ -169,7 +171,7 @@ xfstests_results() {
 }
 
 run_xfstests() {
-  local area=$work/xfstests instance bad run passed skipped all test peer cause
+  local area=$work/xfstests instance bad unknown run passed skipped all test peer cause
   mkdir -p "$area"
   # xfstests finds a mount by its source, which must be the only one of that name on the machine.
   instance=xfstests-${work##*.}
@@ -180,10 +182,11 @@ run_xfstests() {
   # shellcheck disable=SC2086
   xfstests_on pbkfs "pbkfs:$instance/TOU5PO" "pbkfs:$instance/TOU5P9" $tests
   mapfile -t bad < <(xfstests_results pbkfs | awk -F '\t' '$2 == "failed" || $2 == "hung" { print $1 }')
+  mapfile -t unknown < <(comm -23 <(printf '%s\n' "${bad[@]}" | sort) <(xfstests_results passthrough_ll | cut -f1 | sort))
   local example=/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c
   # shellcheck disable=SC2046
-  if [ ${#bad[@]} -gt 0 ] && cc -O2 "$example" $(pkg-config fuse3 --cflags --libs) -o "$work/passthrough_ll" 2>"$raw/passthrough_ll.txt"; then
-    xfstests_on passthrough_ll "xfstests-test-${work##*.}" "xfstests-scratch-${work##*.}" "${bad[@]}"
+  if [ ${#unknown[@]} -gt 0 ] && cc -O2 "$example" $(pkg-config fuse3 --cflags --libs) -o "$work/passthrough_ll" 2>"$raw/passthrough_ll.txt"; then
+    xfstests_on passthrough_ll "xfstests-test-${work##*.}" "xfstests-scratch-${work##*.}" "${unknown[@]}"
   fi
   all=$(xfstests_results pbkfs | wc -l)
   skipped=$(xfstests_results pbkfs | grep -c $'\tnot run\t')
