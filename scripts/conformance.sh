@@ -173,6 +173,8 @@ xfstests_results() {
 run_xfstests() {
   local area=$work/xfstests instance bad unknown run passed skipped all test peer cause
   mkdir -p "$area"
+  # Some of the tests act as fsgqa.
+  chmod 755 "$work"
   # xfstests finds a mount by its source, which must be the only one of that name on the machine.
   instance=xfstests-${work##*.}
   node --input-type=module -e "
