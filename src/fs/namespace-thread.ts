@@ -106,7 +106,10 @@ function serve(data: NamespaceThreadData): void {
   }
 }
 
-parentPort!.once('message', serve);
+parentPort!.once('message', (data: NamespaceThreadData | null) => {
+  // Nobody needs it: it ends.
+  if (data !== null) serve(data);
+});
 
 // What every mount needs is loaded while this thread waits; what cannot be fails when it is needed.
 for (const load of [loadCrc, loadLibc]) {

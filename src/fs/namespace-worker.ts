@@ -31,8 +31,12 @@ export function runNamespaceThread(data: NamespaceThreadData): Worker {
   return worker;
 }
 
-/** Ends a thread that nobody needs. */
+/**
+ * Lets a thread end that was offered and not taken. The process waits for it: one that is stopped while it loads a native
+ * module takes the whole process along, and with it the message why nothing was mounted.
+ */
 export function dismissNamespaceThread(): void {
-  void spare?.terminate();
+  spare?.ref();
+  spare?.postMessage(null);
   spare = undefined;
 }

@@ -1,7 +1,7 @@
 // What the mount process loads once the process that holds the locks and the thread of names are starting.
 
 import type { Worker } from 'node:worker_threads';
-import { offerNamespaceThread } from '../fs/namespace-worker.js';
+import { dismissNamespaceThread, offerNamespaceThread } from '../fs/namespace-worker.js';
 import { runBackgroundMount } from './background.js';
 import { type Holder, offerHolder } from './chain-lock/holder.js';
 import { serve } from './serve.js';
@@ -16,5 +16,8 @@ export interface Early {
 export function mountInBackground({ holder, names }: Early): Promise<void> {
   offerHolder(holder);
   offerNamespaceThread(names);
-  return runBackgroundMount(serve);
+  // A launcher that goes without a request has nothing for this process to do.
+  if (process.connected) process.once('disconnect', dismissNamespaceThread);
+  else dismissNamespaceThread();
+  return runBackgroundMount(serve).finally(dismissNamespaceThread);
 }

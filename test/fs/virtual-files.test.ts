@@ -4,7 +4,7 @@ import { openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { virtualNames } from '../../src/overlay/namespace/virtual-file.js';
-import { smallMount } from '../mount/small-mount.js';
+import { smallMount, until } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
 import { prometheusMissing, promtool } from '../support/promtool.js';
 
@@ -68,7 +68,9 @@ t.test('virtual files of a mount', { skip: mountMissing }, async (t) => {
   const count = (): number => (JSON.parse(text('stat')) as { counters: { write: number } }).counters.write;
   const before = count();
   writeFileSync(mount.path('new'), 'x'.repeat(100_000));
-  t.ok(count() > before, 'what was done since the last look is there');
+  // A request is counted once it has been answered.
+  await until(() => count() > before);
+  t.pass('what was done since the last look is there');
 
   const metrics = text('metrics');
   t.match(metrics, `pbkfs_backup_lock_held{mountpoint="${mount.mountpoint}"} 1`);
