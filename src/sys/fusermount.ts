@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import type { FuseMountOptions } from './fuse-device.js';
-import { receiveDescriptor, socketpair } from './libc.js';
+import { receiveDescriptor, socketpair } from './sockets.js';
 
 const HELPER = 'fusermount3';
 const NO_ALLOW_OTHER = /user_allow_other/;

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import type koffi from 'koffi';
 import { PbkfsError } from '../errors.js';
-import { sendDatagram } from './libc.js';
+import { sendDatagram } from './sockets.js';
 
 const LIBRARY = 'libsystemd.so.0';
 const LOG_INFO = 6;
