@@ -48,6 +48,10 @@ t.test(
   },
 );
 
+/** A worker whose heap is full is ended by Node 20 and 22; in this loop 24 and 26 collect garbage for minutes instead. */
+const NEVER_FULL =
+  Number(process.versions.node.split('.')[0]) >= 24 && 'Node 24 and later do not end a thread whose heap is full';
+
 for (const thread of ['control', 'namespace', 'data'])
   for (const how of thread === 'control' ? ['throw', 'memory'] : ['throw', 'exit', 'memory']) {
     // Without memory in the control thread Node ends the process by itself, like a kill.
@@ -55,7 +59,7 @@ for (const thread of ['control', 'namespace', 'data'])
     const status = aborted ? 'SIGABRT' : 'status 1';
     t.test(
       `${how} in a ${thread} thread ends the mount under load, with ${status}`,
-      { skip: mountMissing },
+      { skip: mountMissing || (how === 'memory' && thread !== 'control' && NEVER_FULL) },
       async (t) => {
         const mount = unmounted(t);
         const { exit } = await watched(mount);
