@@ -154,7 +154,9 @@ for (const [what, files] of [
         const { mount, crew } = await stage(t, env, seed + 1000 * attempt);
         writeFileSync(fault, files);
         for (let life = 0; life < 10 && wrong.length === 0; life++) {
-          wrong = await live(mount, crew, 'working', seededRandom(seed + life)).catch((error: Error) => [error.message]);
+          wrong = await live(mount, crew, 'working', seededRandom(seed + life)).catch((error: Error) => [
+            error.message,
+          ]);
         }
       }
       t.ok(wrong.length > 0, wrong[0]?.split('\n')[0]);
