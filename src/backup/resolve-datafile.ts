@@ -38,7 +38,7 @@ export function resolveDatafile(layers: readonly Layer[], path: string, file: nu
     const entry: ListEntry = layer.list.entry(file)!;
     const { size } = entry;
     if (size === 0) break;
-    const stored = size === UNCHANGED ? undefined : streamPart(layer, path, entry, cap);
+    const stored = size === UNCHANGED ? undefined : streamPart(layer, path, entry);
     const nBlocks = stored === undefined ? entry.nBlocks : blocksOf(stored);
     if (nBlocks !== UNKNOWN_BLOCKS) {
       if (unknownParts === undefined) [unknownParts, knownLength] = [parts.length, nBlocks];
@@ -110,8 +110,11 @@ function parentOf(
   return parent;
 }
 
-/** The stream a member stores for an entry of its list. @throws PbkfsError backup_unsupported for an unknown codec */
-export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: ListEntry, cap: number): StreamPart {
+/**
+ * The stream a member stores for an entry of its list, by itself: newer members may cap it.
+ * @throws PbkfsError backup_unsupported for an unknown codec
+ */
+export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: ListEntry): StreamPart {
   const { backup, layer } = member;
   const compressAlg = compressAlgs[entry.alg];
   if (compressAlg === undefined) {
@@ -127,7 +130,7 @@ export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: Lis
     storedSize: entry.size,
     compressAlg,
     padded: paddedPayloads(backup.version),
-    cap,
+    cap: NO_CAP,
     crc: entry.crc,
     crcKind: fileCrcKind(backup.version),
     header: headerChunk(backup, entry),

@@ -16,8 +16,7 @@ export interface Early {
 export function mountInBackground({ holder, names }: Early): Promise<void> {
   offerHolder(holder);
   offerNamespaceThread(names);
-  // A launcher that goes without a request has nothing for this process to do.
-  if (process.connected) process.once('disconnect', dismissNamespaceThread);
-  else dismissNamespaceThread();
-  return runBackgroundMount(serve).finally(dismissNamespaceThread);
+  // Nothing was mounted, or the launcher has gone without a request.
+  process.once('beforeExit', dismissNamespaceThread);
+  return runBackgroundMount(serve);
 }

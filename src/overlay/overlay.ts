@@ -109,8 +109,7 @@ export class Overlay {
       this.objects.sync();
       journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
     }
-    this.objects.removeUpTo(Number.POSITIVE_INFINITY);
-    this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
+    this.#removeUnusedObjects();
     if (options.noWal) this.#transientWal = new TransientWal(this.namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
@@ -230,9 +229,8 @@ export class Overlay {
     this.#syncAll();
     this.#transientWal?.drop(this.namespace.withObjects());
     this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
-    this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     // The kernel need not forget unlinked inodes before it lets go of a mount.
-    this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
+    this.#removeUnusedObjects();
     this.#journal.close();
     this.objects.close();
   }
@@ -240,6 +238,11 @@ export class Overlay {
   /** Bytes of all files, for statfs of a read-only mount. */
   totalBytes(): number {
     return this.#reader.totalBytes();
+  }
+
+  #removeUnusedObjects(): void {
+    this.objects.removeUpTo(Number.POSITIVE_INFINITY);
+    this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
   }
 
   #append(payload: Uint8Array, frees: boolean): number {

@@ -53,15 +53,8 @@ export function checkReplay(
   const bound = segmentName(0, last, path.segmentSize).slice(8);
   const restoreCommand = `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
   // Any other target that lies behind it is refused.
-  const gap = recovery?.target.kind === 'latest' ? gapIn(path) : undefined;
+  const gap = recovery?.target.kind === 'latest' ? path.gap() : undefined;
   return { restoreCommand, tablespaces, gap };
-}
-
-function gapIn(path: WalPath): string | undefined {
-  const behind = path.behindGap();
-  return behind === undefined
-    ? undefined
-    : `segment ${path.nameOf(path.lastSegment() + 1)} is missing, before ${behind}`;
 }
 
 /** Whether recovery has stopped before this event, for certain. */

@@ -1,19 +1,18 @@
 // archive-get as PostgreSQL's restore_command: exit statuses, and that the target is whole or not there.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { repoRoot } from '../support/paths.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 import { madeUpSegment, nameOf } from '../support/wal-segment.js';
 
 t.setTimeout(600_000);
 
 const { bin } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { bin: { pbkfs: string } };
-const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-get-')));
+const directory = temporaryDirectory('pbkfs-get-');
 t.teardown(() => rmSync(directory, { recursive: true }));
 const archive = join(directory, 'catalog/wal/main');
 mkdirSync(archive, { recursive: true });

@@ -6,7 +6,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -17,7 +16,6 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { BlockOrigin } from '../../src/mount/index.js';
@@ -26,7 +24,7 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { run, runOk } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -140,7 +138,7 @@ t.test(
   'files that the catalog stores as they are share its blocks, once they have their CRC',
   { skip: xfsMissing },
   async (t) => {
-    const image = join(swept(mkdtempSync(join(tmpdir(), 'pbkfs-xfs-'))), 'image');
+    const image = join(temporaryDirectory('pbkfs-xfs-'), 'image');
     t.teardown(() => rmSync(dirname(image), { recursive: true, force: true }));
     const volume = join(dirname(image), 'volume');
     mkdirSync(volume);

@@ -5,9 +5,10 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { isAlive } from '../../src/sys/process-identity.js';
-import { SmallMount, smallMount, unmounted, until } from '../mount/small-mount.js';
+import { SmallMount, smallMount, unmounted } from '../mount/small-mount.js';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { faults } from '../support/schema.js';
+import { until } from '../support/until.js';
 
 t.setTimeout(600_000);
 

@@ -3,7 +3,6 @@
 import {
   closeSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -12,13 +11,12 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { copyCatalog } from '../support/catalogs.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { privateCatalog } from '../support/private-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -32,7 +30,7 @@ interface Ground {
 }
 
 async function ground(t: Test, catalogName: 'mini' | 'states' | 'merging' = 'mini', instance = 'a'): Promise<Ground> {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-refusals-')));
+  const base = temporaryDirectory('pbkfs-refusals-');
   t.teardown(() => rmSync(base, { recursive: true }));
   const mountpoint = join(base, 'mnt');
   const diff = join(base, 'diff');

@@ -1,7 +1,6 @@
 // pbkfs validate as a program: exit status, one line a problem, JSON, nothing drawn into a pipe.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -12,14 +11,14 @@ import { copyCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 function directory(t: Test): string {
-  const made = swept(mkdtempSync(join(tmpdir(), 'pbkfs-validate-')));
+  const made = temporaryDirectory('pbkfs-validate-');
   t.teardown(() => rmSync(made, { recursive: true, force: true }));
   return made;
 }

@@ -1,8 +1,7 @@
 // The chain of a living mount: locked against pg_probackup, watched, and never served once it is another one.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { backupIdOf } from '../../src/backup/index.js';
@@ -10,14 +9,14 @@ import { startTime } from '../support/catalog-writer.js';
 import { mountCatalog, mountMissing, pbkfs, type TestMount } from '../support/mount.js';
 import type { Teardown } from '../support/postgres.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
 const ids = [1, 2, 3].map((n) => backupIdOf(startTime(n)));
 
 function catalogOf(t: Teardown): string {
-  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-catalog-')));
+  const directory = temporaryDirectory('pbkfs-catalog-');
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   return writeSmallCatalog(join(directory, 'catalog'));
 }

@@ -1,13 +1,12 @@
 // PostgreSQL on a mount whose diff is full: statements fail, nothing committed is lost, and with more room it goes on.
 
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chownSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { mountLog } from '../support/diff-files.js';
 import { mountMissing, pbkfs, TestMount } from '../support/mount.js';
 import { connected, postgres15, query, serverTempDir, start } from '../support/postgres.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 import { smallStream } from './targets.js';
 
 t.setTimeout(600_000);
@@ -24,7 +23,7 @@ t.test('PostgreSQL survives the limit of its diff', { skip: mountMissing }, asyn
   const mountpoint = join(serverTempDir(t), 'mount');
   mkdirSync(mountpoint, { mode: 0o700 });
   chownSync(mountpoint, user.uid, user.gid);
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-limit-')));
+  const base = temporaryDirectory('pbkfs-limit-');
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const mount = new TestMount(mountpoint, join(base, 'diff'), {});
   t.teardown(() => mount.discard());

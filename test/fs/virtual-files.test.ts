@@ -4,9 +4,10 @@ import { openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { virtualNames } from '../../src/overlay/namespace/virtual-file.js';
-import { smallMount, until } from '../mount/small-mount.js';
+import { smallMount } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
 import { prometheusMissing, promtool } from '../support/promtool.js';
+import { until } from '../support/until.js';
 
 t.setTimeout(600_000);
 

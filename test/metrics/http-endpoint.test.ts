@@ -1,13 +1,12 @@
 // The HTTP endpoint: its pages, busy ports, sockets left behind.
 
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openEndpoint, type Pages } from '../../src/metrics/http-endpoint.js';
 import { httpRequest } from '../support/http.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const problems: string[] = [];
 const pages: Pages = {
@@ -62,7 +61,7 @@ t.test('a busy usual port is no reason to fail, a busy port that was asked for i
 });
 
 t.test('a socket that was left behind is replaced, one in use is not', async (t) => {
-  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-sock-')));
+  const directory = temporaryDirectory('pbkfs-sock-');
   t.teardown(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'metrics.sock');
   // A listener that has gone without taking its socket away.

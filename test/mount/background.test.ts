@@ -4,7 +4,8 @@ import t from 'tap';
 import { unmount } from '../../src/mount/index.js';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { mountMissing } from '../support/mount.js';
-import { fakeMount, until } from './fake/mount.js';
+import { until } from '../support/until.js';
+import { fakeMount } from './fake/mount.js';
 
 t.setTimeout(600_000);
 

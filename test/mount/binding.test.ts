@@ -1,9 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Binding, checkIdentity, readBinding, writeBinding } from '../../src/mount/binding.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const binding: Binding = {
   catalog: '/backup/каталог',
@@ -12,7 +11,7 @@ const binding: Binding = {
 };
 
 function scratch(t: Test): string {
-  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-binding-')));
+  const dir = temporaryDirectory('pbkfs-binding-');
   t.teardown(() => rmSync(dir, { recursive: true }));
   return dir;
 }

@@ -1,12 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createDiff, discardFreshDiff, inspectDiff } from '../../src/mount/diff-directory.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 function scratch(t: Test): string {
-  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-diff-')));
+  const dir = temporaryDirectory('pbkfs-diff-');
   t.teardown(() => rmSync(dir, { recursive: true }));
   return dir;
 }

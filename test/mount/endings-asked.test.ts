@@ -7,8 +7,9 @@ import { open, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { run } from '../support/run.js';
+import { until } from '../support/until.js';
 import { load } from './load.js';
-import { ended, smallMount, unmounted, until } from './small-mount.js';
+import { ended, smallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 

@@ -9,7 +9,8 @@ import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
 import { mountMissing } from '../support/mount.js';
 import type { Teardown } from '../support/postgres.js';
 import { smallFiles } from '../support/small-catalog.js';
-import { smallMount, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { smallMount } from './small-mount.js';
 
 t.setTimeout(600_000);
 

@@ -5,8 +5,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { smallFiles } from '../support/small-catalog.js';
+import { until } from '../support/until.js';
 import { inTime, load } from './load.js';
-import { ended, type SmallMount, smallMount, unmounted, until } from './small-mount.js';
+import { ended, type SmallMount, smallMount, unmounted } from './small-mount.js';
 import { watched } from './watched.js';
 
 t.setTimeout(600_000);

@@ -1,20 +1,19 @@
 // pbkfs exporter: mounts that hang, foreign samples, catalogs.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { catalogSamples } from '../../src/mount/exporter/catalog-samples.js';
 import { CatalogWatch } from '../../src/mount/exporter/catalog-watch.js';
 import { HostMounts, mergeScrapes } from '../../src/mount/exporter/host-mounts.js';
 import { extractCatalog } from '../support/catalogs.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
 function directory(t: Test): string {
-  const made = swept(mkdtempSync(join(tmpdir(), 'pbkfs-exporter-')));
+  const made = temporaryDirectory('pbkfs-exporter-');
   t.teardown(() => rmSync(made, { recursive: true, force: true }));
   return made;
 }

@@ -1,29 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  closeSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { describeHolders, findHolders } from '../../src/mount/holders.js';
 import { type MountEntry, mountAt, readMounts } from '../../src/mount/mountinfo.js';
 import { bytesOf } from '../../src/mount/paths.js';
 import { MNT_DETACH, MS_NODEV, mount, umount2 } from '../../src/sys/libc.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root to mount';
 
 function tmpfs(t: Test): { dir: string; entry: () => MountEntry } {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-holders-')));
+  const base = temporaryDirectory('pbkfs-holders-');
   const dir = join(base, 'с пробелом');
   mkdirSync(dir);
   mount('pbkfs-test', dir, 'tmpfs', MS_NODEV, 'size=4m');
@@ -68,7 +57,7 @@ t.test('finds-working-directories-programs-and-open-files', { skip }, async (t) 
 });
 
 t.test('who-sits-in-the-directory-underneath-is-not-accused', { skip }, async (t) => {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-holders-')));
+  const base = temporaryDirectory('pbkfs-holders-');
   t.teardown(() => rmSync(base, { recursive: true }));
   await start(t, 'sleep', ['63'], base);
   const fd = openSync(base, 'r');

@@ -14,7 +14,8 @@ import { startTime, writeCatalog } from '../support/catalog-writer.js';
 import { mountMissing } from '../support/mount.js';
 import { makePage } from '../support/pages.js';
 import { smallFiles } from '../support/small-catalog.js';
-import { type SmallMount, smallMount, unmounted, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { type SmallMount, smallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 

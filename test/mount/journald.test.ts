@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import t from 'tap';
 import { mountMissing, pbkfs } from '../support/mount.js';
-import { unmounted, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 

@@ -2,7 +2,8 @@
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type SmallMount, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import type { SmallMount } from './small-mount.js';
 
 export interface Load {
   /** How each worker ended: its error, or `stopped`. */

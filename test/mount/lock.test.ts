@@ -1,16 +1,15 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { acquireDiffLock, isDiffLocked } from '../../src/mount/lock.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 function scratch(t: Test): string {
-  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-lock-')));
+  const dir = temporaryDirectory('pbkfs-lock-');
   t.teardown(() => rmSync(dir, { recursive: true }));
   return dir;
 }

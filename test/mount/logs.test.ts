@@ -5,7 +5,8 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { mountMissing, pbkfs } from '../support/mount.js';
-import { type SmallMount, unmounted, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { type SmallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 const WAIT = 60_000;

@@ -1,9 +1,8 @@
 // Mounts that serve metrics: three at once, the exporter over them, and a real Prometheus.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
@@ -12,7 +11,7 @@ import { httpRequest } from '../support/http.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { PROMETHEUS, prometheusMissing, promtool } from '../support/promtool.js';
 import { faults } from '../support/schema.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(280_000);
@@ -124,7 +123,7 @@ t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
 
   await t.test('promtool and Prometheus understand it', { skip: prometheusMissing }, async (t) => {
     t.strictSame(promtool(['check', 'metrics'], all), { status: 0, said: '' });
-    const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-prometheus-')));
+    const directory = temporaryDirectory('pbkfs-prometheus-');
     t.teardown(() => rmSync(directory, { recursive: true, force: true }));
     const targets = [exporter, address(one)].map((target) => `'${target.replace('http://', '')}'`);
     writeFileSync(

@@ -8,7 +8,8 @@ import t from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { NotifySocket } from '../support/notify-socket.js';
 import { repoRoot } from '../support/paths.js';
-import { unmounted, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 

@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { bytesOf, isWithin, resolveFuture, resolveMountpoint, textOf } from '../../src/mount/paths.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.test('resolves-links-of-parents-and-of-the-mount-point-itself', async (t) => {
-  const base = realpathSync(swept(mkdtempSync(join(tmpdir(), 'pbkfs-paths-'))));
+  const base = realpathSync(temporaryDirectory('pbkfs-paths-'));
   t.teardown(() => rmSync(base, { recursive: true }));
   mkdirSync(join(base, 'real', 'mnt'), { recursive: true });
   symlinkSync('real', join(base, 'parent'));

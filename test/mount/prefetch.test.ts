@@ -9,7 +9,8 @@ import { smallStream } from '../e2e/targets.js';
 import { lastMount, mountLog } from '../support/diff-files.js';
 import { isMounted, type MountTarget, mountCatalog, mountMissing, type TestMount } from '../support/mount.js';
 import { query, start } from '../support/postgres.js';
-import { unmounted, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 

@@ -1,15 +1,14 @@
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { checkPaths } from '../../src/mount/preflight.js';
 import { MS_NODEV, mount, umount2 } from '../../src/sys/libc.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const root = process.getuid?.() === 0;
 
 function scratch(t: Test) {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-preflight-')));
+  const base = temporaryDirectory('pbkfs-preflight-');
   t.teardown(() => rmSync(base, { recursive: true }));
   const paths = { mountpoint: join(base, 'mnt'), catalog: join(base, 'catalog'), diff: join(base, 'diff') };
   mkdirSync(paths.mountpoint);

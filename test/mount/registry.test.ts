@@ -1,10 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const entry = {
   pid: 1,
@@ -18,7 +17,7 @@ const entry = {
 };
 
 function places(t: Test): string[] {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-registry-')));
+  const base = temporaryDirectory('pbkfs-registry-');
   t.teardown(() => rmSync(base, { recursive: true }));
   return [join(base, 'state', 'pbkfs'), join(base, 'pbkfs')];
 }

@@ -1,16 +1,15 @@
 // Mounts of a made-up catalog by the real program, for tests of how mounts end.
 
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity } from '../../src/sys/process-identity.js';
 import { diffOwner, lastMount, mountLog } from '../support/diff-files.js';
 import { isMounted, TestMount } from '../support/mount.js';
 import type { Teardown } from '../support/postgres.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
+import { until } from '../support/until.js';
 
 const FAULTS = fileURLToPath(new URL('../support/faults.cjs', import.meta.url));
 
@@ -80,7 +79,7 @@ export async function smallMount(t: Teardown, diffBelow?: (base: string) => stri
 
 /** The same, not mounted yet. */
 export function unmounted(t: Teardown, diffBelow: (base: string) => string = (base) => base): SmallMount {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-end-')));
+  const base = temporaryDirectory('pbkfs-end-');
   // Other users come to see what they may not do.
   chmodSync(base, 0o755);
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
@@ -89,16 +88,6 @@ export function unmounted(t: Teardown, diffBelow: (base: string) => string = (ba
   writeSmallCatalog(mount.catalog);
   t.teardown(() => mount.discard());
   return mount;
-}
-
-/** Waits for something; how long that took, in ms. @throws after `limit` ms */
-export async function until(condition: () => boolean, limit = 10_000): Promise<number> {
-  const begun = Date.now();
-  while (!condition()) {
-    if (Date.now() - begun > limit) throw new Error(`it did not happen within ${limit} ms`);
-    await sleep(5);
-  }
-  return Date.now() - begun;
 }
 
 export async function ended(process: ProcessIdentity, limit = 10_000): Promise<number> {

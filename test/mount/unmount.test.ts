@@ -8,7 +8,8 @@ import { findRegistered } from '../../src/mount/registry.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { mountMissing } from '../support/mount.js';
-import { fakeMount, until } from './fake/mount.js';
+import { until } from '../support/until.js';
+import { fakeMount } from './fake/mount.js';
 
 t.setTimeout(600_000);
 

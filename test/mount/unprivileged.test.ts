@@ -23,7 +23,8 @@ import { nothingLeftIn } from '../support/left-behind.js';
 import { isMounted, pbkfs } from '../support/mount.js';
 import { query } from '../support/postgres.js';
 import { type RunResult, run } from '../support/run.js';
-import { type SmallMount, unmounted, until } from './small-mount.js';
+import { until } from '../support/until.js';
+import { type SmallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 

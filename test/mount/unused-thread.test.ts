@@ -1,13 +1,12 @@
 // The thread of names is started before it is known whether anything will be mounted. A process that ends while that thread loads
 // a native module is aborted by Node, and prints that instead of its own message.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { pbkfs } from '../support/mount.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
+import { until } from '../support/until.js';
 
 /** Loads late in every thread but the main one, and writes down that the thread came to its own end. */
 const SLOW_THREADS = `
@@ -23,7 +22,7 @@ for (const [what, args] of [
   ['wrong options', ['--no-such-option']],
 ] as const) {
   t.test(`${what}: the thread that was started ends by itself, and only the message is printed`, async (t) => {
-    const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-unused-')));
+    const directory = temporaryDirectory('pbkfs-unused-');
     t.teardown(() => rmSync(directory, { recursive: true }));
     const preload = join(directory, 'slow-threads.cjs');
     const ended = join(directory, 'ended');
@@ -34,7 +33,7 @@ for (const [what, args] of [
     t.not(status, 0);
     t.match(stderr, /^pbkfs: .*\n(hint: .*|\(add --help for help\))\n$/);
     // Waited for: of wrong options the launcher tells without the process it had started.
-    for (let waited = 0; readFileSync(ended, 'utf8') === '' && waited < 30_000; waited += 50) await pause(50);
+    await until(() => readFileSync(ended, 'utf8') !== '', 30_000);
     t.equal(readFileSync(ended, 'utf8'), 'ended\n');
   });
 }

@@ -1,14 +1,13 @@
 // Which replayed tablespaces can be given a place of ours, and which cannot.
 
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { whyNoNamespace } from '../../src/postgres/private-namespace.js';
 import { bindingsFor } from '../../src/session/tablespaces.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
-const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-spaces-')));
+const base = temporaryDirectory('pbkfs-spaces-');
 t.teardown(() => rmSync(base, { recursive: true }));
 mkdirSync(join(base, 'mount'));
 mkdirSync(join(base, 'bin'));

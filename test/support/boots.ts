@@ -1,12 +1,11 @@
 // Restarts of the host as pbkfs sees them: by the boot id.
 
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { swept } from './swept.js';
+import { temporaryDirectory } from './swept.js';
 
 const PRELOAD = fileURLToPath(new URL('boot-id.cjs', import.meta.url));
 
@@ -16,7 +15,7 @@ export class Boots {
   readonly env: Record<string, string>;
 
   constructor() {
-    const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-boot-')));
+    const directory = temporaryDirectory('pbkfs-boot-');
     process.on('exit', () => rmSync(directory, { recursive: true }));
     this.#file = join(directory, 'boot_id');
     this.next();

@@ -1,14 +1,13 @@
 // Mounts for tests, made by the command line program; taken down at the end of the test whatever happened.
 
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity } from '../../src/sys/process-identity.js';
 import { postgres15, serverTempDir, type Teardown } from './postgres.js';
 import { type RunResult, run } from './run.js';
-import { swept } from './swept.js';
+import { temporaryDirectory } from './swept.js';
 
 const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
 
@@ -24,7 +23,7 @@ let cacheHome: string | undefined;
 
 function ownCache(): string {
   if (cacheHome === undefined) {
-    const made = swept(mkdtempSync(join(tmpdir(), 'pbkfs-cache-')));
+    const made = temporaryDirectory('pbkfs-cache-');
     process.on('exit', () => rmSync(made, { recursive: true, force: true }));
     cacheHome = made;
   }
@@ -145,7 +144,7 @@ export async function mountCatalog(
   const mountpoint = join(serverTempDir(t), 'mount');
   mkdirSync(mountpoint, { mode: 0o700 });
   chownSync(mountpoint, user.uid, user.gid);
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-diff-')));
+  const base = temporaryDirectory('pbkfs-diff-');
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const mount = new TestMount(mountpoint, diff ?? join(base, 'diff'), env);
   // Before the directories are removed: teardown handlers run last to first.

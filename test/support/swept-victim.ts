@@ -1,13 +1,12 @@
 // A test process that is killed while a program of its own runs below its directory and, as root, something is mounted.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, writeFileSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityOf } from '../../src/sys/process-identity.js';
-import { swept } from './swept.js';
+import { temporaryDirectory } from './swept.js';
 
-const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-swept-')));
+const directory = temporaryDirectory('pbkfs-swept-');
 const mountpoint = join(directory, 'mount');
 mkdirSync(mountpoint);
 if (process.getuid?.() === 0) spawnSync('mount', ['-t', 'tmpfs', 'pbkfs-swept', mountpoint]);

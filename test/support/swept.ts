@@ -2,7 +2,10 @@
 // for its end, however it comes, and takes away its temporary directories with all that runs or is mounted below them.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /**
  * Reads names of directories, one a line, until whoever writes them has ended. Directories that have gone by then are
@@ -38,4 +41,9 @@ export function swept(directory: string): string {
   }
   sweeper.stdin!.write(`${directory}\n`);
   return directory;
+}
+
+/** A new directory among the system's temporary ones, swept. @param prefix of its name */
+export function temporaryDirectory(prefix: string): string {
+  return swept(mkdtempSync(join(tmpdir(), prefix)));
 }

@@ -1,24 +1,14 @@
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { cloneDevice, mountFuse, openFuseDevice } from '../../src/sys/fuse-device.js';
 import { umount2 } from '../../src/sys/libc.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const missing = process.getuid?.() !== 0 ? 'needs root to mount' : existsSync('/dev/fuse') ? false : 'needs /dev/fuse';
 
 t.test('mounts-shows-its-type-and-options-clones-and-unmounts', { skip: missing }, async (t) => {
-  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-device-')));
+  const dir = temporaryDirectory('pbkfs-device-');
   const fd = openFuseDevice();
   const flags = /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
   t.ok(Number.parseInt(flags?.[1] ?? '0', 8) & 0o2000000, 'the device is close-on-exec');
@@ -42,7 +32,7 @@ t.test('cloning-something-else-fails-and-leaks-no-descriptor', { skip: missing }
 });
 
 t.test('mounting-on-a-file-is-refused-by-the-kernel', { skip: missing }, async (t) => {
-  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-device-')));
+  const dir = temporaryDirectory('pbkfs-device-');
   t.teardown(() => rmSync(dir, { recursive: true }));
   const file = join(dir, 'file');
   writeFileSync(file, '');

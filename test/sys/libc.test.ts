@@ -1,15 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
@@ -28,12 +17,12 @@ import {
   syncfs,
   umount2,
 } from '../../src/sys/libc.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const root = process.getuid?.() === 0;
 
 function scratch(t: Test): string {
-  const dir = swept(mkdtempSync(join(tmpdir(), 'pbkfs-libc-')));
+  const dir = temporaryDirectory('pbkfs-libc-');
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }

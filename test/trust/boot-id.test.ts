@@ -1,15 +1,14 @@
 // A restart of the host as pbkfs sees it without any help: another boot id of the kernel, by a bind mount over its file in
 // a mount namespace of the test's own. What was fsynced counts; what was not is the backup's again.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -42,7 +41,7 @@ async function restart(
   next: string,
   option: string,
 ): Promise<{ synced: boolean; unsynced: boolean; log: string }> {
-  const work = swept(mkdtempSync(join(tmpdir(), 'pbkfs-boot-id-')));
+  const work = temporaryDirectory('pbkfs-boot-id-');
   t.teardown(() => rmSync(work, { recursive: true, force: true }));
   writeSmallCatalog(join(work, 'catalog'));
   mkdirSync(join(work, 'mnt'));

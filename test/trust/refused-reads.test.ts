@@ -1,15 +1,14 @@
 // What a person learns of damage in the catalog of a mount: the reader gets EIO, log and metrics name backup, file, block
 // and kind, the rest of the mount goes on.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { backupIdOf } from '../../src/backup/index.js';
 import { startTime } from '../support/catalog-writer.js';
 import { mountCatalog, mountMissing, pbkfs } from '../support/mount.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
-import { swept } from '../support/swept.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
 
@@ -20,7 +19,7 @@ function flip(file: string, at: number): void {
 }
 
 t.test('a refused page and a refused raw file are named in log and metrics', { skip: mountMissing }, async (t) => {
-  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-refused-')));
+  const directory = temporaryDirectory('pbkfs-refused-');
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const catalog = writeSmallCatalog(join(directory, 'catalog'));
   const stored = (n: number, name: string) => join(catalog, 'backups/main', backupIdOf(startTime(n)), 'database', name);

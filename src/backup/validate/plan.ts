@@ -1,7 +1,6 @@
 // Which stored files of a chain there are to check: every file of every member's list that has bytes.
 
 import { PbkfsError } from '../../errors.js';
-import { NO_CAP } from '../constants.js';
 import { type Member, openMember, storedFile } from '../member.js';
 import { fileCrcKind } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
@@ -79,7 +78,7 @@ function checkOf(member: Member, row: number): Check {
   const path = list.path(row);
   const external = list.externalDir(row);
   if (list.isDatafile(row) && external === 0) {
-    const part = streamPart(member, path, list.entry(row), NO_CAP);
+    const part = streamPart(member, path, list.entry(row));
     return { kind: 'stream', path, part, segno: list.segno(row), stopLsn: backup.stopLsn ?? '' };
   }
   const file =

@@ -73,10 +73,11 @@ export function checkTarget(
       findName(path, target.name, refuse);
       break;
     // The one target that PostgreSQL believes to have reached wherever the WAL ends.
-    case 'latest':
-      if (target.whole && path.behindGap() !== undefined)
-        refuse('the end of the WAL', `the archive has a gap${gap(path)}`);
+    case 'latest': {
+      const missing = target.whole ? gap(path) : '';
+      if (missing !== '') refuse('the end of the WAL', `the archive has a gap${missing}`);
       break;
+    }
   }
 }
 
@@ -107,10 +108,10 @@ function findName(path: WalPath, name: string, refuse: Refuse): void {
   refuse(`the restore point "${name}"`, `it is not in the WAL behind the backup${gap(path)}`, known);
 }
 
-/** What recovery cannot get past although there is more behind it. */
+/** The end of a sentence: nothing where nothing is missing. */
 function gap(path: WalPath): string {
-  const behind = path.behindGap();
-  return behind === undefined ? '' : `: segment ${path.nameOf(path.lastSegment() + 1)} is missing, before ${behind}`;
+  const missing = path.gap();
+  return missing === undefined ? '' : `: ${missing}`;
 }
 
 /** A stop-lsn at a segment's very start needs nothing of it; the last record needed begins before the stop-lsn. */

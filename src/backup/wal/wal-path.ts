@@ -78,6 +78,14 @@ export class WalPath {
     return numbers.sort((a, b) => a.number - b.number)[0]?.name;
   }
 
+  /** What recovery cannot get past although there is more behind it, for people; undefined where there is nothing. */
+  gap(): string | undefined {
+    const behind = this.behindGap();
+    return behind === undefined
+      ? undefined
+      : `segment ${this.nameOf(this.lastSegment() + 1)} is missing, before ${behind}`;
+  }
+
   /** Timelines that recovery of the backup could follow as well. */
   otherTimelines(): number[] {
     const ours = this.spans.at(-1)!.timeline;

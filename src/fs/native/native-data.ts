@@ -41,7 +41,7 @@ export class NativeData {
     const inode = this.#paths.find(path);
     if (inode.isDirectory) throw new SystemError('EISDIR');
     if ((flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0) {
-      this.#mustBeWritable();
+      this.mustBeWritable();
       if (inode.virtual !== null) throw new SystemError('EPERM');
       this.#mustHaveOneName(inode, path);
     }
@@ -66,7 +66,7 @@ export class NativeData {
 
   write(handle: number, data: Buffer, length: number, position: number): number {
     const inode = this.#files.get(handle);
-    this.#mustBeWritable();
+    this.mustBeWritable();
     this.#mustBeFile(inode);
     // The kernel clears set-id bits by a chmod of its own: libfuse did not offer to do it.
     return this.#engine.write(inode.row, inode.generation, data, 0, length, position, false);
@@ -80,7 +80,7 @@ export class NativeData {
   truncate(path: string, length: number): number {
     const inode = this.#paths.find(path);
     if (inode.isDirectory) throw new SystemError('EISDIR');
-    this.#mustBeWritable();
+    this.mustBeWritable();
     this.#mustHaveOneName(inode, path);
     this.#files.hold(inode);
     try {
@@ -125,7 +125,8 @@ export class NativeData {
     if (this.#options.shared.table.get(inode.row, word.kind) === rowKind.other) throw new SystemError('EPERM');
   }
 
-  #mustBeWritable(): void {
+  /** @throws EROFS on a read-only mount */
+  mustBeWritable(): void {
     if (this.#options.diff === null) throw new SystemError('EROFS');
   }
 }

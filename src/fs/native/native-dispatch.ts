@@ -189,7 +189,7 @@ export class NativeDispatch {
   }
 
   #change(path: string, change: AttributeFields): number {
-    this.#mustBeWritable();
+    this.data.mustBeWritable();
     this.#overlay.namespace.setAttributes(this.#paths.find(path), change);
     return 0;
   }
@@ -201,17 +201,13 @@ export class NativeDispatch {
   }
 
   #parentOf(path: string): [directory: Inode, name: string] {
-    this.#mustBeWritable();
+    this.data.mustBeWritable();
     return this.#paths.parentOf(path);
   }
 
   /** Lets go of an inode that neither a handle nor the diff refers to. */
   #drop(inode: Inode): void {
     if (inode.lookups === 0 && inode.virtual === null && !inode.isDirectory) this.#overlay.namespace.tree.forget(inode);
-  }
-
-  #mustBeWritable(): void {
-    if (this.#options.diff === null) throw new SystemError('EROFS');
   }
 
   #mustBeOurs(name: string): void {

@@ -1,6 +1,7 @@
 // Writing replies into one reused buffer: fuse_out_header (len, error, unique u64) and a body.
 
-import type { Attributes } from '../../overlay/shared/file-table.js';
+import { S_IFMT, S_IFREG } from '../../backup/constants.js';
+import { type Attributes, hasSetId } from '../../overlay/shared/file-table.js';
 import { SteadyMemory } from '../../sys/steady-memory.js';
 import { OUT_HEADER, size } from './constants.js';
 
@@ -117,8 +118,5 @@ export class Reply {
  * a write asks anew for times only, would show them for as long as it may keep attributes.
  */
 function losesSetId(mode: number): boolean {
-  const S_IFMT = 0o170000;
-  const S_IFREG = 0o100000;
-  const S_ISUID_S_ISGID = 0o6000;
-  return (mode & S_ISUID_S_ISGID) !== 0 && (mode & S_IFMT) === S_IFREG;
+  return hasSetId(mode) && (mode & S_IFMT) === S_IFREG;
 }

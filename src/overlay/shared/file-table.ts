@@ -265,10 +265,16 @@ export class FileTable {
   }
 }
 
+const S_ISUID = 0o4000;
+const S_ISGID = 0o2000;
+
+/** Whether a mode has a set-uid or set-gid bit. */
+export function hasSetId(mode: number): boolean {
+  return (mode & (S_ISUID | S_ISGID)) !== 0;
+}
+
 /** Mode after a write or truncation by an unprivileged caller: no set-uid; no set-gid where the group may execute. */
 export function withoutSetId(mode: number): number {
-  const S_ISUID = 0o4000;
-  const S_ISGID = 0o2000;
   const S_IXGRP = 0o010;
   let result = mode & ~S_ISUID;
   if (mode & S_IXGRP) result &= ~S_ISGID;

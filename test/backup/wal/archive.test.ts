@@ -1,7 +1,6 @@
 // The WAL archive: how segments are found, decompressed, checked and refused.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
@@ -9,11 +8,11 @@ import { formatLsn, parseLsnNumber, parseSegmentName, segmentName, WalArchive } 
 import { decodeLz4Frames } from '../../../src/backup/wal/lz4-frame.js';
 import { xxh32 } from '../../../src/backup/wal/xxh32.js';
 import { fixture } from '../../support/paths.js';
-import { swept } from '../../support/swept.js';
+import { temporaryDirectory } from '../../support/swept.js';
 import { madeUpSegment, nameOf, SEGMENT } from '../../support/wal-segment.js';
 
 function archive(t: Test): { put: (name: string, bytes: Buffer | string) => void; wal: WalArchive } {
-  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-wal-')));
+  const directory = temporaryDirectory('pbkfs-wal-');
   t.teardown(() => rmSync(directory, { recursive: true }));
   return { put: (name, bytes) => writeFileSync(join(directory, name), bytes), wal: new WalArchive(directory) };
 }

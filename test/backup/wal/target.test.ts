@@ -1,7 +1,6 @@
 // How far recovery gets with the WAL there is: gaps, damage, other clusters, timelines, and the edges of targets.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { backupIdOf, openCatalog } from '../../../src/backup/index.js';
@@ -13,7 +12,7 @@ import {
   WalPath,
 } from '../../../src/backup/wal/index.js';
 import { startTime, writeCatalog } from '../../support/catalog-writer.js';
-import { swept } from '../../support/swept.js';
+import { temporaryDirectory } from '../../support/swept.js';
 import { WalWriter } from '../../support/wal-writer.js';
 
 const SEGMENT = 1 << 20;
@@ -39,7 +38,7 @@ interface World {
 
 /** An ARCHIVE backup that is consistent behind the second record. */
 function world(t: Test, wal: WalWriter, system = '7'): World {
-  const root = swept(mkdtempSync(join(tmpdir(), 'pbkfs-target-')));
+  const root = temporaryDirectory('pbkfs-target-');
   t.teardown(() => rmSync(root, { recursive: true }));
   const control = { stream: 'false', 'start-lsn': formatLsn(wal.records[0]!), 'stop-lsn': formatLsn(wal.records[2]!) };
   writeCatalog(root, [{ start: startTime(0), mode: 'FULL', files: [], control }]);

@@ -5,22 +5,20 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type Chain, openCatalog, resolveChain } from '../../../src/backup/index.js';
 import { type ChainLock, lockChain } from '../../../src/mount/chain-lock/chain-lock.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
-import { swept } from '../../support/swept.js';
-import { until } from '../fake/mount.js';
+import { temporaryDirectory } from '../../support/swept.js';
+import { until } from '../../support/until.js';
 
 const PARENT = fileURLToPath(new URL('./parent.js', import.meta.url));
 const notRoot = process.getuid?.() === 0 ? false : 'needs root';
@@ -145,7 +143,7 @@ t.test(
   'a catalog on a read-only file system is no hindrance, but a warning (trap 37)',
   { skip: notRoot },
   async (t) => {
-    const root = swept(mkdtempSync(join(tmpdir(), 'pbkfs-read-only-')));
+    const root = temporaryDirectory('pbkfs-read-only-');
     t.teardown(() => rmSync(root, { recursive: true, force: true }));
     const view = join(root, 'view');
     mkdirSync(view);

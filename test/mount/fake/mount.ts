@@ -1,8 +1,7 @@
 // Mounts of the fake server for tests: directories, requests, launching, and leaving nothing behind.
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
@@ -13,7 +12,8 @@ import { MNT_DETACH, MNT_FORCE, umount2 } from '../../../src/sys/libc.js';
 import { isAlive, type ProcessIdentity } from '../../../src/sys/process-identity.js';
 import { diffOwner, lastMount, mountLog } from '../../support/diff-files.js';
 import { privateCatalog } from '../../support/private-catalog.js';
-import { swept } from '../../support/swept.js';
+import { temporaryDirectory } from '../../support/swept.js';
+import { until } from '../../support/until.js';
 import type { Fault } from './server.js';
 
 const LAUNCHER = fileURLToPath(new URL('./launcher.js', import.meta.url));
@@ -93,7 +93,7 @@ class FakeMount {
 
 /** A mount of backup TOU5PO of catalog `mini`, not yet launched; `name` is the mount point's own name. */
 export async function fakeMount(t: Test, name = 'mount'): Promise<FakeMount> {
-  const base = swept(mkdtempSync(join(tmpdir(), 'pbkfs-life-')));
+  const base = temporaryDirectory('pbkfs-life-');
   const mountpoint = join(base, name);
   mkdirSync(mountpoint);
   const mount = new FakeMount({
@@ -111,11 +111,4 @@ export async function fakeMount(t: Test, name = 'mount'): Promise<FakeMount> {
     rmSync(base, { recursive: true, force: true });
   });
   return mount;
-}
-
-export async function until(condition: () => boolean, limitMs = 10_000): Promise<void> {
-  for (const deadline = Date.now() + limitMs; !condition(); ) {
-    if (Date.now() > deadline) throw new Error('it did not happen in time');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -4,8 +4,7 @@
 // PBKFS_KILL_LIVES (default 4) and PBKFS_TEST_SEED make longer and other runs.
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -14,7 +13,7 @@ import { pause } from '../../support/crash-stage.js';
 import { mountCatalog, mountMissing, type TestMount } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
-import { swept } from '../../support/swept.js';
+import { temporaryDirectory } from '../../support/swept.js';
 import type { WorkPlace } from '../random-work.js';
 import { type MountedWorkAnswer, type MountedWorkCommand, type MountedWorkData, shared } from './protocol.js';
 
@@ -116,7 +115,7 @@ async function stage(
   env: Record<string, string> = {},
   seedOfCrew = seed,
 ): Promise<{ mount: TestMount; crew: Crew }> {
-  const directory = swept(mkdtempSync(join(tmpdir(), 'pbkfs-killed-')));
+  const directory = temporaryDirectory('pbkfs-killed-');
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const catalog = writeSmallCatalog(join(directory, 'catalog'));
   const mount = await mountCatalog(t, { catalog, instance: 'main', backup: 'latest' }, env);
@@ -143,7 +142,7 @@ for (const [what, files] of [
     `the test finds what it is for: acknowledged ${what} that are kept in memory`,
     { skip: mountMissing },
     async (t) => {
-      const faults = swept(mkdtempSync(join(tmpdir(), 'pbkfs-faults-')));
+      const faults = temporaryDirectory('pbkfs-faults-');
       t.teardown(() => rmSync(faults, { recursive: true }));
       const env = { NODE_OPTIONS: `--require=${FAULTS}`, PBKFS_TEST_FAULTS: faults };
       const fault = join(faults, 'lose-writes');

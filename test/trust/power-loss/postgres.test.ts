@@ -3,8 +3,7 @@
 //
 // PBKFS_STORM=long makes many rounds, PBKFS_POWER_LOSS_ROUNDS any number; PBKFS_TEST_SEED repeats their order.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -14,7 +13,7 @@ import { CrashStage, pause } from '../../support/crash-stage.js';
 import { type DiskType, diskMissing, ForgetfulDisk } from '../../support/forgetful-disk.js';
 import { mountCatalog, mountMissing } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
-import { swept } from '../../support/swept.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
 t.setTimeout(0);
 
@@ -108,7 +107,7 @@ t.test('xfs: the same', { skip: skip || (long ? diskMissing('xfs') : 'only with 
 );
 
 t.test('the test finds what it is for: a mount whose fsync does nothing loses rows', { skip }, async (t) => {
-  const faults = swept(mkdtempSync(join(tmpdir(), 'pbkfs-faults-')));
+  const faults = temporaryDirectory('pbkfs-faults-');
   t.teardown(() => rmSync(faults, { recursive: true }));
   mkdirSync(faults, { recursive: true });
   const { NODE_OPTIONS, ...bootId } = boots.env;

@@ -1,0 +1,13 @@
+// Waiting for something that another process or thread does.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Waits for something; how long that took, in ms. @throws after `limit` ms */
+export async function until(condition: () => boolean, limit = 10_000): Promise<number> {
+  const begun = Date.now();
+  while (!condition()) {
+    if (Date.now() - begun > limit) throw new Error(`it did not happen within ${limit} ms`);
+    await sleep(5);
+  }
+  return Date.now() - begun;
+}
