@@ -52,6 +52,7 @@ export function buildBlockIndex(source: DatafileSource, index: BlockIndex): Inde
     throw new PbkfsError(
       'backup_unsupported',
       `file ${displayPath(source.path)}: more than ${INFO_MAX_LAYER + 1} layers`,
+      { hint: 'shorten the chain with "pg_probackup merge"' },
     );
   }
   index.info.fill(0);

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
+import { COMPRESS_ALGS_HINT } from './codec/names.js';
 import { BLCKSZ, S_IFDIR, S_IFMT } from './constants.js';
 import { UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type ChainLists, type ReadChainLists, readChainLists } from './lists/chain-lists.js';
@@ -200,7 +201,7 @@ function refuseUnsupported({ members }: Chain, { lists, unsupported }: ReadChain
       );
     }
     throw new PbkfsError('backup_unsupported', `backup ${id}: ${path} is compressed by an unknown algorithm`, {
-      hint: 'none, zlib, pglz, lz4 and zstd are known',
+      hint: COMPRESS_ALGS_HINT,
     });
   }
 }

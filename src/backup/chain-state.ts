@@ -7,7 +7,7 @@ import type { BackupInfo, BackupStatus } from './types.js';
 export interface Refusal {
   readonly code: 'backup_unusable' | 'backup_unsupported' | 'backup_damaged';
   readonly reason: string;
-  readonly hint: string | undefined;
+  readonly hint: string;
 }
 
 const refused: Partial<Record<BackupStatus, { reason: string; hint: string }>> = {
@@ -67,7 +67,7 @@ export function refusalOf(backup: BackupInfo, force: boolean): Refusal | undefin
     return {
       code: 'backup_unsupported',
       reason: `it was ${version} (program-version ${backup.programVersion})`,
-      hint: undefined,
+      hint: 'restore it with the pg_probackup that made it',
     };
   }
   for (const [key, size] of [
@@ -78,7 +78,7 @@ export function refusalOf(backup: BackupInfo, force: boolean): Refusal | undefin
       return {
         code: 'backup_unsupported',
         reason: `its ${key} is ${size}, only ${BLCKSZ} is supported`,
-        hint: undefined,
+        hint: 'restore it with pg_probackup',
       };
     }
   }

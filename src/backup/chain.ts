@@ -10,6 +10,8 @@ import type { BackupInfo, Chain } from './types.js';
 export interface ChainOptions {
   /** Accept members in state CORRUPT or ORPHAN. Nothing else is ever forced. */
   readonly force?: boolean | undefined;
+  /** What a refusal says that the backup cannot be; `mounted` where it is missing. */
+  readonly purpose?: 'mounted' | 'read' | undefined;
 }
 
 /** Result of checkChain: mountable, or the first reason against it. */
@@ -39,8 +41,7 @@ export function resolveChain(
       ? latestMountable(backups, instance, options)
       : findBackup(backups, instance, idOrLatest);
   const { members, refusal } = followChain(backups, instance, target, options);
-  if (refusal !== undefined)
-    throw new PbkfsError(refusal.code, refusal.reason, refusal.hint === undefined ? {} : { hint: refusal.hint });
+  if (refusal !== undefined) throw new PbkfsError(refusal.code, refusal.reason, { hint: refusal.hint });
   return { instance, target, members };
 }
 
@@ -81,20 +82,20 @@ function followChain(
   backups: readonly BackupInfo[],
   instance: string,
   target: BackupInfo,
-  options: ChainOptions,
+  { force = false, purpose = 'mounted' }: ChainOptions,
 ): { members: BackupInfo[]; refusal: Refusal | undefined } {
   const members: BackupInfo[] = [];
   const refuse = (backup: BackupInfo, refusal: Refusal) => {
     const subject = backup === target ? '' : `backup ${backup.id} of its chain: `;
     return {
       members,
-      refusal: { ...refusal, reason: `backup ${target.id} cannot be mounted: ${subject}${refusal.reason}` },
+      refusal: { ...refusal, reason: `backup ${target.id} cannot be ${purpose}: ${subject}${refusal.reason}` },
     };
   };
   let backup = target;
   for (;;) {
     members.unshift(backup);
-    const refusal = refusalOf(backup, options.force ?? false) ?? missingList(backup);
+    const refusal = refusalOf(backup, force) ?? missingList(backup);
     if (refusal !== undefined) return refuse(backup, refusal);
     if (backup.mode === 'FULL') return { members, refusal: undefined };
     const parent = parentOf(backups, instance, backup);
@@ -123,7 +124,9 @@ function parentOf(backups: readonly BackupInfo[], instance: string, backup: Back
     parent = findBackup(backups, instance, parentId);
   } catch (error) {
     if (!(error instanceof PbkfsError)) throw error;
-    if (error.code !== 'backup_not_found') return { code: 'backup_unusable', reason: error.message, hint: error.hint };
+    if (error.code !== 'backup_not_found') {
+      return { code: 'backup_unusable', reason: error.message, hint: error.hint ?? 'choose another backup' };
+    }
     return { code: 'backup_unusable', reason: `its parent ${parentId} is missing`, hint: 'choose another backup' };
   }
   // Also ends loops: along a chain start times only fall.

@@ -66,7 +66,7 @@ export function scanContentList(input: ListInput, backupId: string, take: TakeEn
     lineNumber += linesInPath;
     at = lineEnd + 1;
   }
-  if (lineNumber === 0) throw new PbkfsError('backup_damaged', `backup ${backupId}: backup_content.control is empty`);
+  if (lineNumber === 0) throw damagedList(backupId, 'backup_content.control is empty');
 }
 
 /**
@@ -102,7 +102,11 @@ function namedTwice(bytes: Buffer, start: number, end: number): string {
 }
 
 function damaged(backupId: string, line: number, why: string): PbkfsError {
-  return new PbkfsError('backup_damaged', `backup ${backupId}: line ${line} of backup_content.control ${why}`, {
+  return damagedList(backupId, `line ${line} of backup_content.control ${why}`);
+}
+
+function damagedList(backupId: string, what: string): PbkfsError {
+  return new PbkfsError('backup_damaged', `backup ${backupId}: ${what}`, {
     hint: 'validate the backup with pg_probackup, or choose another one',
   });
 }

@@ -2,7 +2,7 @@
 
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
-import { compressAlgs } from './codec/names.js';
+import { COMPRESS_ALGS_HINT, compressAlgs } from './codec/names.js';
 import { BLCKSZ, NO_CAP } from './constants.js';
 import { type ListEntry, segnoOf, UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type Layer, storedFile } from './member.js';
@@ -121,6 +121,7 @@ export function streamPart(member: Omit<Layer, 'list'>, path: string, entry: Lis
     throw new PbkfsError(
       'backup_unsupported',
       `backup ${backup.id}, file ${displayPath(path)}: unknown compression algorithm`,
+      { hint: COMPRESS_ALGS_HINT },
     );
   }
   return {

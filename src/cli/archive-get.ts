@@ -59,7 +59,10 @@ function archiveGet(options: ArchiveGetOptions, name: string | undefined, path: 
       hint: "restore_command = 'pbkfs archive-get -B CATALOG -I INSTANCE %f %p'",
     });
   }
-  if (!isWalName(name)) throw new PbkfsError('usage', `"${name}" is not the name of a WAL file`);
+  if (!isWalName(name))
+    throw new PbkfsError('usage', `"${name}" is not the name of a WAL file`, {
+      hint: 'PostgreSQL puts the name in for %f of restore_command',
+    });
   const where = walDirectory(options.backupPath, options.instance);
   const archive = new WalArchive(where);
   const bytes = archive.read(name);
@@ -85,6 +88,9 @@ function writeWhole(path: string, bytes: Buffer): void {
   } catch (error) {
     rmSync(unfinished, { force: true });
     const { code } = error as NodeJS.ErrnoException;
-    throw new PbkfsError('internal', `cannot write ${basename(path)} to ${path}: ${code}`, { cause: error });
+    throw new PbkfsError('internal', `cannot write ${basename(path)} to ${path}: ${code}`, {
+      hint: 'PostgreSQL puts the path in for %p, relative to the data directory: archive-get must run there',
+      cause: error,
+    });
   }
 }

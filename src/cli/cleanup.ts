@@ -38,7 +38,11 @@ export function addCleanupCommand(program: Command): void {
     .addHelpText('after', HELP)
     .action(async (options: CleanupOptions) => {
       if (options.sessions) return cleanSessions(options);
-      if (options.diff === undefined) throw new PbkfsError('usage', "required option '-d, --diff <dir>' not specified");
+      if (options.diff === undefined) {
+        throw new PbkfsError('usage', "required option '-d, --diff <dir>' not specified", {
+          hint: 'or --sessions, for what killed sessions have left',
+        });
+      }
       const { diff, binding, objects, bytes, left } = cleanup(options.diff, options.force ?? false);
       const backup = binding?.backup.backupId ?? null;
       if (options.json) {

@@ -119,7 +119,10 @@ function readTable(file: string, table: string): Readonly<Record<string, unknown
         hint: 'configuration files are TOML: https://toml.io',
       });
     }
-    throw new PbkfsError('usage', `cannot read the configuration file: ${(error as Error).message}`, { cause: error });
+    throw new PbkfsError('usage', `cannot read the configuration file: ${(error as Error).message}`, {
+      hint: 'it is named by --config or by PBKFS_CONFIG',
+      cause: error,
+    });
   }
   for (const [key, value] of Object.entries(document)) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) continue;

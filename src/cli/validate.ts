@@ -41,13 +41,14 @@ export function addValidateCommand(program: Command, setStatus: (status: number)
 
 async function validate(options: ValidateOptions): Promise<number> {
   const catalog = openCatalog(options.backupPath);
+  const { instance, backupId } = options;
   // What is known to be damaged is worth a look all the more.
-  const resolve = (id: string) => resolveChain(catalog, options.instance, id, { force: id !== 'latest' });
-  const found = resolve(options.backupId.toLowerCase() === 'latest' ? 'latest' : options.backupId);
+  const force = backupId.toLowerCase() !== 'latest';
+  const found = resolveChain(catalog, instance, backupId, { force, purpose: 'read' });
   const lock = await lockChain(found);
   try {
     for (const warning of lock.warnings) process.stderr.write(`pbkfs: warning: ${warning}\n`);
-    const chain = resolveChain(catalog, options.instance, found.target.id, { force: true });
+    const chain = resolveChain(catalog, instance, found.target.id, { force: true, purpose: 'read' });
     const line = new ProgressLine(process.stderr);
     const began = Date.now();
     const { files, bytes, problems } = await validateChain(catalog, chain, {
@@ -62,11 +63,10 @@ async function validate(options: ValidateOptions): Promise<number> {
     const seconds = (Date.now() - began) / 1000;
     const ids = chain.members.map((member) => member.id);
     if (options.json) {
-      const { instance, target } = chain;
       const shown = problems.map((problem) => ({ ...problem, file: displayPath(problem.file) }));
       const result = {
         instance,
-        backupId: target.id,
+        backupId: chain.target.id,
         chain: ids,
         valid: problems.length === 0,
         files,
@@ -77,7 +77,10 @@ async function validate(options: ValidateOptions): Promise<number> {
       process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
     } else {
       const amount = `${ids.length} ${ids.length === 1 ? 'backup' : 'backups'}, ${files} files, ${formatBytes(bytes)}`;
-      const verdict = problems.length === 0 ? 'is valid' : `is damaged: ${problems.length} problems`;
+      const verdict =
+        problems.length === 0
+          ? 'is valid'
+          : `is damaged: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
       process.stdout.write(`backup ${chain.target.id} ${verdict} (${amount}, ${seconds.toFixed(1)} s)\n`);
     }
     return problems.length === 0 ? 0 : 1;

@@ -56,7 +56,10 @@ export function readBinding(diff: string): Binding | undefined {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
     if (code === 'EACCES') throw notOurs(diff, error);
-    throw new PbkfsError('diff_damaged', `cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw new PbkfsError('diff_damaged', `cannot read ${path}: ${(error as Error).message}`, {
+      hint: 'check the storage of the diff, or restore that file from a copy',
+      cause: error,
+    });
   }
   return parse(path, text);
 }

@@ -70,6 +70,8 @@ function wipeWal(wal: WalBinding, diff: string): void {
 
 const WHO = '(pbkfs cleanup)';
 
+const NOTHING_REMOVED = 'nothing was removed';
+
 function bindingIn(diff: string, force: boolean): { binding: Binding | undefined; damage: string | undefined } {
   try {
     const found = inspectDiff(diff);
@@ -77,11 +79,13 @@ function bindingIn(diff: string, force: boolean): { binding: Binding | undefined
     throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
   } catch (error) {
     if (!(error instanceof PbkfsError)) throw error;
-    if (error.code === 'diff_foreign') throw new PbkfsError(error.code, error.message, { hint: 'nothing was removed' });
+    if (error.code === 'diff_foreign') throw new PbkfsError(error.code, error.message, { hint: NOTHING_REMOVED });
     if (error.code !== 'diff_damaged') throw error;
     // A damaged binding may be anybody's file of that name: what lies beside it tells.
     const looksLikeOurs = existsSync(join(diff, 'objects')) && existsSync(join(diff, LOCK_FILE));
-    if (!looksLikeOurs) throw new PbkfsError('diff_foreign', `${diff} is not a pbkfs diff: ${error.message}`);
+    if (!looksLikeOurs) {
+      throw new PbkfsError('diff_foreign', `${diff} is not a pbkfs diff: ${error.message}`, { hint: NOTHING_REMOVED });
+    }
     if (!force) throw new PbkfsError(error.code, error.message, { hint: '--force wipes the diff all the same' });
     return { binding: undefined, damage: error.message };
   }

@@ -40,6 +40,7 @@ export async function launchMount(
     await send(child, { kind: 'acknowledged' });
   } catch (error) {
     throw new PbkfsError('mount_failed', `the mount process ended ${await ended} as soon as it was mounted`, {
+      hint: 'its log file says why',
       cause: error,
     });
   }

@@ -32,6 +32,9 @@ export function foreignNames(diff: string): string[] {
 /** What a mount that failed at its very start may leave, and what mkfs puts into a new file system. */
 const HARMLESS = new Set([LOCK_FILE, LOG_FILE, `${BINDING_FILE}.tmp`, 'lost+found']);
 
+/** For mount as well as for commands that only want a diff that is there. */
+const GIVE_A_DIFF = 'give the diff of an earlier mount; a first mount takes an empty or new directory';
+
 export type DiffDirectory =
   | { readonly kind: 'absent' | 'empty' }
   | { readonly kind: 'bound'; readonly binding: Binding };
@@ -51,14 +54,14 @@ export function inspectDiff(diff: string): DiffDirectory {
     if (code === 'EACCES') throw notOurs(diff, error);
     const message =
       code === 'ENOTDIR' ? `the diff ${diff} is not a directory` : `cannot read the diff ${diff}: ${code}`;
-    throw new PbkfsError('diff_foreign', message, { cause: error });
+    throw new PbkfsError('diff_foreign', message, { hint: GIVE_A_DIFF, cause: error });
   }
   const binding = readBinding(diff);
   if (binding !== undefined) return { kind: 'bound', binding };
   const strange = names.filter((name) => !HARMLESS.has(name));
   if (strange.length === 0) return { kind: 'empty' };
   throw new PbkfsError('diff_foreign', `${diff} is not empty and not a pbkfs diff: it holds ${listing(strange)}`, {
-    hint: 'give -d an empty or new directory, or the diff of an earlier mount',
+    hint: GIVE_A_DIFF,
   });
 }
 
@@ -92,7 +95,9 @@ function absent(diff: string): DiffDirectory {
     });
   }
   if (statSync(parent, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new PbkfsError('diff_foreign', `cannot create the diff ${diff}: ${parent} is not a directory`);
+    throw new PbkfsError('diff_foreign', `cannot create the diff ${diff}: ${parent} is not a directory`, {
+      hint: 'only the diff itself is made: make the directory it is to lie in, or give another place',
+    });
   }
   return { kind: 'absent' };
 }

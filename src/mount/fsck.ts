@@ -43,7 +43,9 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   const diff = resolveFuture(request.diff);
   const found = inspectDiff(diff);
   if (found.kind !== 'bound') {
-    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
+    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`, {
+      hint: 'give the directory that was given to mount with -d',
+    });
   }
   const { binding } = found;
   const endedCleanly = binding.lastMount.state === 'clean';
@@ -107,7 +109,10 @@ function openAndClose(diff: string, chain: Chain, binding: Binding, warn: (messa
 
 function chainOf(binding: Binding, catalogPath: string | undefined): Chain {
   const { instance, backupId } = binding.backup;
-  return resolveChain(openCatalog(catalogPath ?? binding.catalog), instance, backupId, { force: true });
+  return resolveChain(openCatalog(catalogPath ?? binding.catalog), instance, backupId, {
+    force: true,
+    purpose: 'read',
+  });
 }
 
 function busy(diff: string, binding: Binding): PbkfsError {

@@ -48,7 +48,7 @@ export function chainOf({ mountpoint, owner }: Pick<Mounted, 'mountpoint' | 'own
       hint: 'only root and whoever mounted it can find out',
     });
   }
-  return resolveChain(openCatalog(catalog), instance, backupId, { force: true });
+  return resolveChain(openCatalog(catalog), instance, backupId, { force: true, purpose: 'read' });
 }
 
 /** What cannot be told is left out. */

@@ -107,7 +107,9 @@ export async function runMount(
     await keeper.release();
     finish(prepared, await ended, lastResort, log);
     if (unready !== undefined) throw unready.error;
-    throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`);
+    throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`, {
+      hint: 'somebody unmounted it or ended its process; nothing is mounted',
+    });
   }
   const { target, instance } = prepared.chain;
   if (request.prefetch !== undefined)

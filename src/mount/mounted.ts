@@ -20,6 +20,8 @@ export interface Mounted {
   readonly owner: Owner | undefined;
 }
 
+const LIST_HINT = '"pbkfs list" shows all mounts';
+
 /**
  * Finds our mount on a directory without touching it.
  * @throws PbkfsError not_mounted
@@ -29,16 +31,14 @@ export function findMounted(path: string): Mounted {
   try {
     mountpoint = resolveMountpoint(path);
   } catch (error) {
-    throw new PbkfsError('not_mounted', `${path} does not exist`, { cause: error });
+    throw new PbkfsError('not_mounted', `${path} does not exist`, { hint: LIST_HINT, cause: error });
   }
   const mounts = readMounts();
   const entry = mountAt(mounts, bytesOf(mountpoint));
   if (entry === undefined) {
     const around = mountContaining(mounts, bytesOf(mountpoint));
     throw new PbkfsError('not_mounted', `nothing is mounted on ${mountpoint}`, {
-      ...(around !== undefined && isOurs(around)
-        ? { hint: `it lies in the mount on ${textOf(around.mountPoint)}` }
-        : {}),
+      hint: around !== undefined && isOurs(around) ? `it lies in the mount on ${textOf(around.mountPoint)}` : LIST_HINT,
     });
   }
   if (!isOurs(entry)) {

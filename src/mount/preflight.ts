@@ -69,7 +69,9 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
   let owner: { uid: number; gid: number };
   try {
     const stats = statSync(mountpoint);
-    if (!stats.isDirectory()) throw unusable(`the mount point ${mountpoint} is not a directory`);
+    if (!stats.isDirectory()) {
+      throw unusable(`the mount point ${mountpoint} is not a directory`, 'give an empty directory');
+    }
     owner = { uid: stats.uid, gid: stats.gid };
     names = readdirSync(mountpoint);
   } catch (error) {
@@ -77,7 +79,11 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT')
       throw unusable(`the mount point ${mountpoint} does not exist`, 'create an empty directory for it');
-    throw unusable(`cannot use the mount point ${mountpoint}: ${(error as Error).message}`, undefined, error);
+    throw unusable(
+      `cannot use the mount point ${mountpoint}: ${(error as Error).message}`,
+      'give another directory',
+      error,
+    );
   }
   if (names.length > 0) {
     throw unusable(
@@ -127,9 +133,6 @@ function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
   }
 }
 
-function unusable(message: string, hint?: string, cause?: unknown): PbkfsError {
-  return new PbkfsError('mountpoint_unusable', message, {
-    ...(hint === undefined ? {} : { hint }),
-    ...(cause === undefined ? {} : { cause }),
-  });
+function unusable(message: string, hint: string, cause?: unknown): PbkfsError {
+  return new PbkfsError('mountpoint_unusable', message, { hint, ...(cause === undefined ? {} : { cause }) });
 }

@@ -116,7 +116,9 @@ export class Provenance {
   /** @throws PbkfsError file_not_found for a block beyond the end */
   block(block: number): BlockOrigin {
     if (block >= this.blocks) {
-      throw new PbkfsError('file_not_found', `${this.#file} has no block ${block}: it has ${this.blocks} blocks`);
+      throw new PbkfsError('file_not_found', `${this.#file} has no block ${block}: it has ${this.blocks} blocks`, {
+        hint: 'they are counted from 0, in each segment file anew',
+      });
     }
     const place = this.#place(block);
     return { block, ...place, ...this.#check(block, place) };
@@ -191,6 +193,8 @@ function checkPage(source: DatafileSource, index: BlockIndex, block: number): Ch
   }
 }
 
+const NAME_A_FILE = 'name an ordinary file of the mount: by its absolute path, or by that from the mount point on';
+
 /**
  * @param file on the mount: an absolute path, or one relative to the mount point
  * @throws PbkfsError file_not_found for what is no file of the mount; no_permission; errors about the backup
@@ -198,13 +202,15 @@ function checkPage(source: DatafileSource, index: BlockIndex, block: number): Ch
 export function openProvenance(mounted: Mounted, chain: () => Chain, file: string): Provenance {
   const { mountpoint, owner } = mounted;
   const path = isAbsolute(file) ? file : join(mountpoint, file);
-  if (!isWithin(mountpoint, path)) throw new PbkfsError('file_not_found', `${file} is not on the mount ${mountpoint}`);
+  if (!isWithin(mountpoint, path)) {
+    throw new PbkfsError('file_not_found', `${file} is not on the mount ${mountpoint}`, { hint: NAME_A_FILE });
+  }
   // While it is open the kernel holds the inode, and so the mount knows its number.
   const fd = openFile(path);
   try {
     const { ino, dev } = fstatSync(fd);
     if (!fstatSync(fd).isFile() || dev !== statSync(mountpoint).dev) {
-      throw new PbkfsError('file_not_found', `${file} is not a file on the mount ${mountpoint}`);
+      throw new PbkfsError('file_not_found', `${file} is not a file on the mount ${mountpoint}`, { hint: NAME_A_FILE });
     }
     const told = JSON.parse(readFileSync(join(mountpoint, HIDDEN_DIRECTORY, inodeFileName(ino)), 'utf8')) as InodeFile;
     const name = path.slice(mountpoint.length + 1);
@@ -237,6 +243,6 @@ function openFile(path: string): number {
         cause: error,
       });
     }
-    throw new PbkfsError('file_not_found', `cannot open ${path}: ${code}`, { cause: error });
+    throw new PbkfsError('file_not_found', `cannot open ${path}: ${code}`, { hint: NAME_A_FILE, cause: error });
   }
 }

@@ -70,7 +70,7 @@ function since({ mountpoint, owner }: Mounted, status: MountStatus, baseline: Ba
 }
 
 /** The status file of a mount, read through it. */
-export function readStatus({ mountpoint }: Mounted): MountStatus {
+export function readStatus({ mountpoint, owner }: Mounted): MountStatus {
   try {
     return JSON.parse(readFileSync(join(mountpoint, HIDDEN_DIRECTORY, 'stat'), 'utf8')) as MountStatus;
   } catch (error) {
@@ -82,6 +82,7 @@ export function readStatus({ mountpoint }: Mounted): MountStatus {
       });
     }
     throw new PbkfsError('not_mounted', `the mount on ${mountpoint} does not answer: ${(error as Error).message}`, {
+      ...(owner?.logFile === undefined ? {} : { hint: `look into its log, ${owner.logFile}` }),
       cause: error,
     });
   }

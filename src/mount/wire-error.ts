@@ -20,7 +20,7 @@ export function toWire(error: unknown): WireError {
     return {
       code: 'no_permission',
       message: `no permission for ${path} (${syscall}, as user ${process.geteuid?.()})`,
-      hint: 'who mounts must be able to read the catalog and to write the diff',
+      hint: 'a catalog must be readable and a diff writable for whoever runs pbkfs: do it as their owner, or as root',
     };
   }
   // A system error explains itself; anything else is a fault of ours, and needs the place where it happened.

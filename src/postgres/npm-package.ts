@@ -66,10 +66,14 @@ function wantedLinks(directory: string): [target: string, link: string][] {
   return list.map(({ source, target }) => [inside(directory, source), inside(directory, target)]);
 }
 
+const BROKEN_PACKAGE = 'install the package anew, or name the programs of another server with --bin-dir';
+
 function inside(directory: string, path: string): string {
   const absolute = resolve(directory, path);
   if (!absolute.startsWith(join(directory, 'native') + sep)) {
-    throw new PbkfsError('server_failed', `${directory}: pg-symlinks.json points outside the package: ${path}`);
+    throw new PbkfsError('server_failed', `${directory}: pg-symlinks.json points outside the package: ${path}`, {
+      hint: BROKEN_PACKAGE,
+    });
   }
   return absolute;
 }
@@ -84,7 +88,9 @@ function reachableCopy(directory: string, name: string, user: ServerUser): strin
   try {
     cpSync(join(directory, 'native'), join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
     openUp(unfinished);
-    if (!linkLibraries(unfinished)) throw new PbkfsError('server_failed', `cannot link libraries in ${unfinished}`);
+    if (!linkLibraries(unfinished)) {
+      throw new PbkfsError('server_failed', `cannot link libraries in ${unfinished}`, { hint: BROKEN_PACKAGE });
+    }
     renameSync(unfinished, copy);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });

@@ -43,7 +43,9 @@ export function safeSettings(input: SafeSettingsInput): Record<string, string> {
   };
   for (const name of Object.keys(input.extra ?? {})) {
     if (Object.hasOwn(protectedSettings, name)) {
-      throw new PbkfsError('usage', `the setting ${name} is fixed for servers on a mounted backup`);
+      throw new PbkfsError('usage', `the setting ${name} is fixed for servers on a mounted backup`, {
+        hint: 'some have an option of their own (pbkfs start --help); else run a server of your own on "pbkfs mount"',
+      });
     }
   }
   return { ...modest(input.control), ...input.extra, ...protectedSettings };

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { PbkfsError } from '../errors.js';
 import type { ConnectionParameters } from '../postgres/server.js';
-import { connect, type Login } from './query.js';
+import { connect, type Login, serverError } from './query.js';
 import { explainFailure } from './server-trouble.js';
 import { quote, quoted, type TableName } from './table-name.js';
 
@@ -36,10 +36,7 @@ export async function copyOut(
     if (format === 'script') await write(file, true, '\\.\n\n');
   } catch (error) {
     if (error instanceof PbkfsError) throw error;
-    throw explainFailure(
-      new PbkfsError('server_failed', `COPY failed: ${(error as Error).message}`, { cause: error }),
-      0,
-    );
+    throw explainFailure(serverError(error, 'COPY failed: '), 0);
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -81,7 +81,10 @@ function readable(file: string): void {
   try {
     accessSync(file, constants.R_OK);
   } catch (error) {
-    throw new PbkfsError('usage', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+    throw new PbkfsError('usage', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, {
+      hint: '--sql takes a file of statements that this user may read',
+      cause: error,
+    });
   }
 }
 

@@ -26,12 +26,14 @@ export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch 
     throw new PbkfsError(
       'mountpoint_unusable',
       `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
+      { hint: `give another directory; "pbkfs info ${mountpoint}" tells what it is` },
     );
   }
   if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch) !== undefined) {
     throw new PbkfsError(
       'usage',
       `${mountpoint} is mounted already: its diff, its limit, its recovery target and what it reads ahead are what they are`,
+      { hint: 'leave these options out, or give another directory' },
     );
   }
   const { catalog, instance, backupId } = entry;
@@ -64,7 +66,9 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
   }
   if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {
     if (existsSync(request.diff)) {
-      throw new PbkfsError('usage', `--ephemeral removes the diff at the end, and ${request.diff} is there already`);
+      throw new PbkfsError('usage', `--ephemeral removes the diff at the end, and ${request.diff} is there already`, {
+        hint: 'give a new directory, or leave -d out for a temporary one',
+      });
     }
     temporary.push(request.diff);
     await guard.add({ remove: [request.diff] });

@@ -1,6 +1,7 @@
 // Questions to a server of ours, as a database role that exists.
 
 import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import type { ConnectionParameters } from '../postgres/server.js';
 import { explainFailure } from './server-trouble.js';
 
@@ -31,8 +32,14 @@ export async function connect(server: ConnectionParameters, login: Login = {}): 
       return await open(server, login, SESSION_SETTINGS.replace(/-c session_preload_libraries= /, ''));
     }
   } catch (error) {
-    throw explainFailure(new PbkfsError('server_failed', (error as Error).message, { cause: error }), 0);
+    throw explainFailure(serverError(error), 0);
   }
+}
+
+/** What a server of ours has answered, with the hint that it may have given. */
+export function serverError(cause: unknown, before = ''): PbkfsError {
+  const { message, hint } = cause as Error & { readonly hint?: string };
+  return new PbkfsError('server_failed', `${before}${message}`, { cause, ...given({ hint }) });
 }
 
 /** Of the settings only a superuser may set the first. */

@@ -24,7 +24,10 @@ const POLL_MS = 50;
 /** Lets the session live on when this process ends. */
 export function leaveSession(session: Session): void {
   const file = companionFile(session.mountpoint, SUFFIX);
-  if (file === undefined) throw new PbkfsError('server_failed', 'there is no directory to remember the server in');
+  if (file === undefined)
+    throw new PbkfsError('server_failed', 'there is no directory to remember the server in', {
+      hint: 'set XDG_STATE_HOME to a directory of your own',
+    });
   const mount = findRegistered(session.mountpoint);
   // An earlier server on this mount that has died: what `stop` was to take away then, it does now.
   const before = session.mounted ? undefined : read(file);

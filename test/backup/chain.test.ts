@@ -124,6 +124,18 @@ t.test('chains that do not hold together', (t) => {
   t.match(checkChain(catalog, 'main', id(2)), { reason: /names no parent/ });
   t.match(checkChain(catalog, 'main', id(4)), { reason: /not older/ });
   t.match(checkChain(catalog, 'main', id(6)), { reason: /backup_content.control is missing/ });
+  for (const [purpose, said] of [
+    [undefined, 'mounted'],
+    ['mounted', 'mounted'],
+    ['read', 'read'],
+  ] as const) {
+    const message = new RegExp(`^backup ${id(6)} cannot be ${said}: backup ${id(5)} of its chain: .* is missing$`);
+    t.throws(() => resolveChain(catalog, 'main', id(6), { purpose }), {
+      code: 'backup_damaged',
+      message,
+      hint: /another/,
+    });
+  }
   t.throws(() => resolveChain(catalog, 'main', 'NOPE'), { code: 'backup_not_found' });
   t.throws(() => catalog.backups('other'), { code: 'catalog_not_found', hint: /main/ });
   t.throws(() => catalog.backups('../backups/main'), { code: 'catalog_not_found' });
@@ -151,7 +163,8 @@ t.test('block sizes and versions', (t) => {
   for (const [n, [version, good]] of Object.entries(versions).entries()) {
     t.equal(checkChain(catalog, 'main', id(n)).mountable, good, version);
   }
-  for (const n of [20, 21, 22]) t.match(checkChain(catalog, 'main', id(n)), { mountable: false, reason: /block-size/ });
+  for (const n of [20, 21, 22])
+    t.match(checkChain(catalog, 'main', id(n)), { mountable: false, reason: /block-size/, hint: /pg_probackup/ });
   t.ok(checkChain(catalog, 'main', id(30)).mountable, 'absent means the compiled-in 8192');
   t.end();
 });

@@ -56,7 +56,7 @@ t.test('usage-errors-give-exit-2', async (t) => {
     [['stat', '/x', '--format', 'xml'], /^pbkfs: option '--format <format>' .*one of text, json/],
     [['stat', '/x', '--watch', '0'], /^pbkfs: option '--watch \[seconds\]' .*from 0.1 to 86400/],
     [['sync'], /^pbkfs: the mount point is missing/],
-    [['cleanup'], /^pbkfs: required option '-d, --diff <dir>' not specified/],
+    [['cleanup'], /^pbkfs: required option '-d, --diff <dir>' not specified\nhint: or --sessions/],
     [['show'], /^pbkfs: required option '-B/],
     [['show', '-B'], /^pbkfs: option '-B, --backup-path <catalog>' argument missing/],
     [['version', 'extra'], /^pbkfs: too many arguments/],
@@ -164,5 +164,8 @@ t.test('errors-of-json-output-are-json', async (t) => {
 });
 
 t.test('unmounting-what-is-not-mounted-gives-exit-1', async (t) => {
-  t.match(await pbkfs(['unmount', '-D', t.testdir()]), { status: 1, stderr: /^pbkfs: nothing is mounted on / });
+  t.match(await pbkfs(['unmount', '-D', t.testdir()]), {
+    status: 1,
+    stderr: /^pbkfs: nothing is mounted on .*\nhint: "pbkfs list" shows all mounts\n/,
+  });
 });

@@ -63,6 +63,12 @@ t.test('what cannot be validated at all: exit 1 with the reason; wrong options: 
   const catalog = writeSmallCatalog(join(directory(t), 'catalog'));
   t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main', '-i', 'ZZZ']), { status: 1, stderr: /no backup ZZZ/ });
   t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main']), { status: 2, stderr: /backup-id/ });
+  const id = backupIdOf(startTime(2));
+  rmSync(join(catalog, 'backups/main', id, 'backup_content.control'));
+  t.match(await pbkfs(['validate', '-B', catalog, '-I', 'main', '-i', id]), {
+    status: 1,
+    stderr: new RegExp(`^pbkfs: backup ${id} cannot be read: its backup_content.control is missing\nhint: `),
+  });
 });
 
 const PTY = '/usr/bin/script';

@@ -32,8 +32,16 @@ t.test('foreign-content-is-refused-and-named', async (t) => {
     code: 'diff_foreign',
     message: /not empty and not a pbkfs diff: it holds .* and 1 more/,
   });
-  t.throws(() => inspectDiff(join(diff, 'a')), { code: 'diff_foreign', message: /is not a directory/ });
-  t.throws(() => inspectDiff(join(diff, 'x', 'y')), { code: 'diff_foreign', message: /cannot create the diff/ });
+  t.throws(() => inspectDiff(join(diff, 'a')), {
+    code: 'diff_foreign',
+    message: /is not a directory/,
+    hint: /first mount/,
+  });
+  t.throws(() => inspectDiff(join(diff, 'x', 'y')), {
+    code: 'diff_foreign',
+    message: /cannot create the diff/,
+    hint: /make the directory/,
+  });
   symlinkSync(join(diff, 'nowhere'), join(diff, 'link'));
   t.throws(() => inspectDiff(join(diff, 'link')), {
     code: 'diff_foreign',

@@ -16,6 +16,9 @@ export function openList({ id, directory }: Pick<BackupInfo, 'id' | 'directory'>
     return fs.openSync(listPath(directory), 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new PbkfsError('backup_damaged', `backup ${id}: backup_content.control is missing`, { cause: error });
+    throw new PbkfsError('backup_damaged', `backup ${id}: backup_content.control is missing`, {
+      hint: 'without its list of files a backup cannot be read: choose another one',
+      cause: error,
+    });
   }
 }

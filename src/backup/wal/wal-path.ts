@@ -43,7 +43,9 @@ export class WalPath {
     const { id, startLsn = '', stopLsn = '', timeline: own } = backup;
     const [start, stop] = [parseLsnNumber(startLsn), parseLsnNumber(stopLsn)];
     if (!start || !stop || own === undefined) {
-      throw new PbkfsError('backup_damaged', `backup ${id}: backup.control does not say which WAL the backup needs`);
+      throw new PbkfsError('backup_damaged', `backup ${id}: backup.control does not say which WAL the backup needs`, {
+        hint: 'choose another backup, or repair its backup.control',
+      });
     }
     this.start = start;
     this.consistent = stop;

@@ -66,7 +66,13 @@ export async function lockChain(chain: Chain, waitMs = WAIT_MS): Promise<ChainLo
 function ask(child: ChildProcess, ended: Promise<string>, take: Take): Promise<FromHolder> {
   return new Promise((resolve, reject) => {
     child.once('message', (message) => resolve(message as FromHolder));
-    ended.then((how) => reject(new PbkfsError('mount_failed', `the process that locks the backups ended ${how}`)));
+    ended.then((how) =>
+      reject(
+        new PbkfsError('mount_failed', `the process that locks the backups ended ${how}`, {
+          hint: 'try again; where something killed it, the log of the system (dmesg) says what',
+        }),
+      ),
+    );
     // One that died at once is reported by `ended`.
     child.send(take, () => undefined);
   });

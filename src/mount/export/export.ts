@@ -65,6 +65,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     throw new PbkfsError(
       'diff_foreign',
       `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: neither a mount nor a diff`,
+      { hint: 'give a mount point ("pbkfs list" shows them), or the directory that was given to mount with -d' },
     );
   }
   const { binding } = found;
@@ -78,7 +79,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   try {
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
-    const chain = resolveChain(openCatalog(binding.catalog), instance, backupId, { force: true });
+    const chain = resolveChain(openCatalog(binding.catalog), instance, backupId, { force: true, purpose: 'read' });
     const chainLock = await lockChain(chain);
     try {
       for (const warning of chainLock.warnings) request.warn(warning);

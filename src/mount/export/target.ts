@@ -6,6 +6,8 @@ import { PbkfsError } from '../../errors.js';
 import { bytesOf, isWithin } from '../paths.js';
 import type { Plan } from './plan.js';
 
+const NEW = 'give a new or empty directory';
+
 /** @throws PbkfsError export_failed for a directory that is not empty */
 export function prepare(directory: string): void {
   let names: string[] = [];
@@ -13,11 +15,11 @@ export function prepare(directory: string): void {
     names = readdirSync(directory);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT') throw new PbkfsError('export_failed', `cannot use ${directory}: ${message}`);
+    if (code !== 'ENOENT') throw new PbkfsError('export_failed', `cannot use ${directory}: ${message}`, { hint: NEW });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
   if (names.filter((name) => name !== 'lost+found').length === 0) return;
-  throw new PbkfsError('export_failed', `${directory} is not empty`, { hint: 'give a new or empty directory' });
+  throw new PbkfsError('export_failed', `${directory} is not empty`, { hint: NEW });
 }
 
 /** Leaves the directories as they were: empty. */

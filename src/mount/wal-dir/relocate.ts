@@ -65,7 +65,9 @@ async function findWal(mountpoint: string): Promise<{ path: string; link: string
     if (stats?.isSymbolicLink()) return { path, link: await readlink(path) };
     if (stats?.isDirectory()) return { path, link: undefined };
   }
-  throw new PbkfsError('backup_unsupported', `${mountpoint} has no pg_wal that could lie elsewhere`);
+  throw new PbkfsError('backup_unsupported', `${mountpoint} has no pg_wal that could lie elsewhere`, {
+    hint: 'mount it without --wal-dir',
+  });
 }
 
 /** Whole or not at all under the name `to`, and durable. */

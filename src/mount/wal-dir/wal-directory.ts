@@ -61,7 +61,7 @@ export function checkWalDirectory({ path, id, ready }: WalBinding, diff: string)
     if (ready) throw refused(`${path}, where the WAL of the diff ${diff} lies, is missing`, BRING_BACK);
     if (stats !== undefined) throw refused(`${path} is not a directory`, 'give a new or empty directory');
     if (statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() !== true)
-      throw refused(`cannot make ${path}: ${dirname(path)} is not a directory`);
+      throw refused(`cannot make ${path}: ${dirname(path)} is not a directory`, 'make that one first');
     return;
   }
   const marker = readMarker(path);
@@ -161,7 +161,10 @@ function readMarker(path: string): Marker | undefined {
     text = readFileSync(join(path, MARKER), 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw refused(`cannot read ${join(path, MARKER)}: ${(error as Error).message}`);
+    throw refused(
+      `cannot read ${join(path, MARKER)}: ${(error as Error).message}`,
+      'check the storage of that directory',
+    );
   }
   try {
     const marker = JSON.parse(text) as Partial<Marker>;
@@ -178,6 +181,6 @@ function mayEnter({ mode, uid, gid }: Stats, owner: FileOwner): boolean {
   return (bits & 1) !== 0;
 }
 
-function refused(message: string, hint?: string): PbkfsError {
-  return new PbkfsError('wal_directory', message, hint === undefined ? {} : { hint });
+function refused(message: string, hint: string): PbkfsError {
+  return new PbkfsError('wal_directory', message, { hint });
 }

@@ -126,7 +126,9 @@ export class Tree {
   #get(id: number): Inode {
     const inode = this.#known.get(id);
     if (inode === undefined) {
-      throw new PbkfsError('diff_damaged', `the journal of the diff mentions inode ${id}, which no record introduced`);
+      throw new PbkfsError('diff_damaged', `the journal of the diff mentions inode ${id}, which no record introduced`, {
+        hint: 'restore the diff from a copy, or start with a new, empty diff; pbkfs fsck tells more',
+      });
     }
     return inode;
   }
