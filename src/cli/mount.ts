@@ -7,6 +7,7 @@ import type { Backend } from '../fs/serve-types.js';
 import { given } from '../given.js';
 import type { LogLevel } from '../log.js';
 import { launchMount } from '../mount/daemon.js';
+import { leftOut } from '../mount/left-out.js';
 import type { MountedInfo, MountRequest } from '../mount/request.js';
 import type { MountProcess } from '../mount/start-process.js';
 import { mountOptions } from './mount-options.js';
@@ -181,7 +182,8 @@ function refuseDiff(options: MountOptions): void {
 
 function announce(info: MountedInfo, end: string): void {
   const { instance, backupId, chainLength, mountpoint, pid, backend, warnings, metricsAddress } = info;
-  for (const warning of warnings) process.stderr.write(`pbkfs: warning: ${warning}\n`);
+  for (const warning of [...warnings, ...leftOut(info.externalDirectories)])
+    process.stderr.write(`pbkfs: warning: ${warning}\n`);
   const chain = chainLength === 1 ? '' : `, a chain of ${chainLength}`;
   const through = backend === 'kernel' ? '' : ` through ${backend}`;
   process.stdout.write(

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { leftOut } from '../mount/left-out.js';
 import { diffSize, directory, prefetchOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { sessionProgress } from './session-progress.js';
@@ -140,6 +141,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     leaveSession(session);
     await guard.leave();
     progress.clear();
+    for (const warning of leftOut(session.externalDirectories)) progress.warn(warning);
     const { connection } = session.server;
     const off = switchedOff(session.mountpoint);
     const connect = `psql -h ${connection.host} -p ${connection.port} -U postgres`;

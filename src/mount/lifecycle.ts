@@ -1,6 +1,6 @@
 // A mount from its request to its end, in the process that serves it.
 
-import { type Chain, openCatalog } from '../backup/index.js';
+import { type Chain, externalDirectories, openCatalog } from '../backup/index.js';
 import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
@@ -13,6 +13,7 @@ import { notifyManager, openJournal } from '../sys/systemd.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { ownerOf } from './file-owner.js';
 import { LastResort } from './last-resort.js';
+import { leftOut } from './left-out.js';
 import { listCacheOf } from './list-cache.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
@@ -208,6 +209,8 @@ async function announce(
   } catch (error) {
     log.warn('cannot register the mount; unmount will not know its diff', { error: messageOf(error) });
   }
+  // Whoever mounts a diff again has been told.
+  const external = prepared.fresh || request.readOnly ? externalDirectories(target) : [];
   const info = {
     pid: process.pid,
     mountpoint,
@@ -216,8 +219,10 @@ async function announce(
     backend: backend?.backend ?? 'kernel',
     chainLength: members.length,
     warnings: request.noWal ? [...warnings, NO_WAL] : warnings,
+    externalDirectories: external,
     ...given({ metricsAddress }),
   };
+  for (const warning of leftOut(external)) log.warn(warning);
   log.info('ready', {
     pid: info.pid,
     mountpoint,

@@ -74,4 +74,6 @@ export interface MountedInfo {
   readonly metricsAddress?: string;
   /** What the user should know although the mount works. */
   readonly warnings: readonly string[];
+  /** Those of the backup, which are not mounted; none for a diff that has been mounted before. */
+  readonly externalDirectories: readonly string[];
 }

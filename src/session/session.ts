@@ -67,6 +67,8 @@ export interface Session {
   readonly backupId: string;
   /** This session has mounted it. */
   readonly mounted: boolean;
+  /** Those of the backup, which are not mounted, where this session has mounted it. */
+  readonly externalDirectories: readonly string[];
   /** Directories to remove once server and mount are gone. */
   readonly temporary: readonly string[];
 }
@@ -100,6 +102,7 @@ export async function openSession(
   const recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let restoreCommand = MOUNT_RESTORE_COMMAND;
   let bindings: readonly PathBinding[] = [];
+  let external: readonly string[] = [];
   const lookThrough = (replayed: Parameters<typeof checkReplay>[3]): void => {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
     const seen = (count: number): void => progress.detail(`${count} segments`);
@@ -125,6 +128,7 @@ export async function openSession(
       ...given({ recovery, diffLimit: request.diffLimit, prefetch: request.prefetch }),
     });
     for (const warning of info.warnings) progress.warn(warning);
+    external = info.externalDirectories;
     const mount = identityOf(info.pid);
     if (mount !== undefined) await guard.add({ mount });
   }
@@ -173,7 +177,8 @@ export async function openSession(
     });
   if (pauses && !standby) await untilPaused(server, await superuserOf(server.connection, target, undefined), progress);
   const { mountpoint, diff, temporary } = place;
-  return { server, binaries, user, mountpoint, diff, backupId: target.id, mounted: !existing, temporary };
+  const mounted = { mountpoint, diff, backupId: target.id, mounted: !existing, externalDirectories: external };
+  return { server, binaries, user, ...mounted, temporary };
 }
 
 /** A session that was killed with its guard has nobody else who cleans up after it. */
