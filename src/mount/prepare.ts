@@ -1,5 +1,6 @@
 // From a request to a locked diff and a checked chain: every refusal happens here, before anything has changed.
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
@@ -18,7 +19,7 @@ import { ownerOf } from './file-owner.js';
 import { acquireDiffLock } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
-import { registryLogFile } from './registry.js';
+import { registryLogFile } from './registry-log.js';
 import type { MountRequest } from './request.js';
 import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './unsafe-marker.js';
 import { chooseWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
@@ -78,7 +79,7 @@ function logsElsewhere({ log }: MountRequest, logsToTerminal: boolean): boolean 
   return logsToTerminal || log?.sink === 'journald';
 }
 
-/** Without a diff there is nothing to claim and nothing to undo. */
+/** Without a diff there is nothing to claim. */
 function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): PreparedMount {
   const { instance, backupId } = request;
   if (request.catalog === undefined || instance === undefined || backupId === undefined) {
@@ -86,22 +87,29 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
   }
   const catalog = openCatalog(request.catalog);
   const chain = resolveChain(catalog, instance, backupId, { force: request.force });
-  const logFile =
-    request.logFile ?? (logsElsewhere(request, logsToTerminal) ? undefined : registryLogFile(request.mountpoint));
+  const elsewhere = request.logFile !== undefined || logsElsewhere(request, logsToTerminal);
+  const ownLog = elsewhere ? undefined : registryLogFile(request.mountpoint);
+  const logFile = request.logFile ?? ownLog;
   const paths = checkPaths({
     mountpoint: request.mountpoint,
     catalog: catalog.path,
     ...(logFile === undefined ? {} : { logFile }),
     ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
   });
+  // There is nothing to ask it then.
+  const forget = (): void => {
+    if (ownLog !== undefined) rmSync(ownLog, { force: true });
+  };
   return {
     paths,
     chain,
     fresh: false,
     recheck: () => sameChain(chain, resolveChain(catalog, instance, chain.target.id, request)),
-    mark: () => undefined,
+    mark: (state) => {
+      if (state === 'clean') forget();
+    },
     walMoved: () => undefined,
-    rollback: () => undefined,
+    rollback: forget,
   };
 }
 

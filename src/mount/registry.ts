@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { PbkfsError } from '../errors.js';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { replaceFileUnsynced } from '../sys/durable-file.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
@@ -153,17 +152,6 @@ export function writableDirectory(): string | undefined {
 /** Where they may lie, and nobody else can have put them. */
 export function privateDirectories(): string[] {
   return registryDirectories().filter(isPrivate);
-}
-
-/** Where a mount without a diff logs unless it is told otherwise; made so that it can be written. */
-export function registryLogFile(mountpoint: string): string {
-  const file = companionFile(mountpoint, 'log');
-  if (file === undefined) {
-    throw new PbkfsError('mount_failed', 'there is no directory for the log that this user may write to', {
-      hint: 'name a file with --log-file, or a directory of your own with XDG_STATE_HOME',
-    });
-  }
-  return file;
 }
 
 /** A mount point holds any bytes and any length: its hash is the file's name. */
