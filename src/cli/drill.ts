@@ -8,12 +8,13 @@ import { given } from '../given.js';
 import type { Drilled } from '../session/drill.js';
 import type { DrillRun } from '../session/drill-run.js';
 import type { Finding } from '../session/finding.js';
-import { diffSize, directory, prefetchOption, wholeNumber } from './options.js';
+import { diffSize, directory, wholeNumber } from './options.js';
 import { type TargetOptions, targetOf, targetOptions } from './recovery-options.js';
+import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './show-table.js';
 
-interface DrillOptions extends TargetOptions {
+interface DrillOptions extends TargetOptions, ThrowAwayOptions {
   readonly backupPath: string;
   readonly instance: string;
   readonly backupId?: string;
@@ -24,12 +25,7 @@ interface DrillOptions extends TargetOptions {
   readonly database: string;
   readonly metricsFile?: string;
   readonly diffLimit?: number;
-  readonly prefetch?: 'hot';
   readonly jobs?: number;
-  readonly username?: string;
-  readonly workDir?: string;
-  readonly binDir?: string;
-  readonly preloadLibraries?: string;
   readonly force?: true;
   readonly json?: true;
 }
@@ -64,18 +60,12 @@ export function addDrillCommand(program: Command, setStatus: (status: number) =>
     .option('--database <name>', 'where --sql runs', 'postgres')
     .option('--metrics-file <file>', 'write metrics for the textfile collector of node_exporter', directory)
     .option('--diff-limit <size>', 'fail when the diff grows to this size, such as 20GB', diffSize)
-    .addOption(prefetchOption())
     .option('-j, --jobs <number>', 'connections and files at a time (default: one a processor)', wholeNumber(1, 64))
-    .option('-U, --username <role>', 'a superuser of the cluster (default: the one that made the backup, or postgres)')
-    .option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory)
-    .option('--bin-dir <dir>', 'directory of the server programs', directory)
-    .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
     .option('--force', 'drill backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
-  for (const option of targetOptions().filter(({ long }) => long !== '--recovery-target-inclusive')) {
-    command.addOption(option);
-  }
+  const targets = targetOptions().filter(({ long }) => long !== '--recovery-target-inclusive');
+  for (const option of [...throwAwayOptions(), ...targets]) command.addOption(option);
   command.action(async (options: DrillOptions) => setStatus(await run(options)));
 }
 

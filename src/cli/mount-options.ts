@@ -1,21 +1,25 @@
 // The options of pbkfs mount: one table, from which the command line, the environment, the configuration file, the help
 // and the tests are made.
 
-import { Option } from 'commander';
+import type { Option } from 'commander';
 import { backends } from '../fs/serve-types.js';
 import { logLevels } from '../log.js';
 import { LOOPBACK } from '../metrics/listen-address.js';
-import { cacheSize, diffSize, directory, listenAddress, oneOf, prefetchOption, wholeNumber } from './options.js';
+import {
+  cacheSize,
+  diffSize,
+  directory,
+  listenAddress,
+  oneOf,
+  option,
+  prefetchOption,
+  wholeNumber,
+} from './options.js';
 import { recoveryOptions } from './recovery-options.js';
 
 const MAX_ID = 2 ** 32 - 2;
 const MAX_TIMEOUT = 24 * 60 * 60;
 const MAX_READ_AHEAD = 65536;
-
-const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
-  const made = new Option(flags, description);
-  return parse === undefined ? made : made.argParser(parse);
-};
 
 export function mountOptions(): Option[] {
   return [

@@ -75,8 +75,13 @@ function sizeText(bytes: number): string {
   return `${bytes / UNITS[unit.toLowerCase()]!}${unit}B`;
 }
 
+/** @param parse what makes a value of the text; the text itself where it is missing */
+export function option(flags: string, description: string, parse?: (value: string) => unknown): Option {
+  const made = new Option(flags, description);
+  return parse === undefined ? made : made.argParser(parse);
+}
+
 /** --prefetch of every command that mounts. */
 export function prefetchOption(): Option {
-  const made = new Option('--prefetch <data>', 'read ahead in the background; hot: what a first query needs');
-  return made.argParser(oneOf('hot'));
+  return option('--prefetch <data>', 'read ahead in the background; hot: what a first query needs', oneOf('hot'));
 }

@@ -1,10 +1,10 @@
 // The options that say where recovery stops, with the names of `pg_probackup restore`.
 
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, type Option } from 'commander';
 import { parseLsnNumber, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
-import { oneOf } from './options.js';
+import { oneOf, option } from './options.js';
 
 export interface TargetOptions {
   readonly recoveryTarget?: 'immediate' | 'latest';
@@ -23,11 +23,6 @@ export interface RecoveryOptions extends TargetOptions {
   readonly primaryConninfo?: string;
   readonly primarySlotName?: string;
 }
-
-const option = (flags: string, description: string, parse?: (value: string) => unknown): Option => {
-  const made = new Option(flags, description);
-  return parse === undefined ? made : made.argParser(parse);
-};
 
 /** The options that choose a point in time. */
 export function targetOptions(): Option[] {

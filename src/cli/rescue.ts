@@ -1,16 +1,17 @@
 // pbkfs rescue
 
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
-import { diffSize, directory, oneOf, prefetchOption } from './options.js';
+import { guardedSession } from './guarded-session.js';
+import { diffSize, directory, oneOf } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime } from './recovery-options.js';
-import { sessionProgress } from './session-progress.js';
+import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { formatBytes } from './show-table.js';
 
-interface RescueOptions extends TargetOptions {
+interface RescueOptions extends TargetOptions, ThrowAwayOptions {
   readonly backupPath: string;
   readonly instance: string;
   readonly backupId?: string;
@@ -20,12 +21,7 @@ interface RescueOptions extends TargetOptions {
   readonly query?: string;
   readonly output: string;
   readonly format?: RescueFormat;
-  readonly username?: string;
-  readonly workDir?: string;
-  readonly binDir?: string;
-  readonly preloadLibraries?: string;
   readonly diffLimit?: number;
-  readonly prefetch?: 'hot';
   readonly force?: true;
   readonly json?: true;
 }
@@ -54,21 +50,16 @@ export function addRescueCommand(program: Command): void {
     .option('--database <name>', 'the whole database, or the one for --query')
     .option('--query <sql>', 'the rows of this query')
     .requiredOption('-o, --output <path>', 'a file, or a directory for several files')
-    .addOption(
-      new Option('--format <format>', 'custom, plain, csv, copy (default: custom; csv for a query)').argParser(
-        oneOf('custom', 'plain', 'csv', 'copy'),
-      ),
+    .option(
+      '--format <format>',
+      'custom, plain, csv, copy (default: custom; csv for a query)',
+      oneOf('custom', 'plain', 'csv', 'copy'),
     )
-    .option('-U, --username <role>', 'a superuser of the cluster (default: the one that made the backup, or postgres)')
-    .option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory)
-    .option('--bin-dir <dir>', 'directory of the server programs', directory)
-    .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
     .option('--diff-limit <size>', 'give up when the diff grows to this size, such as 20GB', diffSize)
-    .addOption(prefetchOption())
     .option('--force', 'use backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
-  for (const option of targetOptions()) command.addOption(option);
+  for (const option of [...throwAwayOptions(), ...targetOptions()]) command.addOption(option);
   command.action(async (options: RescueOptions) => run(options));
 }
 
@@ -101,23 +92,14 @@ async function run(options: RescueOptions): Promise<void> {
       inclusive: options.recoveryTargetInclusive === undefined ? undefined : options.recoveryTargetInclusive === 'true',
     }),
   };
-  const { Guarded } = await import('../session/guarded.js');
   const { rescue } = await import('../session/rescue.js');
-  process.chdir('/');
-  const guard = new Guarded();
-  const progress = sessionProgress();
-  try {
-    const result = await rescue(request, guard, progress);
+  const result = await guardedSession(async (guard, progress) => {
+    const rescued = await rescue(request, guard, progress);
     await guard.finish();
     progress.clear();
-    process.stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result));
-  } catch (error) {
-    progress.clear();
-    // After Ctrl-C whatever was under way fails; the signal says why.
-    if (guard.interrupted) await new Promise(() => undefined);
-    await guard.finish();
-    throw error;
-  }
+    return rescued;
+  });
+  process.stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result));
 }
 
 function check(options: RescueOptions, tables: number, target: string | undefined): void {

@@ -4,11 +4,13 @@ import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { leftOut } from '../mount/left-out.js';
-import { diffSize, directory, prefetchOption, wholeNumber } from './options.js';
+import { guardedSession } from './guarded-session.js';
+import { diffSize, directory, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
+import { type ServerOptions, serverOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
 
-interface StartOptions extends RecoveryOptions {
+interface StartOptions extends RecoveryOptions, ServerOptions {
   readonly backupPath?: string;
   readonly instance?: string;
   readonly backupId?: string;
@@ -17,10 +19,7 @@ interface StartOptions extends RecoveryOptions {
   readonly ephemeral?: true;
   readonly port?: number;
   readonly socketDir?: string;
-  readonly binDir?: string;
-  readonly preloadLibraries?: string;
   readonly diffLimit?: number;
-  readonly prefetch?: 'hot';
   readonly force?: true;
   readonly json?: true;
 }
@@ -54,14 +53,11 @@ export function addStartCommand(program: Command): void {
     .option('--ephemeral', 'fsync off; the diff is removed by "pbkfs stop"')
     .option('--port <number>', 'number in the name of its socket (default: 5432)', wholeNumber(1, 65535))
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
-    .option('--bin-dir <dir>', 'directory of the server programs', directory)
-    .option('--preload-libraries <list>', 'shared_preload_libraries that the backup cannot do without')
     .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', diffSize)
-    .addOption(prefetchOption())
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
-  for (const option of recoveryOptions()) {
+  for (const option of [...serverOptions(), ...recoveryOptions()]) {
     if (
       !['--restore-command', '--restore-as-replica', '--primary-conninfo', '--primary-slot-name'].includes(option.long!)
     ) {
@@ -118,15 +114,11 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       hint: '"pbkfs mount" takes it too, for a server of your own',
     });
   }
-  const { Guarded } = await import('../session/guarded.js');
   const { openSession } = await import('../session/session.js');
   const { leaveSession } = await import('../session/started.js');
   const { switchedOff } = await import('../session/switched-off.js');
   const recovery = recoveryOf(options);
-  process.chdir('/');
-  const guard = new Guarded();
-  const progress = sessionProgress();
-  try {
+  await guardedSession(async (guard, progress) => {
     const session = await openSession(
       {
         ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
@@ -160,13 +152,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
         : ['settings of the backup that it does not follow:', ...off.map((line) => `  ${line}`)]),
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
-  } catch (error) {
-    progress.clear();
-    // After Ctrl-C whatever was under way fails; the signal says why.
-    if (guard.interrupted) await new Promise(() => undefined);
-    await guard.finish();
-    throw error;
-  }
+  });
 }
 
 /** `-c name=value` and `--name=value`, as the server takes them. @throws PbkfsError usage */

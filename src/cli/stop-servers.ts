@@ -1,4 +1,4 @@
-// --stop-server of mount and unmount.
+// --stop-server of mount.
 
 import { stopOrphanedServers } from '../mount/orphaned-server.js';
 

@@ -102,7 +102,9 @@ function cannot(error: unknown, where: string, port?: number): PbkfsError {
   const at = port === undefined ? where : `${where}:${port}`;
   const why = code === 'EADDRINUSE' ? 'somebody else does already' : message;
   return new PbkfsError('listen_failed', `cannot serve metrics on ${at}: ${why}`, {
-    hint: 'name another address, or a host without a port: then a free port is taken',
+    hint: where.startsWith('/')
+      ? 'name another path, in a directory that this user may write to'
+      : 'name another address, or a host without a port: then a free port is taken',
     cause: error,
   });
 }

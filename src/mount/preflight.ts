@@ -6,8 +6,7 @@ import { isOurs, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf, isWithin, resolveFuture, resolveMountpoint } from './paths.js';
 import { cureStale } from './stale.js';
 
-/** Absolute paths without symbolic links, and who owns the mount point. */
-export interface CheckedPaths {
+export interface GivenPaths {
   readonly mountpoint: string;
   readonly catalog: string;
   /** Missing: a read-only mount. */
@@ -16,16 +15,11 @@ export interface CheckedPaths {
   readonly logFile?: string;
   readonly pidFile?: string;
   readonly walDir?: string;
-  readonly owner: { readonly uid: number; readonly gid: number };
 }
 
-export interface GivenPaths {
-  readonly mountpoint: string;
-  readonly catalog: string;
-  readonly diff?: string;
-  readonly logFile?: string;
-  readonly pidFile?: string;
-  readonly walDir?: string;
+/** Absolute paths without symbolic links, and who owns the mount point. */
+export interface CheckedPaths extends GivenPaths {
+  readonly owner: { readonly uid: number; readonly gid: number };
 }
 
 /**

@@ -85,10 +85,16 @@ function pageProblem(buffer: Buffer, at: number, absoluteBlock: number): string 
   return stored === right ? undefined : `checksum ${stored}, its content has ${right}`;
 }
 
+/** A file beside the directories holds none; anything else that keeps a directory from being read must not pass for an empty one. */
+function notThere(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOTDIR' || error.code === 'ENOENT') return [];
+  throw error;
+}
+
 /** global, base/OID, pg_tblspc/OID/VERSION/OID */
 async function relationSegments(dataDir: string): Promise<Segment[]> {
   const list = async (path: string): Promise<string[]> =>
-    (await readdir(join(dataDir, path)).catch(() => [])).map((name) => `${path}/${name}`);
+    (await readdir(join(dataDir, path)).catch(notThere)).map((name) => `${path}/${name}`);
   const directories = ['global', ...(await list('base'))];
   for (const tablespace of await list('pg_tblspc')) {
     for (const version of await list(tablespace)) {

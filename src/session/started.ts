@@ -47,7 +47,8 @@ export interface Stopped {
 
 /**
  * Stops the server in order (immediately with `now`), takes the mount away if `start` made it, and what was temporary.
- * @throws PbkfsError not_mounted when nothing was started there; server_failed when it does not stop
+ * Waits for the server as long as it takes; `waiting` hears how long that has been.
+ * @throws PbkfsError not_mounted when nothing was started there; mount_busy when somebody else uses the mount
  */
 export async function stopSession(path: string, now: boolean, waiting: (seconds: number) => void): Promise<Stopped> {
   const mountpoint = resolveMountpoint(path);

@@ -72,7 +72,7 @@ t.test('a socket that was left behind is replaced, one in use is not', async (t)
   renameSync(`${path}.kept`, path);
   const endpoint = await openEndpoint({ kind: 'unix', path }, 1, pages);
   t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
-  await t.rejects(openEndpoint({ kind: 'unix', path }, 1, pages), { code: 'listen_failed' });
+  await t.rejects(openEndpoint({ kind: 'unix', path }, 1, pages), { code: 'listen_failed', hint: /another path/ });
   t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
   endpoint.close();
   t.notOk(existsSync(path), 'it is taken away at the end');
