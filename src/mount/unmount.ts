@@ -88,7 +88,12 @@ export function mountpointOfDiff(path: string): string {
     : staleMount(last?.mountpoint);
   if (mountpoint !== undefined) return mountpoint;
   throw new PbkfsError('not_mounted', `the diff ${diff} is not mounted`, {
-    hint: last === undefined ? 'it never was' : `it was last mounted on ${last.mountpoint}`,
+    hint:
+      last !== undefined
+        ? `it was last mounted on ${last.mountpoint}`
+        : found.kind === 'absent'
+          ? 'there is no such directory; "pbkfs list" shows all mounts'
+          : 'it never was',
   });
 }
 

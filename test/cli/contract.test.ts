@@ -168,4 +168,8 @@ t.test('unmounting-what-is-not-mounted-gives-exit-1', async (t) => {
     status: 1,
     stderr: /^pbkfs: nothing is mounted on .*\nhint: "pbkfs list" shows all mounts\n/,
   });
+  t.match(await pbkfs(['unmount', '-d', '/nowhere']), {
+    status: 1,
+    stderr: /^pbkfs: the diff \/nowhere is not mounted\nhint: there is no such directory; "pbkfs list"/,
+  });
 });
