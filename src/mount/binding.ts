@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { replaceFile } from '../sys/durable-file.js';
 import type { ProcessIdentity } from '../sys/process-identity.js';
+import type { FileOwner } from './file-owner.js';
 import type { WalBinding } from './wal-dir/wal-directory.js';
 
 /** What makes a backup the same one, wherever its catalog lies. */
@@ -23,6 +24,8 @@ export type MountState = 'mounted' | 'clean' | 'failed';
 export interface LastMount extends ProcessIdentity {
   readonly mountpoint: string;
   readonly state: MountState;
+  /** Whom the files of the backup belonged to; missing where an older version wrote this. */
+  readonly owner?: FileOwner;
   /** Why it failed. */
   readonly error?: string;
 }
@@ -133,6 +136,7 @@ function parse(path: string, text: string): Binding {
   const noWal = top.has('noWal') ? { noWal: true as const } : {};
   const wal = top.has('walDirectory') ? top.object('walDirectory') : undefined;
   const error = last.has('error') ? { error: last.string('error') } : {};
+  const files = last.has('owner') ? last.object('owner') : undefined;
   return {
     catalog: top.string('catalog'),
     ...noWal,
@@ -151,6 +155,7 @@ function parse(path: string, text: string): Binding {
       startTime: last.number('startTime'),
       bootId: last.string('bootId'),
       state,
+      ...(files === undefined ? {} : { owner: { uid: files.number('uid'), gid: files.number('gid') } }),
       ...error,
     },
   };

@@ -1,6 +1,5 @@
 // Checking and repairing a diff that nobody has mounted.
 
-import { statSync } from 'node:fs';
 import { type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { createCounters } from '../metrics/counters.js';
@@ -10,6 +9,7 @@ import { Overlay } from '../overlay/overlay.js';
 import { SharedState } from '../overlay/shared/shared-state.js';
 import { type Binding, checkIdentity, writeBinding } from './binding.js';
 import { foreignNames, inspectDiff } from './diff-directory.js';
+import { ownerInDiff } from './file-owner.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { isMarkedUnsafe } from './unsafe-marker.js';
@@ -101,10 +101,9 @@ export function repairs({ journal, objects, orphans }: DiffReport): string[] {
 /** The beginning and the end of a mount, with nothing between. */
 function openAndClose(diff: string, chain: Chain, binding: Binding, warn: (message: string) => void): void {
   const { mountpoint } = binding.lastMount;
-  // Files of the backup appear to belong to the owner of the mount point, as in a mount by root.
-  const owner = statSync(mountpoint, { throwIfNoEntry: false }) ?? statSync(diff);
+  const { uid, gid } = ownerInDiff(diff, binding.lastMount);
   const shared = SharedState.create(createCounters());
-  new Overlay(shared, { chain, diff, mountpoint, uid: owner.uid, gid: owner.gid, afterPowerLoss: false, warn }).close();
+  new Overlay(shared, { chain, diff, mountpoint, uid, gid, afterPowerLoss: false, warn }).close();
 }
 
 function chainOf(binding: Binding, catalogPath: string | undefined): Chain {

@@ -144,6 +144,7 @@ function claimDiff(
     throw error;
   }
   const wasUnsafe = isMarkedUnsafe(diff);
+  const owner = ownerOf(request, paths.owner);
   let walDirectory: WalDirectory | undefined;
   const rollback = (): void => {
     if (!wasUnsafe) clearUnsafe(diff);
@@ -153,7 +154,7 @@ function claimDiff(
     lock.release();
   };
   const mark = (state: MountState, error?: string): void => {
-    const lastMount = { ...selfIdentity(), mountpoint, state, ...(error === undefined ? {} : { error }) };
+    const lastMount = { ...selfIdentity(), mountpoint, state, owner, ...(error === undefined ? {} : { error }) };
     // Everything is durable.
     if (state === 'clean') clearUnsafe(diff);
     writeBinding(diff, {
@@ -171,7 +172,7 @@ function claimDiff(
   };
   try {
     mark('mounted');
-    if (wal !== undefined) walDirectory = WalDirectory.claim(wal, diff, mountpoint, ownerOf(request, paths.owner));
+    if (wal !== undefined) walDirectory = WalDirectory.claim(wal, diff, mountpoint, owner);
     if (request.perfUnsafe) markUnsafe(diff);
   } catch (error) {
     rollback();

@@ -22,6 +22,9 @@ t.test('is-read-as-it-was-written-and-leaves-no-temporary-file', async (t) => {
   writeBinding(diff, binding);
   t.match(JSON.parse(readFileSync(join(diff, 'binding.json'), 'utf8')), { format: 'pbkfs diff', formatVersion: 1 });
   t.strictSame(readBinding(diff), binding);
+  const owned: Binding = { ...binding, lastMount: { ...binding.lastMount, owner: { uid: 26, gid: 27 } } };
+  writeBinding(diff, owned);
+  t.strictSame(readBinding(diff), owned);
   t.strictSame(readdirSync(diff), ['binding.json']);
 });
 

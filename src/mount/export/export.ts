@@ -1,6 +1,5 @@
 // Writing the merged tree of a mount or of a diff as a plain data directory.
 
-import { statSync } from 'node:fs';
 import { type Chain, openCatalog, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { createCounters } from '../../metrics/counters.js';
@@ -9,6 +8,7 @@ import { SharedState } from '../../overlay/shared/shared-state.js';
 import { type Binding, refuseWithoutWal } from '../binding.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { inspectDiff } from '../diff-directory.js';
+import { ownerInDiff } from '../file-owner.js';
 import { chainOf } from '../info.js';
 import { acquireDiffLock } from '../lock.js';
 import { findServing, type Mounted } from '../mounted.js';
@@ -84,14 +84,14 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     try {
       for (const warning of chainLock.warnings) request.warn(warning);
       const { mountpoint } = binding.lastMount;
-      const owner = quietStat(mountpoint) ?? statSync(diff);
+      const { uid, gid } = ownerInDiff(diff, binding.lastMount);
       const shared = SharedState.create(createCounters());
       const overlay = new Overlay(shared, {
         chain,
         diff,
         mountpoint,
-        uid: owner.uid,
-        gid: owner.gid,
+        uid,
+        gid,
         afterPowerLoss: false,
         warn: request.warn,
       });
@@ -161,14 +161,6 @@ function mountedOn(path: string): string | undefined {
     const mountpoint = resolveMountpoint(path);
     const mount = mountAt(readMounts(), bytesOf(mountpoint));
     return mount !== undefined && isOurs(mount) ? mountpoint : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function quietStat(path: string): { readonly uid: number; readonly gid: number } | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
   } catch {
     return undefined;
   }
