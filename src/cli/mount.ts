@@ -116,7 +116,8 @@ export function addMountCommand(
     if (options.stopServer) await stopServers(request.mountpoint);
     const timeout = options.timeout === undefined ? undefined : options.timeout * 1000;
     if (options.console && foreground !== undefined) {
-      setStatus(await foreground(request, (info) => announce(info, 'Ctrl-C'), timeout));
+      const told = logsToTerminal(request);
+      setStatus(await foreground(request, (info) => announce(info, 'Ctrl-C', told), timeout));
     } else {
       const waiting = usable ? started : undefined;
       announce(await launchMount(request, waiting, timeout), `pbkfs unmount -D ${request.mountpoint}`);
@@ -180,10 +181,16 @@ function refuseDiff(options: MountOptions): void {
   });
 }
 
-function announce(info: MountedInfo, end: string): void {
+/** Where a mount in the foreground logs, and so warns, unless it is told otherwise. */
+function logsToTerminal({ logFile, log }: MountRequest): boolean {
+  return logFile === undefined && log?.sink !== 'journald' && log?.level !== 'error';
+}
+
+/** @param told whether the log has shown the warnings to whoever reads this */
+function announce(info: MountedInfo, end: string, told = false): void {
   const { instance, backupId, chainLength, mountpoint, pid, backend, warnings, metricsAddress } = info;
-  for (const warning of [...warnings, ...leftOut(info.externalDirectories)])
-    process.stderr.write(`pbkfs: warning: ${warning}\n`);
+  const untold = told ? [] : [...warnings, ...leftOut(info.externalDirectories)];
+  for (const warning of untold) process.stderr.write(`pbkfs: warning: ${warning}\n`);
   const chain = chainLength === 1 ? '' : `, a chain of ${chainLength}`;
   const through = backend === 'kernel' ? '' : ` through ${backend}`;
   process.stdout.write(

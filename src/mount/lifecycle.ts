@@ -209,6 +209,7 @@ async function announce(
   } catch (error) {
     log.warn('cannot register the mount; unmount will not know its diff', { error: messageOf(error) });
   }
+  const noWal = request.noWal ? [NO_WAL] : [];
   // Whoever mounts a diff again has been told.
   const external = prepared.fresh || request.readOnly ? externalDirectories(target) : [];
   const info = {
@@ -218,11 +219,11 @@ async function announce(
     backupId: target.id,
     backend: backend?.backend ?? 'kernel',
     chainLength: members.length,
-    warnings: request.noWal ? [...warnings, NO_WAL] : warnings,
+    warnings: [...warnings, ...noWal],
     externalDirectories: external,
     ...given({ metricsAddress }),
   };
-  for (const warning of leftOut(external)) log.warn(warning);
+  for (const warning of [...noWal, ...leftOut(external)]) log.warn(warning);
   log.info('ready', {
     pid: info.pid,
     mountpoint,

@@ -1,5 +1,7 @@
 // External directories of a backup are not mounted, and whoever mounts it is told.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -29,4 +31,19 @@ t.test('external directories are named once, on stderr and in the log', { skip: 
   const readOnly = await pbkfs(['mount', ...source, '-D', mountpoint, '--read-only']);
   t.match(readOnly, { status: 0, stderr: `pbkfs: warning: ${warning}\n` });
   await mount.unmount();
+
+  await t.test('a mount in the foreground warns by its log alone, which is the terminal', async (t) => {
+    const args = ['mount', ...source, '-D', mountpoint, '--read-only', '--console'];
+    const child = spawn(process.execPath, [...mount.program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const closed = once(child, 'close');
+    await once(child.stdout, 'data');
+    child.kill('SIGINT');
+    t.strictSame(await closed, [0, null]);
+    t.equal(stderr.split(warning).length, 2, stderr);
+    t.match(stderr, new RegExp(` WARN ${warning}\n`));
+  });
 });
