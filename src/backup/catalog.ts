@@ -144,7 +144,13 @@ function isKnownType(entry: fs.Dirent): boolean {
 }
 
 function isDirectory(directory: string): boolean {
-  return fs.statSync(pathBytes(directory), { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return fs.statSync(pathBytes(directory)).isDirectory();
+  } catch (error) {
+    // A file where a directory above it would have to be.
+    if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'ENOTDIR') return false;
+    throw error;
+  }
 }
 
 function readIfThere(file: string): Buffer | undefined {

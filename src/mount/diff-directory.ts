@@ -65,9 +65,19 @@ export function inspectDiff(diff: string): DiffDirectory {
   });
 }
 
-/** Creates an absent diff directory, durably. Private: it holds the data of a database. */
+/** Creates an absent diff directory, durably. Private: it holds the data of a database. @throws PbkfsError mount_failed */
 export function createDiff(diff: string): void {
-  mkdirSync(diff, { mode: 0o700 });
+  try {
+    mkdirSync(diff, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // That one names the user, too.
+    if (code === 'EACCES' || code === 'EPERM') throw error;
+    throw new PbkfsError('mount_failed', `cannot create the diff ${diff}: ${code}`, {
+      hint: 'give a directory on a file system that can be written and has room',
+      cause: error,
+    });
+  }
   syncDirectory(dirname(diff));
 }
 

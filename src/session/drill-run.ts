@@ -1,6 +1,7 @@
 // Drills of one instance: which backups, one after the other, and what is left for cron to read.
 
 import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
 import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { chooseBackup, mountable } from './choose-backup.js';
@@ -40,6 +41,7 @@ export async function drillBackups(
   const backups: Drilled[] = [];
   try {
     for (const file of request.sql) readable(file);
+    if (metricsFile !== undefined) writable(metricsFile);
     const chosen = choose(request);
     for (const backup of chosen) {
       const drilled = await drill(request, backup, new Guarded(), progress);
@@ -83,6 +85,18 @@ function readable(file: string): void {
   } catch (error) {
     throw new PbkfsError('usage', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, {
       hint: '--sql takes a file of statements that this user may read',
+      cause: error,
+    });
+  }
+}
+
+/** Whoever waits for the file must not learn after an hour that it cannot be written. */
+function writable(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new PbkfsError('usage', `cannot write ${file}: ${(error as NodeJS.ErrnoException).code}`, {
+      hint: '--metrics-file wants a directory that is there and that this user may write to',
       cause: error,
     });
   }

@@ -35,6 +35,8 @@ export async function runPgDump(program: string, options: DumpOptions): Promise<
   // Unlogged tables are empty after a restore, and cannot be read while recovery pauses.
   const args = ['-h', server.host, '-p', String(server.port), '-U', role, '-F', format, '-f', file];
   args.push('--no-unlogged-table-data', '--no-password');
+  // Each name must be there, not just one of them.
+  if (tables.length > 0) args.push('--strict-names');
   for (const table of tables) args.push('-t', quoted(table));
   const child = spawn(program, [...args, '-d', database], {
     stdio: ['ignore', 'ignore', 'pipe'],

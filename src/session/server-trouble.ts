@@ -47,6 +47,16 @@ const TROUBLES: readonly Trouble[] = [
     hint: () => 'name a superuser of the cluster with -U',
   },
   {
+    sign: /database "([^"]+)" does not exist/,
+    what: (match) => `the cluster has no database ${match[1]}`,
+    hint: () => 'name another one; "pbkfs start" lets you look which there are',
+  },
+  {
+    sign: /no matching tables were found for pattern "(.+)"/,
+    what: (match) => `the database has no table ${match[1]!.replaceAll('\\"', '"')} at that point`,
+    hint: () => 'choose an earlier --time, or look with: pbkfs start',
+  },
+  {
     sign: /unrecognized configuration parameter "([^"]+)"/,
     what: (match) => `this server does not know the setting ${match[1]} of the backup's postgresql.auto.conf`,
     hint: () => 'mount the backup, take the line out of postgresql.auto.conf there, and start on that mount',

@@ -139,7 +139,9 @@ t.test('chains that do not hold together', (t) => {
   t.throws(() => resolveChain(catalog, 'main', 'NOPE'), { code: 'backup_not_found' });
   t.throws(() => catalog.backups('other'), { code: 'catalog_not_found', hint: /main/ });
   t.throws(() => catalog.backups('../backups/main'), { code: 'catalog_not_found' });
-  t.throws(() => openCatalog('/nonexistent'), { code: 'catalog_not_found' });
+  for (const path of ['/nonexistent', '/dev/null']) {
+    t.throws(() => openCatalog(path), { code: 'catalog_not_found', hint: /-B/ }, path);
+  }
   t.end();
 });
 

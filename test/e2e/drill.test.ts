@@ -161,6 +161,12 @@ t.test('damage is found, and a newest backup that is no good is told of', { skip
   const told = await pbkfs(['drill', '-B', catalog.path, '-I', 'main', '-i', bad.id, '--work-dir', scratch]);
   t.match(told, { status: 1, stdout: /FAILED[\s\S]*RUNNING/ });
   t.notMatch(told.stdout, /the diff took/, 'what no mount has cost is not told');
+  const nowhere = ['--metrics-file', join(scratch, 'nowhere/pbkfs.prom')];
+  t.match(await pbkfs(['drill', '-B', catalog.path, '-I', 'main', '-i', good.id, ...nowhere]), {
+    status: 2,
+    stdout: '',
+    stderr: /^pbkfs: cannot write .*nowhere\/pbkfs\.prom: ENOENT\nhint: --metrics-file/,
+  });
 
   const other = join(catalog.path, 'backups/main', good.id, 'backup.control');
   writeFileSync(other, readFileSync(other, 'utf8').replace(/^status = .*$/m, 'status = ERROR'));

@@ -112,6 +112,20 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
         1,
         /has no table "public"."nothing" at that point/,
       ],
+      ...(skip === false
+        ? ([
+            [
+              ['-i', backup, '--table', 'postgres.public.orders', '--table', 'postgres.public.nothing'],
+              1,
+              /the database has no table "public"\."nothing" at that point\nhint: choose an earlier --time/,
+            ],
+          ] as const)
+        : []),
+      [
+        ['-i', backup, '--database', 'nowhere', '--format', 'custom'],
+        1,
+        /the cluster has no database nowhere\nhint: name another one/,
+      ],
       [
         ['--time', '2001-01-01 00:00:00', '--table', 'postgres.public.orders'],
         1,

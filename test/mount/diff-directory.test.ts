@@ -16,6 +16,7 @@ t.test('an-absent-diff-is-created-private', async (t) => {
   createDiff(diff);
   t.equal(statSync(diff).mode & 0o777, 0o700);
   t.strictSame(inspectDiff(diff), { kind: 'empty' });
+  t.throws(() => createDiff('/proc/diff'), { code: 'mount_failed', message: /\/proc\/diff: ENOENT/, hint: /room/ });
 });
 
 t.test('leftovers-of-a-first-mount-and-a-new-file-system-count-as-empty', async (t) => {
