@@ -17,6 +17,8 @@ export interface SafeSettingsInput {
   readonly major: number;
   readonly dataDir: string;
   readonly files: PrivateFiles;
+  /** Number in the name of its socket. */
+  readonly port: number;
   readonly control: ControlFile;
   readonly recovery?: Recovery | ConfiguredRecovery | undefined;
   /** The caller's own settings; none of the protected ones. */
@@ -42,7 +44,7 @@ export function safeSettings(input: SafeSettingsInput): Record<string, string> {
     ...(input.preload === undefined ? {} : { shared_preload_libraries: input.preload }),
   };
   for (const name of Object.keys(input.extra ?? {})) {
-    if (Object.hasOwn(protectedSettings, name)) {
+    if (Object.hasOwn(protectedSettings, name.toLowerCase())) {
       throw new PbkfsError('usage', `the setting ${name} is fixed for servers on a mounted backup`, {
         hint: 'some have an option of their own (pbkfs start --help); else run a server of your own on "pbkfs mount"',
       });
@@ -51,7 +53,7 @@ export function safeSettings(input: SafeSettingsInput): Record<string, string> {
   return { ...modest(input.control), ...input.extra, ...protectedSettings };
 }
 
-function ownFiles({ dataDir, files }: SafeSettingsInput): Record<string, string> {
+function ownFiles({ dataDir, files, port }: SafeSettingsInput): Record<string, string> {
   return {
     data_directory: dataDir,
     config_file: files.configFile,
@@ -63,6 +65,7 @@ function ownFiles({ dataDir, files }: SafeSettingsInput): Record<string, string>
     unix_socket_permissions: '0700',
     unix_socket_group: '',
     listen_addresses: '',
+    port: String(port),
   };
 }
 

@@ -74,6 +74,7 @@ export async function startServer(options: StartOptions): Promise<PostgresServer
       major: options.binaries.major,
       dataDir: options.dataDir,
       files,
+      port: options.port ?? PORT,
       control,
       recovery: options.recovery,
       extra: options.settings,
@@ -102,10 +103,7 @@ export async function startServer(options: StartOptions): Promise<PostgresServer
 
 function spawnPostmaster(options: StartOptions, files: PrivateDir, settings: Record<string, string>): ChildProcess {
   const log = openLog(files);
-  const args = Object.entries({ ...settings, port: String(options.port ?? PORT) }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
-  ]);
+  const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const { bindings = [], user, dataDir } = options;
   const command: [string, string[]] = [join(options.binaries.binDir, 'postgres'), ['-D', dataDir, ...args]];
   const stage = join(files.path, 'root');

@@ -54,7 +54,14 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
     const base = join(request.workDir ?? reachableTempDir(user), `pbkfs-session-${randomBytes(6).toString('hex')}`);
     temporary.push(base);
     await guard.add({ remove: [base] });
-    mkdirSync(base, { mode: 0o700 });
+    try {
+      mkdirSync(base, { mode: 0o700 });
+    } catch (error) {
+      throw new PbkfsError('usage', `cannot make a temporary directory: ${(error as Error).message}`, {
+        hint: request.workDir === undefined ? 'TMPDIR may name another place' : 'give another one with --work-dir',
+        cause: error,
+      });
+    }
     // The server's user must get through to its data directory.
     chmodSync(base, 0o711);
     mountpoint ??= join(base, 'mount');

@@ -1,6 +1,6 @@
 // Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
 
-import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +56,7 @@ export interface Rescued extends Costs {
 /** @throws PbkfsError; the output is written whole or not at all */
 export async function rescue(request: RescueRequest, guard: Guarded, progress: SessionProgress): Promise<Rescued> {
   const began = Date.now();
+  mustBeWritable(request.output);
   const { catalog, instance, workDir, binDir, preload, diffLimit, prefetch } = request;
   const backup = chooseBackup(request);
   const target = request.target ?? { kind: 'immediate' };
@@ -192,6 +193,23 @@ async function dump(
     mode: 0o600,
   });
   for (const table of tables) await copyOut(server, { role, database }, table, 'script', file, true);
+}
+
+/** Nobody shall wait for a recovery whose result has no place. @throws PbkfsError usage */
+function mustBeWritable(output: string): void {
+  let place = existsSync(output) && isDirectory(output) ? output : dirname(output);
+  // What is missing will be made.
+  while (!existsSync(place)) place = dirname(place);
+  const hint = 'give a file, or a directory, where this user may write';
+  if (!statSync(place).isDirectory()) {
+    throw new PbkfsError('usage', `cannot write ${output}: ${place} is not a directory`, { hint });
+  }
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new PbkfsError('usage', `cannot write ${output}: ${code} for ${place}`, { hint, cause });
+  }
 }
 
 function isDirectory(path: string): boolean {

@@ -57,7 +57,7 @@ const TROUBLES: readonly Trouble[] = [
     hint: () => 'choose an earlier --time, or look with: pbkfs start',
   },
   {
-    sign: /unrecognized configuration parameter "([^"]+)"/,
+    sign: /unrecognized configuration parameter "([^"]+)" in file "[^"]*postgresql\.auto\.conf"/,
     what: (match) => `this server does not know the setting ${match[1]} of the backup's postgresql.auto.conf`,
     hint: () => 'mount the backup, take the line out of postgresql.auto.conf there, and start on that mount',
   },

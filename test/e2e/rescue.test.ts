@@ -151,6 +151,13 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       t.equal(result.status, status, args.join(' '));
       t.match(result.stderr, message);
     }
+    for (const [args, message] of [
+      [['-o', '/dev/null/orders'], /^pbkfs: cannot write .*: \/dev\/null is not a directory\nhint: give a file/],
+      [['-o', out, '--work-dir', out], /^pbkfs: cannot make a temporary directory: ENOENT.*\nhint: .*--work-dir/],
+    ] as const) {
+      const table = ['-i', backup, '--table', 'postgres.public.orders'];
+      t.match(await pbkfs(['rescue', ...source, ...table, ...args]), { status: 2, stderr: message });
+    }
     t.notOk(existsSync(out));
     await nothingLeft(t);
   });

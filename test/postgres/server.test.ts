@@ -94,7 +94,13 @@ t.test('outranks what the data directory asks for', async (t) => {
 
 t.test('refuses settings that would undo the protection', async (t) => {
   const dataDir = await newCluster(t);
-  await t.rejects(start(t, dataDir, { settings: { listen_addresses: '*' } }), { code: 'usage' });
+  for (const [name, value] of [
+    ['listen_addresses', '*'],
+    ['Listen_Addresses', '*'],
+    ['port', '77'],
+  ] as const) {
+    await t.rejects(start(t, dataDir, { settings: { [name]: value } }), { code: 'usage', hint: /--help/ }, name);
+  }
 });
 
 t.test('a server that cannot start fails with the end of its log and leaves nothing', async (t) => {
