@@ -17,6 +17,7 @@ import {
   OVERLAYFS,
   PASSTHROUGH,
   PBKFS,
+  PBKFS_PASSTHROUGH,
 } from '../run/sides.js';
 import { makeBackup } from './stage-files.js';
 
@@ -30,7 +31,7 @@ export const names: BenchCase = {
     'One process on a directory of 1000 files, everything known to the kernel already where it may be. The target is libfuse’s C server on the same machine: passthrough_ll, compiled from the examples of Debian’s libfuse3-dev; `--peer` adds others. For readdir+stat entries count. The CPU time of create and unlink is that of one pair of them.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth } = makeBackup(context, { mib: 1, layers: 1 });
-    const wanted = [NATIVE, PBKFS, PASSTHROUGH, FUSE_NATIVE, FUSE_OVERLAYFS, OVERLAYFS];
+    const wanted = [NATIVE, PBKFS, PBKFS_PASSTHROUGH, PASSTHROUGH, FUSE_NATIVE, FUSE_OVERLAYFS, OVERLAYFS];
     const sides = await buildSides(context.stage, { target, truth, wanted, ...context.peers });
     const where = (directory: string) => join(directory, 'bench-names');
     for (const { directory } of sides) {

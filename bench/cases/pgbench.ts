@@ -5,7 +5,7 @@ import type { Row } from '../report/results.js';
 import { pgbenchCluster, type Reachable, pgbench as runPgbench, startAsUser, startOn } from '../run/cluster.js';
 import type { BenchCase, Context } from '../run/context.js';
 import type { Sample } from '../run/rounds.js';
-import { buildSides, contestant, FUSE_NATIVE, FUSE_OVERLAYFS, NATIVE, PBKFS } from '../run/sides.js';
+import { buildSides, contestant, FUSE_NATIVE, FUSE_OVERLAYFS, NATIVE, PBKFS, PBKFS_PASSTHROUGH } from '../run/sides.js';
 import { USER_MOUNT, userMount } from '../run/user-mount.js';
 
 export const pgbench: BenchCase = {
@@ -16,7 +16,7 @@ export const pgbench: BenchCase = {
   run: async (context: Context): Promise<Row[]> => {
     context.progress.say('making the cluster and its backups');
     const { target, truth } = await pgbenchCluster(context);
-    const wanted = [NATIVE, PBKFS, FUSE_NATIVE, FUSE_OVERLAYFS];
+    const wanted = [NATIVE, PBKFS, PBKFS_PASSTHROUGH, FUSE_NATIVE, FUSE_OVERLAYFS];
     const sides = await buildSides(context.stage, { ...context.peers, target, truth, wanted, peers: new Map() });
     const user = await userMount(context.stage, target);
     if ('missing' in user) context.absent.push(`${USER_MOUNT}: ${user.missing}`);
@@ -29,7 +29,7 @@ export const pgbench: BenchCase = {
       servers.set(name, server);
     }
     const row = (id: string, what: string, atLeast: number, seconds: number, args: readonly string[]) => {
-      const targets = [PBKFS, USER_MOUNT].map((side) => ({ side, against: NATIVE, atLeast }));
+      const targets = [PBKFS, PBKFS_PASSTHROUGH, USER_MOUNT].map((side) => ({ side, against: NATIVE, atLeast }));
       return context.row(
         { id: `pgbench/${id}`, what, unit: 'tps', targets },
         sides.map((side) =>

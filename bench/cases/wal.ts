@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { fio } from '../run/fio.js';
-import { buildSides, contestant, EVERY_SIDE, NATIVE } from '../run/sides.js';
+import { buildSides, contestant, EVERY_SIDE, NATIVE, PBKFS, PBKFS_PASSTHROUGH } from '../run/sides.js';
 import { makeBackup } from './stage-files.js';
 
 const SIZE = 64 * 2 ** 20;
@@ -17,7 +17,8 @@ export const wal: BenchCase = {
     'fio writes 8 KiB and calls fdatasync, again and again; each job has a file of its own, new in each round. "append" lets the file grow, "segment" goes over a file of 16 MiB that has its length, as PostgreSQL recycles WAL.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth } = makeBackup(context, { mib: 1, layers: 1 });
-    const sides = await buildSides(context.stage, { target, truth, wanted: EVERY_SIDE, ...context.peers });
+    const wanted = [...EVERY_SIDE, PBKFS_PASSTHROUGH];
+    const sides = await buildSides(context.stage, { target, truth, wanted, ...context.peers });
     const measure = (jobs: number, segment: boolean) => (pinned: boolean) =>
       sides.map((side) =>
         contestant(side, pinned, async ({ directory }) => {
@@ -33,7 +34,7 @@ export const wal: BenchCase = {
       id: `wal/${id}`,
       what,
       unit: 'op/s',
-      targets: [{ against: NATIVE, atLeast }],
+      targets: [PBKFS, PBKFS_PASSTHROUGH].map((side) => ({ side, against: NATIVE, atLeast })),
     });
     return [
       ...(await context.rows(row('append-1', 'append + fdatasync, 1 job', 0.9), measure(1, false))),

@@ -1,9 +1,10 @@
 // The sides of a contest: the same tree on the ordinary file system, on mounts of pbkfs and on other file systems.
 
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackendInfo } from '../../src/fs/serve-types.js';
 import { isMounted, type MountTarget, mountCatalog, type TestMount } from '../../test/support/mount.js';
 import { nativeMissing, throughNative } from '../../test/support/native.js';
 import { postgres15 } from '../../test/support/postgres.js';
@@ -24,6 +25,7 @@ export interface Side {
 /** Names of sides that are built in; `--peer` adds others. */
 export const NATIVE = 'native';
 export const PBKFS = 'pbkfs';
+export const PBKFS_PASSTHROUGH = 'pbkfs --passthrough';
 export const FUSE_NATIVE = 'fuse-native';
 export const FUSE_OVERLAYFS = 'fuse-overlayfs';
 export const OVERLAYFS = 'overlayfs';
@@ -75,6 +77,13 @@ const builders: Readonly<Record<string, Builder>> = {
     return { directory };
   },
   [PBKFS]: async (stage, { target }) => sideOf(await mounted(stage, target)),
+  [PBKFS_PASSTHROUGH]: async (stage, { target }) => {
+    const mount = await mounted(stage, target, {}, ['--passthrough']);
+    // A warning tells why not, and the mount is as any other.
+    const status = readFileSync(join(mount.mountpoint, '.pbkfs/status.json'), 'utf8');
+    const { server } = JSON.parse(status) as { server: BackendInfo };
+    return server.passthroughFault ?? sideOf(mount);
+  },
   [FUSE_NATIVE]: async (stage, { target }) =>
     nativeMissing !== false ? nativeMissing : sideOf(await mounted(stage, target, throughNative)),
   [FUSE_OVERLAYFS]: async (stage, { truth }) => {

@@ -107,6 +107,7 @@ function render({ summary, status, server, members }: MountInfo): string {
     ['backend', server === undefined ? unknown : `${server.backend}, FUSE protocol ${server.protocol}`],
     ['features', server?.features.join(' ') ?? unknown],
     ['read-ahead', server === undefined ? unknown : readAhead(server)],
+    ...(server?.passthroughFault === undefined ? [] : [['passthrough', `none: ${server.passthroughFault}`]]),
     ['servers', summary.servers.map((one) => `process ${one.pid}`).join(', ') || 'none'],
   ];
   const table = renderTable(rows);

@@ -67,6 +67,10 @@ export function mountOptions(): Option[] {
     ),
     option('--perf-unsafe', 'let fsync do nothing until the unmount: fast, and DIFF is lost with the host’s power'),
     option(
+      '--passthrough',
+      'let the kernel read and write files made on the mount by itself: fast for bulk writes; needs root and Linux 6.9',
+    ),
+    option(
       '--wal-dir <dir>',
       'let pg_wal lie in this new or empty directory; DIFF remembers it and needs it',
       directory,

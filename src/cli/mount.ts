@@ -24,6 +24,7 @@ interface MountOptions extends RecoveryOptions {
   readonly diff?: string;
   readonly diffLimit?: number;
   readonly perfUnsafe?: true;
+  readonly passthrough?: true;
   readonly walDir?: string;
   readonly readOnly?: true;
   readonly allowOther?: true;
@@ -126,7 +127,7 @@ export function addMountCommand(
 }
 
 /** Options that are about a diff, and so make no sense where there is none. */
-const NEED_DIFF = ['diffLimit', 'perfUnsafe', 'walDir', 'afterPowerLoss', 'materializeOnRead'] as const;
+const NEED_DIFF = ['diffLimit', 'perfUnsafe', 'passthrough', 'walDir', 'afterPowerLoss', 'materializeOnRead'] as const;
 
 function toRequest(options: MountOptions): MountRequest {
   const { backupPath: catalog, mountpoint, diff } = options;
@@ -146,7 +147,7 @@ function toRequest(options: MountOptions): MountRequest {
   if (noWal && options.walDir !== undefined) {
     throw new PbkfsError('usage', '--no-wal and --wal-dir exclude each other');
   }
-  const { metricsListen, logActivity } = options;
+  const { metricsListen, logActivity, passthrough, backend } = options;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
   const { diffLimit, perfUnsafe, logLevel: level, logFormat: format, logSink: sink } = options;
   if (sink === 'journald' && (logFile !== undefined || format !== undefined)) {
@@ -160,7 +161,7 @@ function toRequest(options: MountOptions): MountRequest {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
-    ...given({ metricsListen, logActivity, backend: options.backend, prefetch: options.prefetch }),
+    ...given({ metricsListen, logActivity, backend, passthrough, prefetch: options.prefetch }),
     ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead, noListCache }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,

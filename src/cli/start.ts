@@ -20,6 +20,7 @@ interface StartOptions extends RecoveryOptions, ServerOptions {
   readonly port?: number;
   readonly socketDir?: string;
   readonly diffLimit?: number;
+  readonly passthrough?: true;
   readonly force?: true;
   readonly json?: true;
 }
@@ -54,6 +55,7 @@ export function addStartCommand(program: Command): void {
     .option('--port <number>', 'number in the name of its socket (default: 5432)', wholeNumber(1, 65535))
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
     .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', diffSize)
+    .option('--passthrough', 'let the kernel read and write new files by itself, as with mount: fast for bulk writes')
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -122,7 +124,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     const session = await openSession(
       {
         ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
-        ...given({ diffLimit: options.diffLimit, prefetch: options.prefetch }),
+        ...given({ diffLimit: options.diffLimit, prefetch: options.prefetch, passthrough: options.passthrough }),
         ephemeral: options.ephemeral ?? false,
         force: options.force ?? false,
         settings,

@@ -4,7 +4,8 @@
 import { errno, errnoOf, SystemError } from '../errors.js';
 import { type Counters, counter } from '../metrics/counters.js';
 import type { DataEngine } from '../overlay/data/data-engine.js';
-import { emptyAttributes, type FileTable, rowKind, word } from '../overlay/shared/file-table.js';
+import { emptyAttributes } from '../overlay/shared/attributes.js';
+import { type FileTable, rowKind, word } from '../overlay/shared/file-table.js';
 import {
   FOPEN_KEEP_CACHE,
   fallocateMode,
@@ -68,6 +69,7 @@ export class DataDispatch {
         return this.#write(request, row);
       case opcode.GETATTR:
         this.#checkLive(row, request.generation);
+        this.#engine.refresh(row, request.generation);
         this.#table.readAttributes(row, this.#attributes);
         return this.#reply.attrOut(this.#attributes);
       case opcode.FSYNC:
@@ -88,9 +90,9 @@ export class DataDispatch {
         this.#allocate(request, row);
         return 0;
       case opcode.OPEN:
-        return this.#open();
+        return this.#isPassthrough(row) ? FORWARD : this.#open();
       case opcode.RELEASE:
-        return 0;
+        return this.#isPassthrough(row) ? FORWARD : 0;
       case opcode.FLUSH:
         throw notImplemented;
       case opcode.LSEEK:
@@ -178,6 +180,11 @@ export class DataDispatch {
     this.#reply.u32(8, FOPEN_KEEP_CACHE);
     this.#reply.u32(12, 0);
     return size.open;
+  }
+
+  /** The namespace thread keeps account of the handles of such files. */
+  #isPassthrough(row: number): boolean {
+    return this.#table.get(row, word.kind) === rowKind.passthrough;
   }
 
   /** The kernel refuses changes of a read-only mount itself, until root remounts it writable. */

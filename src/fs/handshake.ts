@@ -2,7 +2,7 @@
 
 import { readSync, writeSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
-import { initFlag, MAX_TRANSFER, OUT_HEADER, opcode, REQUEST_BUFFER, size } from './protocol/constants.js';
+import { initFlag, initFlag2, MAX_TRANSFER, OUT_HEADER, opcode, REQUEST_BUFFER, size } from './protocol/constants.js';
 import { Request } from './protocol/request.js';
 
 /** What kernel and server agreed on. */
@@ -11,8 +11,10 @@ export interface KernelFeatures {
   minor: number;
   /** names of the INIT flags in force */
   flags: string[];
-  /** files are opened without a request */
+  /** files can be opened without a request */
   openless: boolean;
+  /** the kernel can read and write files of another file system by itself, and has been told that it shall */
+  passthrough: boolean;
   maxWrite: number;
   maxReadahead: number;
 }
@@ -22,6 +24,8 @@ const MAJOR = 7;
 export const MINIMUM_MINOR = 31;
 export const OUR_MINOR = 38;
 const PAGE = 4096;
+/** From 7.36 on INIT has a second word of flags. */
+const MINOR_WITH_FLAGS2 = 36;
 
 /**
  * Flags we want where the kernel has them; none of them obliges us to an opcode we do not answer.
@@ -42,8 +46,11 @@ const wanted = [
   'HANDLE_KILLPRIV_V2',
 ] as const;
 
-/** Reads INIT from a freshly mounted device and answers it. Blocks until the kernel has sent it. */
-export function shakeHands(device: number): KernelFeatures {
+/**
+ * Reads INIT from a freshly mounted device and answers it. Blocks until the kernel has sent it.
+ * @param stackDepth ask for passthrough to files on a file system with so many others below it, at most, plus one; 0: none
+ */
+export function shakeHands(device: number, stackDepth = 0): KernelFeatures {
   const request = new Request(new ArrayBuffer(REQUEST_BUFFER));
   readSync(device, request.bytes, 0, request.bytes.length, null);
   if (request.opcode !== opcode.INIT) {
@@ -62,6 +69,12 @@ export function shakeHands(device: number): KernelFeatures {
   const chosen = wanted.filter((name) => (offered & initFlag[name]) !== 0);
   let flags = 0;
   for (const name of chosen) flags |= initFlag[name];
+  const passthrough =
+    stackDepth > 0 &&
+    (offered & initFlag.INIT_EXT) !== 0 &&
+    minor >= MINOR_WITH_FLAGS2 &&
+    (request.u32(16) & initFlag2.PASSTHROUGH) !== 0;
+  if (passthrough) flags |= initFlag.INIT_EXT;
   const largePages = (flags & initFlag.MAX_PAGES) !== 0;
   const maxWrite = largePages ? MAX_TRANSFER : 32 * PAGE;
   const body = new Uint32Array(size.init / 4);
@@ -74,10 +87,15 @@ export function shakeHands(device: number): KernelFeatures {
   body[5] = maxWrite;
   body[6] = 1; // time_gran: nanoseconds
   body[7] = maxWrite / PAGE; // max_pages
+  if (passthrough) {
+    body[8] = initFlag2.PASSTHROUGH;
+    body[9] = stackDepth;
+  }
   reply(device, request, body, 0);
   return {
     minor,
     flags: chosen.slice(),
+    passthrough,
     openless: chosen.includes('NO_OPEN_SUPPORT'),
     maxWrite,
     maxReadahead: body[2]!,

@@ -7,9 +7,10 @@ import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
 import type { AttributeFields } from '../overlay/namespace/records.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
-import { emptyAttributes } from '../overlay/shared/file-table.js';
+import { emptyAttributes } from '../overlay/shared/attributes.js';
 import { DirectoryHandles } from './directory-handles.js';
-import { FOPEN_KEEP_CACHE, OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
+import { FileHandles } from './file-handles.js';
+import { OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 
@@ -37,15 +38,16 @@ export class NamespaceDispatch {
   readonly #reply: Reply;
   readonly #directories: DirectoryHandles;
   readonly #diff: string | null;
+  readonly #handles: FileHandles;
   readonly #none = emptyAttributes();
-  #nextHandle = 1;
   #totalBlocks: number | undefined;
 
   /** @param diff directory whose file system statfs reports; null: read-only */
-  constructor(overlay: Overlay, reply: Reply, diff: string | null) {
+  constructor(overlay: Overlay, reply: Reply, diff: string | null, warn: (message: string) => void) {
     this.#overlay = overlay;
     this.#reply = reply;
     this.#diff = diff;
+    this.#handles = new FileHandles(overlay, reply, warn);
     this.#directories = new DirectoryHandles(overlay, reply);
   }
 
@@ -72,6 +74,11 @@ export class NamespaceDispatch {
         return this.#mkdir(request);
       case opcode.CREATE:
         return this.#create(request);
+      case opcode.OPEN:
+        return this.#handles.open(0, this.#inode(request), request.u32(0));
+      case opcode.RELEASE:
+        this.#handles.close(request.u64(0));
+        return 0;
       case opcode.LINK:
         return this.#link(request);
       case opcode.UNLINK:
@@ -197,10 +204,7 @@ export class NamespaceDispatch {
     const mode = S_IFREG | (request.u32(4) & 0o7777);
     const inode = this.#overlay.namespace.create(this.#inode(request), request.name(16), mode, 0, request);
     const length = this.#entry(inode);
-    this.#reply.u64(length, this.#nextHandle++);
-    this.#reply.u32(length + 8, FOPEN_KEEP_CACHE);
-    this.#reply.u32(length + 12, 0);
-    return length + size.open;
+    return length + this.#handles.open(length, inode, request.u32(0));
   }
 
   #link(request: Request): number {

@@ -10,6 +10,7 @@ import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { WalLocation } from '../overlay/namespace/wal-directory.js';
 import { Overlay } from '../overlay/overlay.js';
 import { control, type SharedBuffers, SharedState, stop } from '../overlay/shared/shared-state.js';
+import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
 import { loadLibc } from '../sys/libc.js';
 import { Channel, type ChannelBuffers } from './channel.js';
 import { NamespaceDispatch } from './namespace-dispatch.js';
@@ -48,6 +49,7 @@ export interface NamespaceThreadData {
 export type NamespaceMessage =
   | { type: 'ready'; objects: string }
   | { type: 'sync-journal' }
+  | { type: 'kernel-writes'; path: string; open: boolean }
   | { type: 'content'; lookup: number; name: VirtualName }
   | { type: 'closed' }
   | { type: 'failed'; code: string; message: string; hint: string | undefined };
@@ -72,7 +74,7 @@ function serve(data: NamespaceThreadData): void {
       controlWords: shared.control,
       channels,
       overlay,
-      dispatch: new NamespaceDispatch(overlay, reply, data.diff),
+      dispatch: new NamespaceDispatch(overlay, reply, data.diff, (message) => log.warn(message)),
       reply,
       counters,
       receiveMail: (content) => {
@@ -82,6 +84,7 @@ function serve(data: NamespaceThreadData): void {
           const mail = received.message as NamespaceMail;
           if ('lookup' in mail) content(mail);
           else channels.push(new Channel(mail, shared.control));
+          if (channels.length === 1) useKernel(overlay, channels[0]!.device);
         }
       },
       askContent: (lookup, name) => post({ type: 'content', lookup, name }),
@@ -104,6 +107,15 @@ function serve(data: NamespaceThreadData): void {
   } finally {
     data.mail.close();
   }
+}
+
+/** @param device of the connection: any does */
+function useKernel(overlay: Overlay, device: number): void {
+  overlay.passthrough.use({
+    register: (fd) => registerBackingFile(device, fd),
+    release: (id) => releaseBackingFile(device, id),
+    writes: (path, open) => post({ type: 'kernel-writes', path, open }),
+  });
 }
 
 parentPort!.once('message', (data: NamespaceThreadData | null) => {

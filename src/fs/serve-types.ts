@@ -37,6 +37,8 @@ export interface ServeOptions {
   readonly diffLimit?: number;
   /** Sync nothing before the end. */
   readonly perfUnsafe?: boolean;
+  /** Let the kernel read and write the objects of files made on the mount by itself, where it can. */
+  readonly passthrough?: boolean;
   /** WAL that is written goes with the mount. */
   readonly noWal?: boolean;
   /** Directory for digests of the content lists; without it there are none. */
@@ -88,6 +90,8 @@ export interface BackendInfo {
   readonly readAhead: number | null;
   /** Why that is not what it should be. */
   readonly readAheadFault?: string;
+  /** Why there is no passthrough although it was asked for. */
+  readonly passthroughFault?: string;
 }
 
 /** A running mount. */

@@ -3,20 +3,18 @@
 import { closeSync } from 'node:fs';
 import { MessageChannel, type Worker } from 'node:worker_threads';
 import { type ErrorCode, PbkfsError } from '../errors.js';
-import { given } from '../given.js';
 import { createCounters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import { control, encodeChange, SharedState, stop } from '../overlay/shared/shared-state.js';
-import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
-import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
 import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
+import { backendInfo, type Connection, connect, endByForce, mountError, takeAway } from './connection.js';
 import { EarlyWriteback } from './early-writeback.js';
-import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
 import { JournalSync } from './journal-sync.js';
+import { forgetClients } from './kernel-clients.js';
+import { KernelWriteback } from './kernel-writeback.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { runNamespaceThread } from './namespace-worker.js';
-import { MAX_TRANSFER } from './protocol/constants.js';
 import { ReaderPool } from './reader-pool.js';
 import { ActivityLog } from './report/activity.js';
 import { LiveReport } from './report/mount-report.js';
@@ -26,9 +24,6 @@ import { type BackendInfo, DEFAULT_CACHE_SIZE, type ServeOptions, type Server } 
 /** After a failure: ms until threads that have not ended are stopped, and until nobody waits for them any more. */
 const STOP_AFTER = 300;
 const GIVE_UP_AFTER = 1200;
-
-/** KiB; see ARCHITECTURE.md, "Speed". */
-const READ_AHEAD = 4096;
 
 /** Serves one mount. Made by serveMount. */
 class MountServer implements Server {
@@ -43,9 +38,9 @@ class MountServer implements Server {
   readonly #activity: ActivityLog;
   readonly #journalSync: JournalSync;
   readonly #writeback = new EarlyWriteback();
+  readonly #kernelWriteback = new KernelWriteback((path) => this.#writeback.start(path));
   #objects = '';
-  #features: KernelFeatures | null = null;
-  #readAhead: ReadAhead = { kib: null };
+  #connection: Connection | null = null;
   /** no further readers: the mount is gone, or has failed */
   #ending = false;
   #mountGone = false;
@@ -99,59 +94,46 @@ class MountServer implements Server {
   }
 
   get backend(): BackendInfo {
-    const { minor = 0, flags = [] } = this.#features ?? {};
-    const { kib, fault } = this.#readAhead;
-    const protocol = `7.${Math.min(minor, OUR_MINOR)}`;
-    return { backend: 'kernel', protocol, features: flags, readAhead: kib, ...given({ readAheadFault: fault }) };
+    return backendInfo(this.#connection);
   }
 
   /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */
   async start(): Promise<void> {
     await this.#openOverlay();
-    let device: number | null = null;
+    const { mountpoint, diff, perfUnsafe = false, materializeOnRead, verify, log, threads } = this.#options;
     try {
-      device = mountDevice(this.#options.mountpoint, {
-        uid: 0,
-        gid: 0,
-        allowOther: this.#options.allowOther,
-        readOnly: this.#options.diff === null,
-        // A kernel with pages larger than 4 KiB counts max_pages in its own.
-        maxRead: MAX_TRANSFER,
-        fsname: `pbkfs:${this.#options.instance}/${this.#options.chain.target.id}`,
-      });
-      this.#features = shakeHands(device);
-      // After INIT, by which the kernel takes no more than its own default.
-      this.#readAhead = setReadAhead(this.#options.mountpoint, this.#options.readAhead ?? READ_AHEAD);
-      const { materializeOnRead, verify, log, threads } = this.#options;
-      const { openless } = this.#features;
-      const readOnly = this.#options.diff === null;
-      const perfUnsafe = this.#options.perfUnsafe ?? false;
+      this.#connection = connect(this.#options);
+      const { device, passthrough, features } = this.#connection;
+      // Before the kernel gets an answer to anything but INIT.
+      Atomics.store(this.#shared.control, control.passthrough, Number(passthrough));
       const settings = {
         objects: this.#objects,
-        readOnly,
+        readOnly: diff === null,
         perfUnsafe,
         materializeOnRead,
         verify,
-        openless,
+        openless: features.openless && !passthrough,
         log: log.settings,
       };
       this.#readers.start(device, settings, threads);
     } catch (error) {
       this.#ending = true;
-      if (device !== null) this.#takeAway();
-      if (device !== null && !this.#readers.wasStarted) closeSync(device);
+      if (this.#connection !== null) {
+        takeAway(mountpoint);
+        if (!this.#readers.wasStarted) closeSync(this.#connection.device);
+      }
       if (this.#readers.size === 0) this.#stopNamespace();
       await this.done.catch(() => undefined);
       throw mountError(error);
     }
-    const { minor, flags } = this.#features;
+    const { features, readAhead } = this.backend;
     this.#sentry.start();
     this.#activity.start();
-    this.#options.log.info('mounted', {
+    log.info('mounted', {
       threads: this.#readers.started,
-      protocol: `7.${minor}`,
-      features: flags.join(','),
-      readAhead: this.#readAhead.kib ?? undefined,
+      protocol: `7.${this.#connection.features.minor}`,
+      features: features.join(','),
+      readAhead: readAhead ?? undefined,
     });
   }
 
@@ -163,6 +145,8 @@ class MountServer implements Server {
           resolve();
         } else if (message.type === 'sync-journal') {
           this.#journalSync.start();
+        } else if (message.type === 'kernel-writes') {
+          this.#kernelWrites(message.path, message.open);
         } else if (message.type === 'content') {
           void this.#makeContent(message.lookup, message.name);
         } else if (message.type === 'failed') {
@@ -191,6 +175,12 @@ class MountServer implements Server {
     });
   }
 
+  #kernelWrites(path: string, open: boolean): void {
+    if (this.#options.perfUnsafe) return;
+    if (open) this.#kernelWriteback.opened(path);
+    else this.#kernelWriteback.closed(path);
+  }
+
   /** Never rejects: whoever waits for the file gets an error instead. */
   async #makeContent(lookup: number, name: VirtualName): Promise<void> {
     let content: Uint8Array | null = null;
@@ -217,6 +207,7 @@ class MountServer implements Server {
   #afterReaders(): void {
     this.#sentry.stop();
     this.#activity.stop();
+    this.#kernelWriteback.stop();
     this.#readers.closeDevices();
     if (this.#namespaceEnded) this.#settle();
     else this.#stopNamespace();
@@ -229,8 +220,12 @@ class MountServer implements Server {
   }
 
   #settle(): void {
-    if (this.#failure === null) this.#resolve();
-    else this.#reject(this.#failure);
+    if (this.#failure !== null) {
+      this.#reject(this.#failure);
+      return;
+    }
+    if (this.#connection?.passthrough) forgetClients(this.#options.diff!);
+    this.#resolve();
   }
 
   /**
@@ -245,34 +240,13 @@ class MountServer implements Server {
     this.#ending = true;
     this.#readers.close();
     if (!this.#readers.wasStarted) return;
-    if (!this.#mountGone) this.#abort();
+    if (!this.#mountGone) endByForce(this.#options.mountpoint, this.#options.log);
     setTimeout(() => {
       this.#readers.terminate();
       // It gives the readers their last answers, unless it hangs.
       setTimeout(() => void this.#namespace.terminate(), STOP_AFTER).unref();
     }, STOP_AFTER).unref();
     setTimeout(() => this.#settle(), GIVE_UP_AFTER).unref();
-  }
-
-  /** Not detached: a server that still runs must go on to get errors, and not write into what lies below. */
-  #abort(): void {
-    try {
-      unmountDevice(this.#options.mountpoint, 'abort');
-    } catch (error) {
-      // Busy: aborted all the same.
-      if ((error as NodeJS.ErrnoException).code === 'EBUSY') return;
-      this.#options.log.error(`forced unmount: ${(error as Error).message}`);
-    }
-  }
-
-  /** Undoes a mount that nobody has been told of. */
-  #takeAway(): void {
-    this.#abort();
-    try {
-      unmountDevice(this.#options.mountpoint, 'detach');
-    } catch {
-      // It is gone already.
-    }
   }
 }
 
@@ -281,19 +255,4 @@ export async function serveMount(options: ServeOptions): Promise<Server> {
   const server = new MountServer(options);
   await server.start();
   return server;
-}
-
-function mountError(error: unknown): unknown {
-  const { code, syscall, message } = error as NodeJS.ErrnoException;
-  if (error instanceof PbkfsError || code === undefined) return error;
-  const hint =
-    code === 'EPERM' || code === 'EACCES'
-      ? 'mounting needs root'
-      : code === 'ENOENT' || code === 'ENODEV'
-        ? 'this kernel has no FUSE: load the module (modprobe fuse) and check that /dev/fuse exists'
-        : undefined;
-  return new PbkfsError('mount_failed', `cannot mount: ${syscall ?? ''} ${message}`, {
-    cause: error,
-    ...(hint === undefined ? {} : { hint }),
-  });
 }

@@ -64,6 +64,10 @@ export const metricDefinitions = {
     'Pages served although their checksum is wrong, because it was wrong when the backup was made',
   ),
   pbkfs_inodes: gauge('files', 'Inodes the kernel knows'),
+  pbkfs_passthrough_files: gauge(
+    'files',
+    'Open files that the kernel reads and writes by itself (--passthrough): no other figure counts that',
+  ),
   pbkfs_index_bytes: gauge('bytes', 'Memory of block indexes and block maps'),
   pbkfs_cache_bytes: gauge('bytes', 'Memory of block indexes alone, which --cache-size bounds'),
   pbkfs_cache_limit_bytes: gauge('bytes', 'What --cache-size allows'),

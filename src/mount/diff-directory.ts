@@ -3,6 +3,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { CLIENTS_FILE } from '../fs/kernel-clients.js';
 import { syncDirectory } from '../sys/durable-file.js';
 import { BINDING_FILE, type Binding, notOurs, readBinding } from './binding.js';
 import { LOCK_FILE } from './lock.js';
@@ -17,6 +18,7 @@ export const OWN_NAMES: readonly string[] = [
   'objects',
   'counters.json',
   LOG_FILE,
+  CLIENTS_FILE,
   UNSAFE_MARKER,
   `${UNSAFE_MARKER}.tmp`,
   `${BINDING_FILE}.tmp`,

@@ -158,6 +158,7 @@ function start(
     afterPowerLoss: request.afterPowerLoss,
     perfUnsafe: request.perfUnsafe ?? false,
     noWal: request.noWal ?? false,
+    passthrough: request.passthrough ?? false,
     ...listCacheOf(request),
     verify: request.verify ?? 'checksum',
     chainLock: keeper,
@@ -179,6 +180,11 @@ function allowOther(request: MountRequest): boolean {
 }
 
 const NO_WAL = 'no WAL is kept: the end of this mount is the end of its diff, which cannot be mounted again';
+
+function withoutPassthrough(backend: Server['backend']): string[] {
+  const why = backend?.passthroughFault;
+  return why === undefined ? [] : [`--passthrough: ${why}; pbkfs itself serves files made on the mount`];
+}
 
 /** Makes the mount known. What fails here ends the mount: a caller who did not hear of it must not be left with it. */
 async function announce(
@@ -219,7 +225,7 @@ async function announce(
     backupId: target.id,
     backend: backend?.backend ?? 'kernel',
     chainLength: members.length,
-    warnings: [...warnings, ...noWal],
+    warnings: [...warnings, ...noWal, ...withoutPassthrough(backend)],
     externalDirectories: external,
     ...given({ metricsAddress }),
   };

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
+import { refuseKernelClients } from '../fs/kernel-clients.js';
 import { refuseLostJournal } from '../overlay/diff/index.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import {
@@ -51,6 +52,7 @@ export interface PreparedMount {
  */
 export function prepareMount(request: MountRequest, logsToTerminal: boolean): PreparedMount {
   if (request.diff === undefined) return prepareReadOnly(request, logsToTerminal);
+  refuseWithPassthrough(request);
   const diff = resolveFuture(request.diff);
   const before = inspectDiff(diff);
   const source = sourceOf(request, diff, before);
@@ -134,7 +136,10 @@ function claimDiff(
     previous = now.kind === 'bound' ? now.binding : undefined;
     if (previous !== undefined) checkIdentity(diff, previous, backup);
     if (previous !== undefined) checkReuse(diff, previous, request);
-    if (!request.force) refuseUnsafeDiff(diff);
+    if (!request.force) {
+      refuseKernelClients(diff);
+      refuseUnsafeDiff(diff);
+    }
     refuseLostJournal(diff, previous?.lastMount.state === 'clean');
     wal = chooseWalDirectory(paths.walDir, previous?.walDirectory, diff);
     if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();
@@ -180,6 +185,15 @@ function claimDiff(
   }
   const moved = wal === undefined ? {} : { wal };
   return { paths, chain, fresh: previous === undefined, mark, walMoved, rollback, ...moved };
+}
+
+/** The kernel writes without asking: nothing of ours can be in the way. */
+function refuseWithPassthrough({ passthrough, diffLimit, backend }: MountRequest): void {
+  if (!passthrough || (diffLimit === undefined && backend !== 'fuse-native')) return;
+  const other = diffLimit === undefined ? '--backend fuse-native' : '--diff-limit';
+  throw new PbkfsError('usage', `--passthrough and ${other} exclude each other`, {
+    hint: 'with --passthrough the kernel writes without asking pbkfs: leave one of the two out',
+  });
 }
 
 /** What a diff's earlier mounts do not allow this one. */

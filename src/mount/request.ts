@@ -47,6 +47,8 @@ export interface MountRequest {
   readonly noRecoveryConfig?: boolean;
   /** An fsync syncs nothing; the diff is marked until a clean unmount. */
   readonly perfUnsafe?: boolean;
+  /** Let the kernel read and write files made on the mount by itself. */
+  readonly passthrough?: boolean;
   /** WAL goes with the mount, and the diff cannot be mounted again. */
   readonly noWal?: boolean;
   /** Neither use nor keep a digest of the content lists. */

@@ -15,14 +15,16 @@ import type { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import type { ObjectKeeper } from './namespace/object-keeper.js';
+import { PassthroughFiles } from './namespace/passthrough-files.js';
 import type { NoJournal, NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord } from './namespace/records.js';
 import { openBase } from './open-base.js';
 import { openDiff } from './open-diff.js';
 import type { OverlayOptions } from './overlay-options.js';
 import { settleObjects } from './settle-objects.js';
+import { withoutSetId } from './shared/attributes.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
-import { rowFlag, withoutSetId } from './shared/file-table.js';
+import { rowFlag } from './shared/file-table.js';
 import { IndexCache } from './shared/index-cache.js';
 import { control, type SharedState } from './shared/shared-state.js';
 import { markTemporary } from './temporary-files.js';
@@ -34,6 +36,8 @@ export class Overlay {
   /** names that are not in the tree */
   readonly hidden: HiddenNames;
   readonly objects: ObjectKeeper | NoObjects;
+  /** files that the kernel reads and writes by itself */
+  readonly passthrough: PassthroughFiles;
   readonly #shared: SharedState;
   readonly #options: OverlayOptions;
   readonly #storage: DiffStorage;
@@ -62,6 +66,7 @@ export class Overlay {
     const { objects, journal, records } = openDiff(options.diff, this.#storage, shared, this.#bootId, this.budget);
     this.objects = objects;
     this.#journal = journal;
+    this.passthrough = new PassthroughFiles(shared, this.budget, objects.directory);
     this.#recovery = new Recovery(this.#storage, objects.directory, shared);
     this.#maps = new BlockMaps({
       storage: this.#storage,
@@ -79,6 +84,7 @@ export class Overlay {
       table: shared.table,
       journal: { append: (payload, frees) => this.#append(payload, frees) },
       objects: this.objects,
+      passthrough: this.passthrough,
       heldBlocks: (inode) => this.#heldBlocks(inode),
       releaseRow: (inode) => this.#releaseIndex(inode),
       releaseDiffState: (inode, state) => shared.arena.free(state, stateSize(inode.base!.size)),

@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** @throws PbkfsError when it is not ours, or when what was asked for can only be had with a new mount */
-export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch }: SessionRequest): Place {
+export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch, passthrough }: SessionRequest): Place {
   const entry = findRegistered(mountpoint!);
   if (entry?.diff === undefined) {
     throw new PbkfsError(
@@ -29,10 +29,10 @@ export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch 
       { hint: `give another directory; "pbkfs info ${mountpoint}" tells what it is` },
     );
   }
-  if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch) !== undefined) {
+  if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch ?? passthrough) !== undefined) {
     throw new PbkfsError(
       'usage',
-      `${mountpoint} is mounted already: its diff, its limit, its recovery target and what it reads ahead are what they are`,
+      `${mountpoint} is mounted already: its diff, its limit, its recovery target, what it reads ahead and how it serves new files are what they are`,
       { hint: 'leave these options out, or give another directory' },
     );
   }

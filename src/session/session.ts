@@ -46,6 +46,8 @@ export interface SessionRequest {
   readonly preload?: string;
   /** What to read ahead through a mount that is made. */
   readonly prefetch?: 'hot';
+  /** Let the kernel read and write new files by itself. */
+  readonly passthrough?: boolean;
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   readonly force: boolean;
@@ -126,6 +128,7 @@ export async function openSession(
       afterPowerLoss: false,
       materializeOnRead: false,
       ...given({ recovery, diffLimit: request.diffLimit, prefetch: request.prefetch }),
+      ...given({ passthrough: request.passthrough }),
     });
     for (const warning of info.warnings) progress.warn(warning);
     external = info.externalDirectories;

@@ -6,6 +6,11 @@ import { ioctl, MS_NODEV, MS_NOSUID, MS_RDONLY, mount } from './libc.js';
 /** FUSE_DEV_IOC_CLONE, linux/fuse.h: _IOR(229, 0, uint32_t); the argument is the fd of a mounted device. */
 const FUSE_DEV_IOC_CLONE = 0x8004e500;
 
+/** FUSE_DEV_IOC_BACKING_OPEN: _IOW(229, 1, struct fuse_backing_map), {i32 fd, u32 flags, u64 padding}; Linux 6.9 and later. */
+const FUSE_DEV_IOC_BACKING_OPEN = 0x4010e501;
+/** FUSE_DEV_IOC_BACKING_CLOSE: _IOW(229, 2, uint32_t). */
+const FUSE_DEV_IOC_BACKING_CLOSE = 0x4004e502;
+
 const DEVICE = '/dev/fuse';
 
 /** The file-system type the kernel shows for our mounts in /proc/self/mountinfo. */
@@ -70,4 +75,24 @@ export function cloneDevice(mountedFd: number): number {
     closeSync(fd);
     throw error;
   }
+}
+
+/**
+ * Tells the kernel of an open file that it may read and write by itself in place of a file of the mount.
+ * @param device any descriptor of the connection
+ * @returns the number under which an OPEN is answered with it, above 0; the descriptor is not needed any more
+ * @throws a system error: EPERM without CAP_SYS_ADMIN or where it was not agreed on, ELOOP for a file on a file system with
+ *   more others below it than was agreed on, EOPNOTSUPP or ENOTTY from kernels that cannot do it
+ */
+export function registerBackingFile(device: number, fd: number): number {
+  const map = Buffer.alloc(16);
+  map.writeInt32LE(fd);
+  return ioctl(device, FUSE_DEV_IOC_BACKING_OPEN, map);
+}
+
+/** Takes that back; handles that were opened with it go on. */
+export function releaseBackingFile(device: number, id: number): void {
+  const argument = Buffer.alloc(4);
+  argument.writeInt32LE(id);
+  ioctl(device, FUSE_DEV_IOC_BACKING_CLOSE, argument);
 }

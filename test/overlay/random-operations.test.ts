@@ -18,31 +18,34 @@ const numRuns = Number(process.env.PBKFS_PROPERTY_RUNS ?? 150);
 const maxLength = Number(process.env.PBKFS_PROPERTY_STEPS ?? 90);
 const seed = process.env.PBKFS_PROPERTY_SEED;
 
-t.test('the overlay does what the model does (traps 15, 16, 17, 18, 19, 20, 21, 25, 36, 38)', async (t) => {
-  let runs = 0;
-  let steps = 0;
-  fc.assert(
-    fc.property(fc.array(operation, { maxLength, size: 'max' }), (operations) => {
-      const diff = `${root}/run${runs++}`;
-      const world = new World(catalog, diff);
-      try {
-        for (const step of operations) world.run(step);
-        world.compare();
-        world.remount();
-        world.direct.close();
-      } catch (error) {
+for (const passthrough of [false, true]) {
+  const how = passthrough ? ', with passthrough' : '';
+  t.test(`the overlay does what the model does (traps 15, 16, 17, 18, 19, 20, 21, 25, 36, 38)${how}`, async (t) => {
+    let runs = 0;
+    let steps = 0;
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength, size: 'max' }), (operations) => {
+        const diff = `${root}/run${passthrough ? 'p' : ''}${runs++}`;
+        const world = new World(catalog, diff, passthrough);
         try {
-          world.direct.kill();
-        } catch {
-          // Its descriptors are gone already.
+          for (const step of operations) world.run(step);
+          world.compare();
+          world.remount();
+          world.direct.close();
+        } catch (error) {
+          try {
+            world.direct.kill();
+          } catch {
+            // Its descriptors are gone already.
+          }
+          throw error;
+        } finally {
+          steps += world.steps;
+          rmSync(diff, { recursive: true, force: true });
         }
-        throw error;
-      } finally {
-        steps += world.steps;
-        rmSync(diff, { recursive: true, force: true });
-      }
-    }),
-    { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) },
-  );
-  t.pass(`${runs} sequences, ${steps} operations`);
-});
+      }),
+      { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) },
+    );
+    t.pass(`${runs} sequences, ${steps} operations`);
+  });
+}

@@ -18,6 +18,8 @@ export interface DirectOptions {
   /** bytes */
   readonly diffLimit?: number;
   readonly noWal?: boolean;
+  /** what is written to open files goes past the overlay, as the kernel does with a mount's --passthrough */
+  readonly passthrough?: boolean;
   readonly verify?: VerifyMode;
   /** descriptors the data engine may keep open */
   readonly fdLimit?: number;

@@ -8,8 +8,9 @@ import { BaseNode } from '../../src/overlay/namespace/base-node.js';
 import { type Inode, S_IFDIR, S_IFMT, S_IFREG } from '../../src/overlay/namespace/inode.js';
 import type { AttributeFields } from '../../src/overlay/namespace/records.js';
 import { Overlay } from '../../src/overlay/overlay.js';
-import type { Attributes } from '../../src/overlay/shared/file-table.js';
+import type { Attributes } from '../../src/overlay/shared/attributes.js';
 import { control, SharedState } from '../../src/overlay/shared/shared-state.js';
+import { FakeBacking } from './backing-files.js';
 import { type DirectOptions, overlayOptions } from './direct-options.js';
 import { HeldPaths } from './held-paths.js';
 import { OpenFile } from './open-file.js';
@@ -26,6 +27,8 @@ export class DirectOverlay {
   readonly warnings: string[] = [];
   /** objects whose writeback the engine has asked for */
   readonly writebacks: string[] = [];
+  /** in the kernel's place, where files are its own */
+  readonly backing = new FakeBacking();
   readonly #paths: HeldPaths;
   readonly #files = new Set<OpenFile>();
 
@@ -34,7 +37,9 @@ export class DirectOverlay {
     const counters = createCounters();
     this.shared = SharedState.create(counters, 4096, 64 << 20);
     const warn = (message: string) => void this.warnings.push(message);
+    if (options.passthrough) Atomics.store(this.shared.control, control.passthrough, 1);
     this.overlay = new Overlay(this.shared, overlayOptions(options, CALLER, warn));
+    this.overlay.passthrough.use(this.backing);
     this.#paths = new HeldPaths(this.overlay);
     this.engine = new DataEngine({
       shared: this.shared,

@@ -1,9 +1,11 @@
 // A file of a DirectOverlay that somebody holds open.
 
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { SystemError } from '../../src/errors.js';
 import type { AllocateMode } from '../../src/overlay/data/data-engine.js';
 import type { Inode } from '../../src/overlay/namespace/inode.js';
-import { type Attributes, rowKind, word } from '../../src/overlay/shared/file-table.js';
+import type { Attributes } from '../../src/overlay/shared/attributes.js';
+import { rowKind, word } from '../../src/overlay/shared/file-table.js';
 import type { DirectOverlay } from './direct-overlay.js';
 
 const CHUNK = 1 << 20;
@@ -11,10 +13,16 @@ const CHUNK = 1 << 20;
 export class OpenFile {
   readonly inode: Inode;
   readonly #direct: DirectOverlay;
+  /** the object, where the kernel reads and writes it by itself */
+  readonly #object: number | null = null;
 
   constructor(direct: DirectOverlay, inode: Inode) {
     this.#direct = direct;
     this.inode = inode;
+    const { passthrough, objects } = direct.overlay;
+    if (!passthrough.takes(inode)) return;
+    passthrough.open(inode, true);
+    this.#object = openSync(`${objects.directory}/${inode.objectId}`, 'r+');
   }
 
   read(position: number, length: number): Buffer {
@@ -22,6 +30,7 @@ export class OpenFile {
     if (virtual !== null) return Buffer.from(virtual.subarray(position, position + length));
     this.#mustBeFile();
     const out = Buffer.alloc(length, 0xee);
+    if (this.#object !== null) return out.subarray(0, readSync(this.#object, out, 0, length, position));
     return out.subarray(0, this.#direct.engine.read(row, generation, position, length, out, 0));
   }
 
@@ -36,6 +45,7 @@ export class OpenFile {
 
   write(position: number, data: Uint8Array): number {
     this.#mustBeFile();
+    if (this.#object !== null) return writeSync(this.#object, data, 0, data.length, position);
     const { row, generation } = this.inode;
     return this.#direct.engine.write(row, generation, data, 0, data.length, position, false);
   }
@@ -63,6 +73,10 @@ export class OpenFile {
   }
 
   close(): void {
+    if (this.#object !== null) {
+      closeSync(this.#object);
+      this.#direct.overlay.passthrough.close(this.inode);
+    }
     this.#direct.release(this);
   }
 

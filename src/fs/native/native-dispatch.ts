@@ -10,7 +10,7 @@ import type { Caller } from '../../overlay/namespace/namespace-options.js';
 import type { AttributeFields } from '../../overlay/namespace/records.js';
 import type { VirtualName } from '../../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../../overlay/overlay.js';
-import type { Attributes } from '../../overlay/shared/file-table.js';
+import type { Attributes } from '../../overlay/shared/attributes.js';
 import { bytesOf, textOf } from './byte-text.js';
 import { NativeData, type NativeDataOptions } from './native-data.js';
 import { NativePaths } from './native-paths.js';

@@ -1,7 +1,7 @@
 // The arrays of 32-bit words in which fuse-native takes attributes: struct stat and struct statvfs, cut down.
 
 import { DIFF_INO_BASE } from '../../overlay/namespace/inode.js';
-import type { Attributes } from '../../overlay/shared/file-table.js';
+import type { Attributes } from '../../overlay/shared/attributes.js';
 
 export const STAT_WORDS = 18;
 export const STATFS_WORDS = 11;

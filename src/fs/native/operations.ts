@@ -1,7 +1,7 @@
 // The table of libfuse's operations: what fuse-native passes for each, and what it takes back.
 
 import { operation } from '../../metrics/counters.js';
-import type { Attributes } from '../../overlay/shared/file-table.js';
+import type { Attributes } from '../../overlay/shared/attributes.js';
 import type { NativeDispatch } from './native-dispatch.js';
 import { STAT_WORDS, STATFS_WORDS, writeStat } from './native-records.js';
 

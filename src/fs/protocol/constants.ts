@@ -63,6 +63,9 @@ export const initFlag = {
   INIT_EXT: 1 << 30,
 } as const;
 
+/** INIT flags of the second word (`flags2`), in force only with INIT_EXT. */
+export const initFlag2 = { PASSTHROUGH: 1 << 5 } as const;
+
 /** SETATTR `valid` bits. */
 export const setattrValid = {
   MODE: 1 << 0,
@@ -77,8 +80,10 @@ export const setattrValid = {
   KILL_SUIDGID: 1 << 11,
 } as const;
 
-/** Bit of `open_flags`: the kernel keeps what it has cached of the file. */
+/** Bits of `open_flags`: every read and write comes to the server; the kernel keeps what it has cached of the file; it does both by itself. */
+export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
+export const FOPEN_PASSTHROUGH = 1 << 7;
 
 /** WRITE `write_flags`. */
 export const WRITE_KILL_SUIDGID = 1 << 2;

@@ -1,7 +1,7 @@
 // Writing replies into one reused buffer: fuse_out_header (len, error, unique u64) and a body.
 
 import { S_IFMT, S_IFREG } from '../../backup/constants.js';
-import { type Attributes, hasSetId } from '../../overlay/shared/file-table.js';
+import { type Attributes, hasSetId } from '../../overlay/shared/attributes.js';
 import { SteadyMemory } from '../../sys/steady-memory.js';
 import { OUT_HEADER, size } from './constants.js';
 

@@ -2,6 +2,7 @@
 
 import { type Chain, openCatalog, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
+import { refuseKernelClients } from '../../fs/kernel-clients.js';
 import { createCounters } from '../../metrics/counters.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { SharedState } from '../../overlay/shared/shared-state.js';
@@ -70,6 +71,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   }
   const { binding } = found;
   if (!request.force) {
+    refuseKernelClients(diff);
     refuseUnsafeDiff(diff);
     refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
   }

@@ -78,8 +78,16 @@ export class BasedFile {
     this.#writable().truncate(length);
   }
 
-  extend(length: number): void {
-    this.#writable().extend(length);
+  /** Lets the file grow from `old` to `length` and reserves the space behind `from`: wholly or not at all. */
+  extend(old: number, from: number, length: number): void {
+    const diff = this.#writable();
+    if (from > old) diff.truncate(from);
+    try {
+      diff.extend(length);
+    } catch (error) {
+      if (from > old) diff.truncate(old);
+      throw error;
+    }
   }
 
   /** Makes [from, to), which lies within the file's length, read as zeros. */

@@ -6,8 +6,9 @@
 import { BLCKSZ, PageReader, type VerifyMode } from '../../backup/index.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
+import { withoutSetId } from '../shared/attributes.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
-import { double, rowFlag, rowKind, withoutSetId, word } from '../shared/file-table.js';
+import { double, rowFlag, rowKind, word } from '../shared/file-table.js';
 import { IndexCache } from '../shared/index-cache.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { BaseGuard } from './base-guard.js';
@@ -17,6 +18,7 @@ import { FdCache } from './fd-cache.js';
 import { FileSync } from './file-sync.js';
 import type { NamespaceCalls } from './namespace-calls.js';
 import { ObjectFiles } from './object-files.js';
+import { PassthroughData } from './passthrough-data.js';
 import { PlainFiles } from './plain-files.js';
 import { blocksTouched, mustFit } from './positions.js';
 import { Unflushed } from './unflushed.js';
@@ -38,6 +40,14 @@ export interface DataEngineOptions {
   writeBack?(objectId: string): void;
 }
 
+/** Which kind of fallocate. */
+export interface AllocateMode {
+  keepSize: boolean;
+  zero: boolean;
+  /** clear the set-id bits, as after a write by somebody unprivileged */
+  dropSetId: boolean;
+}
+
 export class DataEngine {
   readonly #shared: SharedState;
   readonly #options: DataEngineOptions;
@@ -46,6 +56,7 @@ export class DataEngine {
   readonly #based: BasedFiles;
   readonly #indexCache: IndexCache;
   readonly #plain: PlainFiles;
+  readonly #passthrough: PassthroughData;
   readonly #budget: DiffBudget;
   readonly #unflushed: Unflushed;
   readonly #sync: FileSync;
@@ -75,6 +86,7 @@ export class DataEngine {
     this.#budget = new DiffBudget(shared.control, warn);
     this.#plain = new PlainFiles(shared.table, objects, this.#fds);
     this.#unflushed = new Unflushed(shared.table, (id) => options.writeBack?.(id));
+    this.#passthrough = new PassthroughData(shared.table, this.#plain, this.#budget, this.#unflushed);
     const [based, plain, unflushed] = [this.#based, this.#plain, this.#unflushed];
     this.#sync = new FileSync({ shared, namespace, based, plain, unflushed });
   }
@@ -83,6 +95,7 @@ export class DataEngine {
   read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
     const { table } = this.#shared;
     waitForEarlierMutations(table.words, table.barrier(row));
+    if (this.#passthrough.has(row)) return this.#passthrough.read(row, generation, position, length, out, outOffset);
     const size = table.getDouble(row, double.size);
     const count = Math.max(0, Math.min(length, size - position));
     if (count === 0) return 0;
@@ -115,6 +128,10 @@ export class DataEngine {
     if (file?.wantsWhole) this.#bringWhole(file, row, generation);
     this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
     this.#counters.add(counter.bytesWritten, length);
+    if (this.#passthrough.has(row)) {
+      const change = () => this.#plain.write(row, generation, data, offset, length, position);
+      return this.#passthrough.change(row, generation, dropSetId, change);
+    }
     return this.#mutate(row, file, position, position + length, position + length, () => {
       let written = length;
       if (file === null) written = this.#plain.write(row, generation, data, offset, length, position);
@@ -126,11 +143,21 @@ export class DataEngine {
     });
   }
 
+  /** Before attributes are read: what the kernel has changed by itself. */
+  refresh(row: number, generation: number): void {
+    if (this.#passthrough.has(row)) this.#passthrough.refresh(row, generation);
+  }
+
   /** Sets the length; what lies beyond the old end reads as zeros. */
   truncate(row: number, generation: number, length: number, dropSetId: boolean): void {
     mustFit(length);
     const { table } = this.#shared;
     const file = this.#writable(row, generation, dropSetId);
+    if (this.#passthrough.has(row)) {
+      const change = () => this.#plain.truncate(row, generation, length);
+      this.#passthrough.change(row, generation, dropSetId, change);
+      return;
+    }
     this.#mutate(row, file, length, length, length, () => {
       const old = blocksOf(table.getDouble(row, double.size));
       const freed = file === null ? Math.max(0, old - blocksOf(length)) : file.shrinkage(length);
@@ -147,8 +174,8 @@ export class DataEngine {
     const { table } = this.#shared;
     const file = this.#writable(row, generation, how.dropSetId);
     const end = from + length;
-    this.#mutate(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
-      const old = table.getDouble(row, double.size);
+    /** @param old length of the file @returns the new one */
+    const allocate = (old: number): number => {
       const size = how.keepSize ? old : Math.max(old, end);
       const zeroTo = Math.min(end, old);
       if (how.zero && zeroTo > from) {
@@ -157,8 +184,16 @@ export class DataEngine {
       }
       if (size > old) {
         if (file === null) this.#plain.extend(row, generation, old, from, length);
-        else extendBased(file, old, from, size);
+        else file.extend(old, from, size);
       }
+      return size;
+    };
+    if (this.#passthrough.has(row)) {
+      this.#passthrough.change(row, generation, how.dropSetId, allocate);
+      return;
+    }
+    this.#mutate(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
+      const size = allocate(table.getDouble(row, double.size));
       table.touchData(row, size, Date.now(), how.dropSetId);
     });
   }
@@ -231,7 +266,7 @@ export class DataEngine {
   #writable(row: number, generation: number, dropSetId: boolean): BasedFile | null {
     const { table } = this.#shared;
     if (dropSetId) this.#recordLossOfSetId(row, generation);
-    if (table.get(row, word.kind) === rowKind.plain) return null;
+    if (table.get(row, word.kind) !== rowKind.based) return null;
     if (!table.hasFlag(row, rowFlag.object)) this.#options.namespace.ensureObject(row, generation);
     return this.#based.file(row, generation);
   }
@@ -263,22 +298,4 @@ export class DataEngine {
       if ((error as { code?: string }).code !== 'ENOSPC') throw error;
     }
   }
-}
-
-function extendBased(file: BasedFile, old: number, from: number, size: number): void {
-  if (from > old) file.truncate(from);
-  try {
-    file.extend(size);
-  } catch (error) {
-    if (from > old) file.truncate(old);
-    throw error;
-  }
-}
-
-/** Which kind of fallocate. */
-export interface AllocateMode {
-  keepSize: boolean;
-  zero: boolean;
-  /** clear the set-id bits, as after a write by somebody unprivileged */
-  dropSetId: boolean;
 }

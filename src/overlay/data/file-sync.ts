@@ -67,10 +67,12 @@ export class FileSync {
     const words = table.words;
     waitForEarlierMutations(words, table.barrier(row));
     if (table.hasFlag(row, rowFlag.object)) {
-      const file = table.get(row, word.kind) === rowKind.based ? based.file(row, generation) : null;
+      const kind = table.get(row, word.kind);
+      const file = kind === rowKind.based ? based.file(row, generation) : null;
       withLock(words, table.wordBase(row) + word.syncLock, () => {
         if (file === null) plain.mustBeSyncable(row);
-        if (!table.takeFlag(row, rowFlag.dirtyData)) return;
+        // What the kernel writes by itself nobody tells: that flag stays.
+        if (kind !== rowKind.passthrough && !table.takeFlag(row, rowFlag.dirtyData)) return;
         unflushed.synced(row);
         try {
           if (file === null) plain.sync(row, generation);

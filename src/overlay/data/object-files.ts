@@ -69,10 +69,13 @@ export class ObjectFiles {
     this.#control = controlWords;
   }
 
-  /** Makes the empty object of a file made on the mount; the next sync of names makes its name durable. */
-  make(objectId: string): void {
+  /**
+   * Makes the empty object of a file made on the mount; the next sync of names makes its name durable.
+   * @param mayExist somebody else may be making it as well
+   */
+  make(objectId: string, mayExist: boolean): void {
     const { O_RDWR, O_CREAT, O_EXCL } = constants;
-    closeSync(openSync(`${this.#directory}/${objectId}`, O_RDWR | O_CREAT | O_EXCL, 0o600));
+    closeSync(openSync(`${this.#directory}/${objectId}`, O_RDWR | O_CREAT | (mayExist ? 0 : O_EXCL), 0o600));
     Atomics.add(this.#control, control.objectsCreated, 1);
   }
 

@@ -1,10 +1,11 @@
 // Files made on the mount: an object of the diff is the whole of each, made by the first change of data: an empty file
 // needs none. One thread's access to them.
 
-import { fdatasyncSync, ftruncateSync, writeSync } from 'node:fs';
+import { fdatasyncSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { fallocate } from '../../sys/libc.js';
-import { type FileTable, rowFlag } from '../shared/file-table.js';
+import { type FileTable, rowFlag, rowKind, word } from '../shared/file-table.js';
+import { lookAt, type ObjectState } from '../shared/object-state.js';
 import type { CachedFile, FdCache } from './fd-cache.js';
 import type { ObjectFiles } from './object-files.js';
 
@@ -36,6 +37,11 @@ export class PlainFiles {
   read(row: number, generation: number, position: number, count: number, out: Uint8Array, outOffset: number): void {
     const done = this.#fds.readAll(this.#file(row, generation), out, outOffset, count, position);
     if (done < count) out.fill(0, outOffset + done, outOffset + count);
+  }
+
+  /** Of a file that has an object. */
+  state(row: number, generation: number): ObjectState {
+    return lookAt(this.#table.objectId(row), () => fstatSync(this.#fd(row, generation)));
   }
 
   /** Writes at `position`; a short count tells that the disk filled up on the way. */
@@ -94,10 +100,10 @@ export class PlainFiles {
     }
   }
 
-  /** Called in the row's turn: nobody else makes the object meanwhile. */
+  /** Called in the row's turn: nobody else makes the object meanwhile, but for whoever opens a passthrough file. */
   #fdForChange(row: number, generation: number): number {
     if (!this.#table.hasFlag(row, rowFlag.object)) {
-      this.#objects.make(this.#table.objectId(row));
+      this.#objects.make(this.#table.objectId(row), this.#table.get(row, word.kind) === rowKind.passthrough);
       this.#table.addFlag(row, rowFlag.object);
     }
     return this.#fd(row, generation);

@@ -1,6 +1,6 @@
 // The journal in its shortest form: the records that lead from the bare backup to the present tree.
 
-import type { Attributes } from '../shared/file-table.js';
+import type { Attributes } from '../shared/attributes.js';
 import type { Inode } from './inode.js';
 import type { Change, JournalRecord, NodeFields } from './records.js';
 import type { Tree } from './tree.js';

@@ -1,7 +1,8 @@
 // An inode as the namespace thread sees it: identity, attributes, where its content comes from, how it is referred to.
 
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../backup/constants.js';
-import { type Attributes, rowFlag } from '../shared/file-table.js';
+import type { Attributes } from '../shared/attributes.js';
+import { rowFlag } from '../shared/file-table.js';
 import type { BaseNode } from './base-node.js';
 
 export { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG };

@@ -4,6 +4,7 @@ import type { FileTable } from '../shared/file-table.js';
 import type { BaseTree } from './base-tree.js';
 import type { Inode } from './inode.js';
 import type { ObjectKeeper } from './object-keeper.js';
+import type { PassthroughFiles } from './passthrough-files.js';
 import type { NoObjects } from './read-only.js';
 import type { BaseDefaults } from './tree.js';
 
@@ -28,6 +29,8 @@ export interface NamespaceOptions {
   table: FileTable;
   journal: RecordSink;
   objects: ObjectKeeper | NoObjects;
+  /** files that the kernel reads and writes by itself */
+  passthrough: PassthroughFiles;
   /** frees what data threads hung on a row, before the row is recycled */
   releaseRow(inode: Inode): void;
   /** blocks that an inode's object takes of the diff */

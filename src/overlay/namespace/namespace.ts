@@ -4,7 +4,7 @@
 // journal's write and the tree's change cannot be seen, because the next mount replays the record.
 
 import { SystemError } from '../../errors.js';
-import type { Attributes } from '../shared/file-table.js';
+import type { Attributes } from '../shared/attributes.js';
 import type { BaseNode } from './base-node.js';
 import { mustAccept, mustBeDirectory, mustBeReplaceable, mustBeShort } from './checks.js';
 import { compactRecords, nodeFields } from './compaction.js';
@@ -29,7 +29,7 @@ export class Namespace {
 
   constructor(options: NamespaceOptions) {
     this.#options = options;
-    this.rows = new Rows(options.table);
+    this.rows = new Rows(options.table, options.passthrough);
     this.tree = new Tree(options.base, options.defaults, {
       update: (inode, change) => this.rows.update(inode, change),
       nameless: (inode) => this.#nameless.add(inode),
@@ -85,6 +85,8 @@ export class Namespace {
     const fields: AttributeFields = { ...change, ctime: timestamp(Date.now()) };
     if (fields.mode !== undefined) fields.mode = (inode.attributes.mode & S_IFMT) | (fields.mode & ~S_IFMT);
     if (inode.virtual !== null) throw new SystemError('EPERM');
+    // Later looks at the object must not take what was written before this for newer.
+    this.rows.refresh(inode);
     if (inode.links === 0) {
       this.rows.update(inode, attributesFrom(fields));
       return;

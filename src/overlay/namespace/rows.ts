@@ -3,16 +3,10 @@
 
 import { PbkfsError } from '../../errors.js';
 import { pendingMutations } from '../../pending/barrier.js';
-import {
-  type Attributes,
-  double,
-  emptyAttributes,
-  type FileTable,
-  rowFlag,
-  rowKind,
-  word,
-} from '../shared/file-table.js';
+import { type Attributes, emptyAttributes } from '../shared/attributes.js';
+import { double, type FileTable, rowFlag, rowKind, word } from '../shared/file-table.js';
 import type { Inode } from './inode.js';
+import type { PassthroughFiles } from './passthrough-files.js';
 
 /** The row of the root directory; the kernel knows its nodeid as 1. */
 const ROOT_ROW = 1;
@@ -24,9 +18,11 @@ export class Rows {
   #next = ROOT_ROW;
   #live = 0;
   readonly #scratch = emptyAttributes();
+  readonly #passthrough: PassthroughFiles;
 
-  constructor(table: FileTable) {
+  constructor(table: FileTable, passthrough: PassthroughFiles) {
     this.table = table;
+    this.#passthrough = passthrough;
   }
 
   /** Rows in use. */
@@ -62,13 +58,20 @@ export class Rows {
     this.table.writeAttributes(row, inode.attributes);
     this.table.setDouble(row, double.diffState, inode.diffState);
     this.table.setDouble(row, double.indexOffset, 0);
+    this.table.setDouble(row, double.objectMtime, 0);
     this.table.set(row, word.indexState, 0);
     this.table.set(row, word.baseChecks, 0);
     this.table.set(row, word.unflushed, 0);
     this.table.set(row, word.flags, inode.flags);
     this.setObject(inode);
     this.table.set(row, word.generation, inode.generation);
-    this.table.set(row, word.kind, kindOf(inode));
+    this.table.set(row, word.kind, kindOf(inode, this.#passthrough.active));
+    this.#passthrough.attached(inode);
+  }
+
+  /** Makes the row say what the kernel has changed by itself. */
+  refresh(inode: Inode): void {
+    this.#passthrough.refresh(inode);
   }
 
   /** Takes the row back. The caller has freed what hung on it. */
@@ -76,6 +79,11 @@ export class Rows {
     const { row } = inode;
     if (pendingMutations(this.table.words, this.table.barrier(row)) !== 0) {
       throw new PbkfsError('internal', `inode ${inode.attributes.ino} was forgotten with mutations under way`);
+    }
+    try {
+      this.refresh(inode);
+    } catch {
+      // Somebody has taken the object away: nobody knows more than the row does. Whoever reads the file hears of it.
     }
     this.table.readAttributes(row, inode.attributes);
     inode.flags = this.table.get(row, word.flags);
@@ -89,6 +97,7 @@ export class Rows {
   /** Current attributes: from the row if there is one. The result is reused by the next call. */
   attributes(inode: Inode): Readonly<Attributes> {
     if (inode.row === 0) return inode.attributes;
+    this.refresh(inode);
     this.table.readAttributes(inode.row, this.#scratch);
     return this.#scratch;
   }
@@ -113,7 +122,8 @@ export class Rows {
   }
 }
 
-function kindOf(inode: Inode): number {
+function kindOf(inode: Inode, passthrough: boolean): number {
   if (!inode.isFile || inode.virtual !== null) return rowKind.other;
-  return inode.isBased ? rowKind.based : rowKind.plain;
+  if (inode.isBased) return rowKind.based;
+  return passthrough ? rowKind.passthrough : rowKind.plain;
 }

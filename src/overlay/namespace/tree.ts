@@ -1,8 +1,7 @@
 // The merged tree of names: the backup's, changed by the journal's records. Knows no kernel, no rows, no files.
 
 import { PbkfsError } from '../../errors.js';
-import type { Attributes } from '../shared/file-table.js';
-import { emptyAttributes } from '../shared/file-table.js';
+import { type Attributes, emptyAttributes } from '../shared/attributes.js';
 import type { BaseNode } from './base-node.js';
 import type { BaseTree } from './base-tree.js';
 import { DIFF_INO_BASE, Inode } from './inode.js';

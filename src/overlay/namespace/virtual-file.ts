@@ -1,6 +1,6 @@
 // Files that pbkfs itself shows below the hidden directory: their content is made when they are looked up.
 
-import { emptyAttributes } from '../shared/file-table.js';
+import { emptyAttributes } from '../shared/attributes.js';
 import { Inode, S_IFREG } from './inode.js';
 
 /** Inode number of the first virtual file, out of reach of backup and diff numbers. */

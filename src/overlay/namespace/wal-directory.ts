@@ -4,7 +4,7 @@
 // running production grows); a segment is decompressed when it is read, and the last few stay in memory.
 
 import { DEFAULT_SEGMENT_SIZE, isSegmentName, parseSegmentName, WalArchive } from '../../backup/wal/index.js';
-import { emptyAttributes } from '../shared/file-table.js';
+import { emptyAttributes } from '../shared/attributes.js';
 import { Inode, S_IFDIR, S_IFREG, type VirtualContent } from './inode.js';
 import { FIRST_WAL_INO } from './virtual-file.js';
 

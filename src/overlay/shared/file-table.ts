@@ -7,9 +7,14 @@
 
 import { BARRIER_WORDS } from '../../pending/barrier.js';
 import { lock, unlock } from '../../pending/mutex.js';
+import { type Attributes, withoutSetId } from './attributes.js';
 
-/** What a row describes. `plain`: an object of the diff is the whole file. `based`: blocks come from diff or backup. */
-export const rowKind = { free: 0, other: 1, plain: 2, based: 3 } as const;
+/**
+ * What a row describes. `plain`: an object of the diff is the whole file. `based`: blocks come from diff or backup.
+ * `passthrough`: as plain, but the kernel reads and writes the object by itself: size and mtime are the object's, see
+ * object-state.ts.
+ */
+export const rowKind = { free: 0, other: 1, plain: 2, based: 3, passthrough: 4 } as const;
 
 /** 32-bit words of a row. */
 export const word = {
@@ -53,6 +58,8 @@ export const double = {
   diffState: 15,
   /** arena offset of the block index's u16 page checksums */
   checksumOffset: 16,
+  /** kind passthrough: mtime of the object when row and object last agreed, in ms; 0: there was none */
+  objectMtime: 21,
 } as const;
 
 /** Bits of the flags word. */
@@ -86,26 +93,9 @@ const wordFields = ['mode', 'uid', 'gid', 'nlink', 'rdev', 'atimeNsec', 'mtimeNs
 const doubleFields = ['ino', 'size', 'atime', 'mtime', 'ctime'] as const;
 
 const OBJECT_WORDS = 4;
-const ROW_BYTES = 168;
+const ROW_BYTES = 176;
 const ROW_WORDS = ROW_BYTES / 4;
 const ROW_DOUBLES = ROW_BYTES / 8;
-
-/** Nanoseconds-precise attributes of a row, as GETATTR returns them. */
-export interface Attributes {
-  ino: number;
-  size: number;
-  mode: number;
-  uid: number;
-  gid: number;
-  nlink: number;
-  rdev: number;
-  atime: number;
-  atimeNsec: number;
-  mtime: number;
-  mtimeNsec: number;
-  ctime: number;
-  ctimeNsec: number;
-}
 
 export class FileTable {
   readonly buffer: SharedArrayBuffer;
@@ -193,6 +183,17 @@ export class FileTable {
     }
   }
 
+  /** Runs `change` while nobody else reads or changes the row's attributes. */
+  locked(row: number, change: () => void): void {
+    const at = row * ROW_WORDS + word.attributeLock;
+    lock(this.words, at);
+    try {
+      change();
+    } finally {
+      unlock(this.words, at);
+    }
+  }
+
   /** Reads all attributes of a row as one consistent set. */
   readAttributes(row: number, into: Attributes): void {
     const w = row * ROW_WORDS;
@@ -263,39 +264,4 @@ export class FileTable {
     if (dropSetId) this.words[w + word.mode] = withoutSetId(this.words[w + word.mode]!);
     unlock(this.words, w + word.attributeLock);
   }
-}
-
-const S_ISUID = 0o4000;
-const S_ISGID = 0o2000;
-
-/** Whether a mode has a set-uid or set-gid bit. */
-export function hasSetId(mode: number): boolean {
-  return (mode & (S_ISUID | S_ISGID)) !== 0;
-}
-
-/** Mode after a write or truncation by an unprivileged caller: no set-uid; no set-gid where the group may execute. */
-export function withoutSetId(mode: number): number {
-  const S_IXGRP = 0o010;
-  let result = mode & ~S_ISUID;
-  if (mode & S_IXGRP) result &= ~S_ISGID;
-  return result;
-}
-
-/** A fresh, empty set of attributes to read into. */
-export function emptyAttributes(): Attributes {
-  return {
-    ino: 0,
-    size: 0,
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    nlink: 0,
-    rdev: 0,
-    atime: 0,
-    atimeNsec: 0,
-    mtime: 0,
-    mtimeNsec: 0,
-    ctime: 0,
-    ctimeNsec: 0,
-  };
 }

@@ -53,6 +53,10 @@ export const control = {
   indexHand: 50,
   /** no row above this one ever had a block index */
   indexHighRow: 51,
+  /** not 0: the kernel reads and writes the objects of files made on the mount by itself */
+  passthrough: 52,
+  /** how many of them are open */
+  passthroughFiles: 53,
 } as const;
 
 /** How the namespace thread ends. */

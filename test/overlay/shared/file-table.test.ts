@@ -1,15 +1,8 @@
 // Rows of the file table: every field has a place of its own, and flags and set-id bits follow their rules.
 
 import t from 'tap';
-import {
-  type Attributes,
-  emptyAttributes,
-  FileTable,
-  rowFlag,
-  rowKind,
-  withoutSetId,
-  word,
-} from '../../../src/overlay/shared/file-table.js';
+import { type Attributes, emptyAttributes, withoutSetId } from '../../../src/overlay/shared/attributes.js';
+import { FileTable, rowFlag, rowKind, word } from '../../../src/overlay/shared/file-table.js';
 
 const attributes: Attributes = {
   ino: 2 ** 41 + 5,

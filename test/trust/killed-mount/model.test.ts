@@ -79,7 +79,13 @@ class Crew {
 const moments = ['working', 'mounting', 'working', 'unmounting'] as const;
 
 /** Works, kills, mounts again, looks. @returns what is wrong */
-async function live(mount: TestMount, crew: Crew, moment: (typeof moments)[number], random: () => number) {
+async function live(
+  mount: TestMount,
+  crew: Crew,
+  moment: (typeof moments)[number],
+  random: () => number,
+  options: readonly string[] = [],
+) {
   let over = false;
   const working = crew.tell('work').finally(() => {
     over = true;
@@ -100,13 +106,13 @@ async function live(mount: TestMount, crew: Crew, moment: (typeof moments)[numbe
   if (wrong.length > 0) return wrong;
   await mount.unmountDead().catch(() => undefined);
   if (moment === 'mounting') {
-    const mounting = mount.remount().catch(() => undefined);
+    const mounting = mount.remount(...options).catch(() => undefined);
     await pause(300 + random() * 500);
     await mount.kill9().catch(() => undefined);
     await mounting;
     await mount.unmountDead().catch(() => undefined);
   }
-  await mount.remount();
+  await mount.remount(...options);
   return crew.tell('check');
 }
 
@@ -114,25 +120,29 @@ async function stage(
   t: Test,
   env: Record<string, string> = {},
   seedOfCrew = seed,
+  options: readonly string[] = [],
 ): Promise<{ mount: TestMount; crew: Crew }> {
   const directory = temporaryDirectory('pbkfs-killed-');
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const catalog = writeSmallCatalog(join(directory, 'catalog'));
-  const mount = await mountCatalog(t, { catalog, instance: 'main', backup: 'latest' }, env);
+  const mount = await mountCatalog(t, { catalog, instance: 'main', backup: 'latest' }, env, options);
   return { mount, crew: new Crew(t, mount.mountpoint, seedOfCrew) };
 }
 
-t.test(`nothing acknowledged is missing after kill -9 (trap 30), seed ${seed}`, { skip: mountMissing }, async (t) => {
-  const { mount, crew } = await stage(t);
-  const random = seededRandom(seed);
-  for (let life = 0; life < lives; life++) {
-    const moment = moments[life % moments.length]!;
-    t.strictSame(await live(mount, crew, moment, random), [], `life ${life}, killed while ${moment}`);
-    if (!t.passing()) return;
-  }
-  t.ok(crew.acknowledged >= 20 * lives, `${lives} kills, ${crew.acknowledged} acknowledged`);
-  await mount.unmount();
-});
+for (const options of [[], ['--passthrough']]) {
+  const how = [...options, `seed ${seed}`].join(', ');
+  t.test(`nothing acknowledged is missing after kill -9 (trap 30), ${how}`, { skip: mountMissing }, async (t) => {
+    const { mount, crew } = await stage(t, {}, seed, options);
+    const random = seededRandom(seed);
+    for (let life = 0; life < lives; life++) {
+      const moment = moments[life % moments.length]!;
+      t.strictSame(await live(mount, crew, moment, random, options), [], `life ${life}, killed while ${moment}`);
+      if (!t.passing()) return;
+    }
+    t.ok(crew.acknowledged >= 20 * lives, `${lives} kills, ${crew.acknowledged} acknowledged`);
+    await mount.unmount();
+  });
+}
 
 for (const [what, files] of [
   ['names', '/journal$'],

@@ -1,0 +1,61 @@
+// What still comes to a data thread of a file that the kernel reads and writes by itself: changes of its length, and
+// everything by handles that the kernel was not given the file for. Size and times are always the object's.
+
+import { inTurn } from '../../pending/barrier.js';
+import type { DiffBudget } from '../shared/diff-budget.js';
+import { double, type FileTable, rowFlag, rowKind, word } from '../shared/file-table.js';
+import { refreshFromObject } from '../shared/object-state.js';
+import type { PlainFiles } from './plain-files.js';
+import type { Unflushed } from './unflushed.js';
+
+export class PassthroughData {
+  readonly #table: FileTable;
+  readonly #plain: PlainFiles;
+  readonly #budget: DiffBudget;
+  readonly #unflushed: Unflushed;
+
+  constructor(table: FileTable, plain: PlainFiles, budget: DiffBudget, unflushed: Unflushed) {
+    this.#table = table;
+    this.#plain = plain;
+    this.#budget = budget;
+    this.#unflushed = unflushed;
+  }
+
+  has(row: number): boolean {
+    return this.#table.get(row, word.kind) === rowKind.passthrough;
+  }
+
+  /** Makes the row say what the object says. */
+  refresh(row: number, generation: number): void {
+    if (!this.#table.hasFlag(row, rowFlag.object)) return;
+    const look = () => this.#plain.state(row, generation);
+    const grown = refreshFromObject(this.#table, row, this.#budget, look);
+    if (grown > 0) this.#unflushed.wrote(row, grown);
+  }
+
+  /** Reads up to `length` bytes; returns how many there were before the end of the file. */
+  read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
+    this.refresh(row, generation);
+    const count = Math.max(0, Math.min(length, this.#table.getDouble(row, double.size) - position));
+    if (count > 0) this.#plain.read(row, generation, position, count, out, outOffset);
+    return count;
+  }
+
+  /**
+   * Runs a change of the object in its turn. The kernel's own writes need no turn: it holds the inode's lock while it asks
+   * for this one.
+   */
+  change<T>(row: number, generation: number, dropSetId: boolean, change: (size: number) => T): T {
+    const table = this.#table;
+    return inTurn(table.words, table.barrier(row), () => {
+      try {
+        this.refresh(row, generation);
+        return change(table.getDouble(row, double.size));
+      } finally {
+        if (dropSetId) table.touchData(row, table.getDouble(row, double.size), Date.now(), true);
+        table.addFlag(row, rowFlag.dirtyData);
+        this.refresh(row, generation);
+      }
+    });
+  }
+}
