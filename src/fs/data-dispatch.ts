@@ -1,6 +1,7 @@
 // Requests that a data thread answers by itself: READ, WRITE, GETATTR, FSYNC, the size part of SETATTR, FALLOCATE,
 // and everything that is answered without looking at anything.
 
+import { constants } from 'node:fs';
 import { errno, errnoOf, SystemError } from '../errors.js';
 import { type Counters, counter } from '../metrics/counters.js';
 import type { DataEngine } from '../overlay/data/data-engine.js';
@@ -144,6 +145,10 @@ export class DataDispatch {
       request.u64(8),
       dropSetId,
     );
+    // Of a handle without pages the kernel does not ask for an FSYNC after a write with O_SYNC or O_DSYNC.
+    if (this.#isPassthrough(row) && (request.u32(32) & constants.O_DSYNC) !== 0 && !this.#perfUnsafe) {
+      this.#engine.sync(row, request.generation);
+    }
     this.#reply.u32(0, written);
     this.#reply.u32(4, 0);
     return size.write;

@@ -8,9 +8,8 @@ import { hasSetId } from '../overlay/shared/attributes.js';
 import { FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH, size } from './protocol/constants.js';
 import type { Reply } from './protocol/reply.js';
 
-/** open(2) flags: how a file is accessed, and those of writes that the kernel does not do for us. */
+/** The bits of open(2) flags that say how a file is accessed; 0: for reading only. */
 const O_ACCMODE = 3;
-const OURS = constants.O_DSYNC | constants.O_DIRECT;
 
 export class FileHandles {
   readonly #overlay: Overlay;
@@ -59,8 +58,9 @@ export class FileHandles {
    * file system may not have; nor where a write takes set-id bits away, which the kernel leaves to us.
    */
   #isForKernel(inode: Inode, flags: number): boolean {
-    if ((flags & OURS) !== 0) return false;
-    return !hasSetId(this.#overlay.namespace.attributes(inode).mode);
+    if ((flags & constants.O_DIRECT) !== 0) return false;
+    if ((flags & O_ACCMODE) === 0) return true;
+    return (flags & constants.O_DSYNC) === 0 && !hasSetId(this.#overlay.namespace.attributes(inode).mode);
   }
 
   /** The kernel's number for the file; 0: it does not take it. */
