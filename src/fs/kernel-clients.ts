@@ -6,13 +6,19 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { mount, umount2 } from '../sys/libc.js';
+import { isOpenForWriting } from '../sys/lease.js';
+import { MNT_DETACH, mount, umount2 } from '../sys/libc.js';
 import { bootId } from '../sys/process-identity.js';
 
 /** Name in the diff. */
 export const CLIENTS_FILE = 'passthrough';
 /** Where the control file system of FUSE is mounted as a rule: a directory for each connection that exists. */
 const CONTROL = '/sys/fs/fuse/connections';
+
+/** How long a connection may outlive a mount that nobody uses, and how often it is looked for meanwhile, in ms. */
+const PATIENCE_MS = 1000;
+const POLL_MS = 5;
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 interface Note {
   /** the boot in which it was mounted */
@@ -37,14 +43,30 @@ export function forgetClients(diff: string): void {
 }
 
 /**
+ * Whether the mount that left the note has ended without its clients: by force, umount -f, while they have files open.
+ * After any other end the connection goes within moments.
+ */
+export function keepsClients(diff: string): boolean {
+  const note = readNote(diff);
+  if (note === null) return false;
+  for (let waited = 0; connectionExists(note.device); waited += POLL_MS) {
+    if (waited >= PATIENCE_MS) return true;
+    Atomics.wait(sleeper, 0, 0, POLL_MS);
+  }
+  return false;
+}
+
+/**
  * @throws PbkfsError diff_busy while somebody may still write into the diff through a mount that has lost its process
  */
 export function refuseKernelClients(diff: string): void {
   const note = readNote(diff);
   if (note === null || note.boot !== bootId() || !connectionExists(note.device)) return;
+  // The number may be that of another mount by now.
+  if (!isAnyOpenForWriting(join(diff, 'objects'))) return;
   throw new PbkfsError(
     'diff_busy',
-    `programs that used the diff ${diff} through its last mount, which was killed, still have files of it open and may write to them`,
+    `programs that used the diff ${diff} through its last mount, which was killed or unmounted by force, still have files of it open and may write to them`,
     {
       hint: 'end them (kill -QUIT the postmaster of a PostgreSQL server); fuser and lsof do not see them once the dead mount is off; --force goes on all the same',
     },
@@ -60,11 +82,17 @@ function readNote(diff: string): Note | null {
     throw error;
   }
   try {
-    return JSON.parse(text) as Note;
+    const note = JSON.parse(text) as Partial<Note> | null;
+    return note?.boot === undefined || note.device === undefined ? null : (note as Note);
   } catch {
     // Killed while it was being written: before the kernel was allowed anything.
     return null;
   }
+}
+
+/** The kernel has an object open for writing as long as a client has a handle or a mapping of it. */
+function isAnyOpenForWriting(objects: string): boolean {
+  return readdirSync(objects).some((name) => isOpenForWriting(join(objects, name)));
 }
 
 /** Whether the connection of a mount still exists: until its last file is closed, mounted or not. */
@@ -83,7 +111,8 @@ function connectionExists(device: string): boolean {
   try {
     return existsSync(join(directory, number));
   } finally {
-    umount2(directory);
+    // Somebody may be looking into it, like whoever watches for new mounts.
+    umount2(directory, MNT_DETACH);
     rmdirSync(directory);
   }
 }

@@ -97,7 +97,8 @@ function serve(data: NamespaceThreadData): void {
       syncJournal: () => post({ type: 'sync-journal' }),
       tidyFailed: (error) => log.error(`removing what nobody needs any more: ${(error as Error).message}`),
     });
-    if (Atomics.load(shared.control, control.stop) === stop.close) overlay.close();
+    const how = Atomics.load(shared.control, control.stop);
+    if (how !== stop.abandon) overlay.close(how === stop.leave);
     post({ type: 'closed' });
   } catch (error) {
     const { message } = error as Error;

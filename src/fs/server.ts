@@ -11,7 +11,7 @@ import { ringBell } from './channel.js';
 import { backendInfo, type Connection, connect, endByForce, mountError, takeAway } from './connection.js';
 import { EarlyWriteback } from './early-writeback.js';
 import { JournalSync } from './journal-sync.js';
-import { forgetClients } from './kernel-clients.js';
+import { forgetClients, keepsClients } from './kernel-clients.js';
 import { KernelWriteback } from './kernel-writeback.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { runNamespaceThread } from './namespace-worker.js';
@@ -46,6 +46,8 @@ class MountServer implements Server {
   #mountGone = false;
   #namespaceEnded = false;
   #failure: Error | null = null;
+  /** the kernel goes on writing objects although the mount has ended */
+  #inUse = false;
   #resolve!: () => void;
   #reject!: (error: Error) => void;
 
@@ -215,8 +217,21 @@ class MountServer implements Server {
 
   /** After a failure the diff stays as it is, like after a kill: what is in memory is not to be trusted. */
   #stopNamespace(): void {
-    Atomics.store(this.#shared.control, control.stop, this.#failure === null ? stop.close : stop.abandon);
+    let how: number = stop.close;
+    if (this.#failure !== null) how = stop.abandon;
+    else if (this.#leavesClients()) how = stop.leave;
+    Atomics.store(this.#shared.control, control.stop, how);
     ringBell(this.#shared.control);
+  }
+
+  /** Whether programs go on writing files: the mount was ended by force under them. */
+  #leavesClients(): boolean {
+    if (!this.#connection?.passthrough) return false;
+    const { diff, log } = this.#options;
+    this.#inUse = keepsClients(diff!);
+    if (this.#inUse)
+      log.warn('programs still have files of the diff open, and may write to them: it stays unmounted until they end');
+    return this.#inUse;
   }
 
   #settle(): void {
@@ -224,7 +239,7 @@ class MountServer implements Server {
       this.#reject(this.#failure);
       return;
     }
-    if (this.#connection?.passthrough) forgetClients(this.#options.diff!);
+    if (this.#connection?.passthrough && !this.#inUse) forgetClients(this.#options.diff!);
     this.#resolve();
   }
 

@@ -2,6 +2,7 @@
 
 import { type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
+import { refuseKernelClients } from '../fs/kernel-clients.js';
 import { createCounters } from '../metrics/counters.js';
 import { inspectDiff as inspectContent } from '../overlay/fsck/inspect.js';
 import type { DiffReport } from '../overlay/fsck/report.js';
@@ -52,11 +53,13 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   const about = { diff, unsafe: isMarkedUnsafe(diff), foreign: foreignNames(diff) };
   if (!request.repair) {
     if (isDiffLocked(diff)) throw busy(diff, binding);
+    refuseKernelClients(diff);
     const chain = chainOf(binding, request.catalog);
     return { ...about, binding, ...inspect(diff, binding, chain, endedCleanly), repaired: [] };
   }
   const lock = acquireDiffLock(diff, '(pbkfs fsck)');
   try {
+    refuseKernelClients(diff);
     const chain = chainOf(binding, request.catalog);
     checkIdentity(diff, binding, {
       ...binding.backup,

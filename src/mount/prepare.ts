@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
-import { refuseKernelClients } from '../fs/kernel-clients.js';
+import { forgetClients, refuseKernelClients } from '../fs/kernel-clients.js';
 import { refuseLostJournal } from '../overlay/diff/index.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import {
@@ -140,6 +140,7 @@ function claimDiff(
       refuseKernelClients(diff);
       refuseUnsafeDiff(diff);
     }
+    forgetClients(diff);
     refuseLostJournal(diff, previous?.lastMount.state === 'clean');
     wal = chooseWalDirectory(paths.walDir, previous?.walDirectory, diff);
     if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();

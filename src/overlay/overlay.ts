@@ -225,16 +225,19 @@ export class Overlay {
     this.#compactor?.runIfDue();
   }
 
-  /** The clean end: everything durable, the journal compact. No data thread runs any more. */
-  close(): void {
-    if (this.#options.diff !== null) this.#closeDiff();
+  /**
+   * The clean end: everything durable, the journal compact. No data thread runs any more.
+   * @param inUse objects are still being written, by the kernel: the next mount has to look at them, as after a kill
+   */
+  close(inUse = false): void {
+    if (this.#options.diff !== null) this.#closeDiff(inUse ? ['opened', this.#bootId] : ['clean']);
     this.#settleDigest();
   }
 
-  #closeDiff(): void {
+  #closeDiff(ending: Change): void {
     this.#syncAll();
     this.#transientWal?.drop(this.namespace.withObjects());
-    this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
+    this.#journal.rewrite([...this.namespace.snapshot(ending)].map(encodeRecord));
     // The kernel need not forget unlinked inodes before it lets go of a mount.
     this.#removeUnusedObjects();
     this.#journal.close();

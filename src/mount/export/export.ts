@@ -71,7 +71,6 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   }
   const { binding } = found;
   if (!request.force) {
-    refuseKernelClients(diff);
     refuseUnsafeDiff(diff);
     refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
   }
@@ -79,6 +78,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   const lock = acquireDiffLock(diff, WHO);
   let wal: WalDirectory | undefined;
   try {
+    if (!request.force) refuseKernelClients(diff);
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
     const chain = resolveChain(openCatalog(binding.catalog), instance, backupId, { force: true, purpose: 'read' });

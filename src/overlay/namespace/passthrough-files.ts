@@ -105,7 +105,8 @@ export class PassthroughFiles {
   }
 
   #register(inode: Inode): number {
-    const fd = openSync(this.#path(inode), constants.O_RDWR);
+    // The kernel opens it once more for each handle. As long as the mount exists it keeps this one: not as somebody who writes.
+    const fd = openSync(this.#path(inode), constants.O_RDONLY);
     try {
       return this.#backing!.register(fd);
     } finally {

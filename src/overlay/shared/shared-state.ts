@@ -65,6 +65,8 @@ export const stop = {
   close: 1,
   /** at once, as if killed */
   abandon: 2,
+  /** everything durable, but not as the last word: the kernel goes on writing objects for programs that have them open */
+  leave: 3,
 } as const;
 
 /** The chainChanged word: which backup, and what happened to it; never 0. */
