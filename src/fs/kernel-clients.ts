@@ -15,11 +15,6 @@ export const CLIENTS_FILE = 'passthrough';
 /** Where the control file system of FUSE is mounted as a rule: a directory for each connection that exists. */
 const CONTROL = '/sys/fs/fuse/connections';
 
-/** How long a connection may outlive a mount that nobody uses, and how often it is looked for meanwhile, in ms. */
-const PATIENCE_MS = 1000;
-const POLL_MS = 5;
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
-
 interface Note {
   /** the boot in which it was mounted */
   readonly boot: string;
@@ -43,27 +38,22 @@ export function forgetClients(diff: string): void {
 }
 
 /**
- * Whether the mount that left the note has ended without its clients: by force, umount -f, while they have files open.
- * After any other end the connection goes within moments.
+ * Whether programs still have files of the diff open for writing through the mount that left the note: its process was
+ * killed, or it was ended by force, umount -f.
  */
-export function keepsClients(diff: string): boolean {
+export function hasKernelClients(diff: string): boolean {
   const note = readNote(diff);
-  if (note === null) return false;
-  for (let waited = 0; connectionExists(note.device); waited += POLL_MS) {
-    if (waited >= PATIENCE_MS) return true;
-    Atomics.wait(sleeper, 0, 0, POLL_MS);
-  }
-  return false;
+  if (note === null || note.boot !== bootId() || !connectionExists(note.device)) return false;
+  // The number may be that of another mount by now. Whose object the kernel writes has it open.
+  const objects = join(diff, 'objects');
+  return readdirSync(objects).some((name) => isOpenForWriting(join(objects, name)));
 }
 
 /**
  * @throws PbkfsError diff_busy while somebody may still write into the diff through a mount that has lost its process
  */
 export function refuseKernelClients(diff: string): void {
-  const note = readNote(diff);
-  if (note === null || note.boot !== bootId() || !connectionExists(note.device)) return;
-  // The number may be that of another mount by now.
-  if (!isAnyOpenForWriting(join(diff, 'objects'))) return;
+  if (!hasKernelClients(diff)) return;
   throw new PbkfsError(
     'diff_busy',
     `programs that used the diff ${diff} through its last mount, which was killed or unmounted by force, still have files of it open and may write to them`,
@@ -88,11 +78,6 @@ function readNote(diff: string): Note | null {
     // Killed while it was being written: before the kernel was allowed anything.
     return null;
   }
-}
-
-/** The kernel has an object open for writing as long as a client has a handle or a mapping of it. */
-function isAnyOpenForWriting(objects: string): boolean {
-  return readdirSync(objects).some((name) => isOpenForWriting(join(objects, name)));
 }
 
 /** Whether the connection of a mount still exists: until its last file is closed, mounted or not. */

@@ -11,7 +11,7 @@ import { ringBell } from './channel.js';
 import { backendInfo, type Connection, connect, endByForce, mountError, takeAway } from './connection.js';
 import { EarlyWriteback } from './early-writeback.js';
 import { JournalSync } from './journal-sync.js';
-import { forgetClients, keepsClients } from './kernel-clients.js';
+import { forgetClients, hasKernelClients } from './kernel-clients.js';
 import { KernelWriteback } from './kernel-writeback.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { runNamespaceThread } from './namespace-worker.js';
@@ -228,7 +228,11 @@ class MountServer implements Server {
   #leavesClients(): boolean {
     if (!this.#connection?.passthrough) return false;
     const { diff, log } = this.#options;
-    this.#inUse = keepsClients(diff!);
+    try {
+      this.#inUse = hasKernelClients(diff!);
+    } catch {
+      this.#inUse = true;
+    }
     if (this.#inUse)
       log.warn('programs still have files of the diff open, and may write to them: it stays unmounted until they end');
     return this.#inUse;

@@ -10,7 +10,7 @@ import type { BackendInfo } from '../../src/fs/serve-types.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { lseek, Mapping } from '../support/system-calls.js';
-import { type SmallMount, unmounted } from './small-mount.js';
+import { ended, type SmallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 
@@ -159,6 +159,40 @@ t.test('a client that outlives a killed mount keeps the diff from being mounted'
   t.match(await again(), { status: 0 }, 'mounted once it has ended');
   t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), 'late', 'and what it wrote is there');
   t.ok(!fs.existsSync(join(diff, CLIENTS_FILE)) || !backend(mount).features.includes('PASSTHROUGH'));
+  await mount.unmount();
+});
+
+t.test('unmounted by force under somebody who writes', { skip }, async (t) => {
+  const mount = await mounted(t);
+  const fd = fs.openSync(mount.path('base/1/new'), 'w');
+  fs.writeSync(fd, 'before');
+  // EBUSY, but the connection has ended.
+  await run('umount', ['-f', mount.mountpoint]);
+  await run('umount', ['-l', mount.mountpoint]);
+  await ended(mount.process());
+  fs.writeSync(fd, ' and after');
+  t.match(mount.log(), /programs still have files of the diff open/);
+  t.match(await pbkfs(['mount', '-D', mount.mountpoint, '-d', mount.diff]), { status: 1, stderr: /still have files/ });
+  fs.closeSync(fd);
+  await mount.remount();
+  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), 'before and after');
+  await mount.unmount();
+});
+
+t.test('a synced write is durable when it returns', { skip }, async (t) => {
+  const mount = await mounted(t);
+  for (const flag of [fs.constants.O_DSYNC, fs.constants.O_SYNC]) {
+    const path = mount.path(`base/1/new${flag}`);
+    const known = new Set(fs.readdirSync(join(mount.diff, 'objects')));
+    const fd = fs.openSync(path, fs.constants.O_CREAT | fs.constants.O_RDWR | flag);
+    const object = fs.readdirSync(join(mount.diff, 'objects')).find((name) => !known.has(name));
+    mount.fault('slow-sync', join(mount.diff, 'objects', object!));
+    const begun = performance.now();
+    fs.writeSync(fd, 'x');
+    t.ok(performance.now() - begun > 1500, 'the object was synced, which takes 2 s here');
+    mount.heal('slow-sync');
+    fs.closeSync(fd);
+  }
   await mount.unmount();
 });
 
