@@ -13,6 +13,7 @@ import { foreignNames, inspectDiff } from './diff-directory.js';
 import { ownerInDiff } from './file-owner.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
 import { resolveFuture } from './paths.js';
+import { openRemembered } from './remembered-catalog.js';
 import { isMarkedUnsafe } from './unsafe-marker.js';
 import { checkWalDirectory } from './wal-dir/wal-directory.js';
 
@@ -111,10 +112,8 @@ function openAndClose(diff: string, chain: Chain, binding: Binding, warn: (messa
 
 function chainOf(binding: Binding, catalogPath: string | undefined): Chain {
   const { instance, backupId } = binding.backup;
-  return resolveChain(openCatalog(catalogPath ?? binding.catalog), instance, backupId, {
-    force: true,
-    purpose: 'read',
-  });
+  const catalog = catalogPath === undefined ? openRemembered(binding.catalog) : openCatalog(catalogPath);
+  return resolveChain(catalog, instance, backupId, { force: true, purpose: 'read' });
 }
 
 function busy(diff: string, binding: Binding): PbkfsError {

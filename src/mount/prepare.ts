@@ -21,6 +21,7 @@ import { acquireDiffLock } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
 import { registryLogFile } from './registry-log.js';
+import { openRemembered } from './remembered-catalog.js';
 import type { MountRequest } from './request.js';
 import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './unsafe-marker.js';
 import { chooseWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
@@ -56,7 +57,7 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
   const diff = resolveFuture(request.diff);
   const before = inspectDiff(diff);
   const source = sourceOf(request, diff, before);
-  const catalog = openSource(source, request.catalog === undefined);
+  const catalog = request.catalog === undefined ? openRemembered(source.catalog) : openCatalog(source.catalog);
   const chain = resolveChain(catalog, source.instance, source.backupId, { force: request.force });
   const backup = identityOf(catalog, chain);
   if (before.kind === 'bound') checkIdentity(diff, before.binding, backup);
@@ -242,18 +243,6 @@ function sourceOf(request: MountRequest, diff: string, found: DiffDirectory): So
   throw new PbkfsError('usage', `the diff ${diff} ${why}: ${missing.join(' ')} must be given`, {
     hint: 'only a diff that was mounted before knows its backup',
   });
-}
-
-function openSource(source: Source, remembered: boolean): Catalog {
-  try {
-    return openCatalog(source.catalog);
-  } catch (error) {
-    if (!remembered || !(error instanceof PbkfsError) || error.code !== 'catalog_not_found') throw error;
-    throw new PbkfsError('catalog_not_found', error.message, {
-      hint: 'the diff was last mounted from there; if the catalog has moved, give its new place with -B',
-      cause: error,
-    });
-  }
 }
 
 function identityOf(catalog: Catalog, chain: Chain): BackupIdentity {

@@ -69,6 +69,10 @@ t.test('the copy of a mount and that of its diff are what the mount shows', { sk
   t.ok(lstatSync(join(copy, 'pg_tblspc/16385')).isDirectory(), 'a tablespace is a directory in place');
   t.ok(statSync(join(copy, 'base/1/new файл')).blocks * 512 <= 8192, 'blocks of zeros are holes');
   t.match(await pbkfs(['export', mountpoint, '-o', copy]), { status: 1, stderr: /is not empty\nhint: / });
+  t.match(await pbkfs(['export', mountpoint, '-o', '/proc/no/copy']), {
+    status: 1,
+    stderr: /cannot make \/proc\/no: ENOENT.*\nhint: /,
+  });
   for (const place of [join(mountpoint, 'base/9'), join(diff, 'copy'), join(mount.catalog, 'copy')]) {
     t.match(await pbkfs(['export', mountpoint, '-o', place]), { status: 1, stderr: /lie within each other/ });
   }

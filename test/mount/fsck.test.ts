@@ -126,6 +126,9 @@ t.test('a mounted diff, no diff, a lost catalog: refused', (t) => {
   t.throws(() => look(join(workedRoot, 'absent')), { code: 'diff_foreign' });
   t.throws(() => look(workedCatalog), { code: 'diff_foreign' });
   t.throws(() => fsck({ diff, repair: false, catalog: workedRoot }, silent), { code: 'catalog_not_found' });
+  const binding = readFileSync(join(diff, 'binding.json'), 'utf8');
+  writeFileSync(join(diff, 'binding.json'), binding.replace(workedCatalog, '/nowhere'));
+  t.throws(() => look(diff), { code: 'catalog_not_found', hint: /give its new place with -B/ });
   t.end();
 });
 

@@ -1,6 +1,6 @@
 // Writing the merged tree of a mount or of a diff as a plain data directory.
 
-import { type Chain, openCatalog, openChain, resolveChain } from '../../backup/index.js';
+import { type Chain, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { refuseKernelClients } from '../../fs/kernel-clients.js';
 import { createCounters } from '../../metrics/counters.js';
@@ -16,6 +16,7 @@ import { findServing, type Mounted } from '../mounted.js';
 import { isOurs, mountAt, readMounts } from '../mountinfo.js';
 import { findServers } from '../orphaned-server.js';
 import { bytesOf, resolveFuture, resolveMountpoint, textOf } from '../paths.js';
+import { openRemembered } from '../remembered-catalog.js';
 import { readStatus } from '../stat.js';
 import { refuseUnsafeDiff } from '../unsafe-marker.js';
 import { WalDirectory } from '../wal-dir/wal-directory.js';
@@ -81,7 +82,8 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     if (!request.force) refuseKernelClients(diff);
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
-    const chain = resolveChain(openCatalog(binding.catalog), instance, backupId, { force: true, purpose: 'read' });
+    const catalog = openRemembered(binding.catalog, 'mount the diff once with its new place (-B), then export it');
+    const chain = resolveChain(catalog, instance, backupId, { force: true, purpose: 'read' });
     const chainLock = await lockChain(chain);
     try {
       for (const warning of chainLock.warnings) request.warn(warning);

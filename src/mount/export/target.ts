@@ -1,7 +1,7 @@
 // The directories that an export goes to: empty before, and empty again when it fails.
 
-import { mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { bytesOf, isWithin } from '../paths.js';
 import type { Plan } from './plan.js';
@@ -16,10 +16,21 @@ export function prepare(directory: string): void {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT') throw new PbkfsError('export_failed', `cannot use ${directory}: ${message}`, { hint: NEW });
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   }
   if (names.filter((name) => name !== 'lost+found').length === 0) return;
   throw new PbkfsError('export_failed', `${directory} is not empty`, { hint: NEW });
+}
+
+/** With those above it. Not by `recursive` of Node, which never returns where one that is there takes none (/proc). */
+function makeDirectory(directory: string): void {
+  const parent = dirname(directory);
+  if (!existsSync(parent)) makeDirectory(parent);
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    throw new PbkfsError('export_failed', `cannot make ${directory}: ${(error as Error).message}`, { hint: NEW });
+  }
 }
 
 /** Leaves the directories as they were: empty. */
