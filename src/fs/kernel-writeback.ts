@@ -6,6 +6,8 @@ import { WRITEBACK_AFTER } from '../overlay/data/unflushed.js';
 
 /** ms between two looks. PostgreSQL's bulk operations write some 100 MB/s: what an fsync then finds is soon written. */
 const LOOK_EVERY = 250;
+/** Part of the time that looking may take: thousands of files can be open. */
+const MOST_OF_TIME = 0.05;
 
 export class KernelWriteback {
   readonly #start: (path: string) => void;
@@ -20,7 +22,7 @@ export class KernelWriteback {
 
   opened(path: string): void {
     this.#open.set(path, 0);
-    this.#timer ??= setInterval(() => void this.look(), LOOK_EVERY).unref();
+    if (this.#timer === null) this.#lookAfter(LOOK_EVERY);
   }
 
   closed(path: string): void {
@@ -40,7 +42,16 @@ export class KernelWriteback {
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+
+  #lookAfter(ms: number): void {
+    const timer = setTimeout(async () => {
+      const begun = performance.now();
+      await this.look();
+      if (this.#timer === timer) this.#lookAfter(Math.max(LOOK_EVERY, (performance.now() - begun) / MOST_OF_TIME));
+    }, ms).unref();
+    this.#timer = timer;
   }
 }
