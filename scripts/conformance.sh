@@ -2,12 +2,13 @@
 # Runs file-system conformance suites on a mount and writes docs/conformance.md from what they said.
 #
 #   scripts/conformance.sh [--pjdfstest DIR] [--fsx FILE] [--xfstests DIR] [--storms] [--storm TEST] [--operations N] [--seeds N]
-#                          [--tests LIST] [--limit SECONDS] [--results DIR] [--output FILE]
+#                          [--passthrough] [--tests LIST] [--limit SECONDS] [--results DIR] [--output FILE]
 #
 # --pjdfstest  a built checkout of https://github.com/pjd/pjdfstest
 # --fsx        the fsx of xfstests
 # --xfstests   a built checkout of https://github.com/kdave/xfstests; wants the users fsgqa, fsgqa2 and 123456-fsgqa. Tests that
 #              fail run once more on libfuse's passthrough_ll (Debian: libfuse3-dev); scripts/xfstests-causes.txt says why they fail
+# --passthrough  pjdfstest and fsx on a mount with that option, as parts of their own; fsx on new files alone: those of the backup are served as ever
 # --tests      which of its tests, as its ./check takes them (-g generic/quick); with --results those that ran before are kept on the page
 # --limit      seconds that one of them may take (600)
 # --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long); the largest takes half an hour and more
@@ -18,10 +19,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-pjdfstest='' fsx='' xfstests='' tests='-g generic/quick' limit=600 storms=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
+pjdfstest='' fsx='' xfstests='' tests='-g generic/quick' limit=600 storms=() passthrough=() operations=100000 seeds=5 results='' output=$root/docs/conformance.md
 while [ $# -gt 0 ]; do
   case $1 in
     --storms) storms=(test/fs/listing test/mount/slow-storage test/e2e/initdb test/fs/storms); shift; continue ;;
+    --passthrough) passthrough=(--passthrough); shift; continue ;;
     --storm) storms+=("$2") ;;
     --pjdfstest) pjdfstest=$(realpath "$2") ;;
     --fsx) fsx=$(realpath "$2") ;;
@@ -55,7 +57,8 @@ trap '"${pbkfs[@]}" unmount -D "$mount" >/dev/null 2>&1; umount "$work"/xfstests
 node --input-type=module -e "
   const { copyCatalog } = await import('$root/dist/test/support/catalogs.js');
   await copyCatalog('mini', '$work');" || exit 1
-[ "$pjdfstest$fsx" = '' ] || "${pbkfs[@]}" mount -B "$work/catalog" -I a -i latest -D "$mount" -d "$work/diff" || exit 1
+[ "$pjdfstest$fsx" = '' ] || "${pbkfs[@]}" mount -B "$work/catalog" -I a -i latest -D "$mount" -d "$work/diff" "${passthrough[@]}" || exit 1
+[ ${#passthrough[@]} = 0 ] || grep -q PASSTHROUGH "$mount/.pbkfs/status.json" || { echo 'no passthrough here' >&2; exit 1; }
 
 # row CELL...: a row of the suite's table.
 row() { local cells; printf -v cells ' %s |' "$@"; rows+=("|$cells"); printf '%s: %s: %s\n' "$1" "$2" "$3"; }
@@ -88,7 +91,7 @@ run_pjdfstest() {
   row 'all of tests/' "${checks:-0}" "$good of ${checks:-0}" $((SECONDS - begun)) '`prove -rv tests`'
   # What failed is a row of its own; the page has no other list of it.
   while read -r line; do row "$line" 1 failed '' ''; done < <(grep -E '^not ok ' "$raw/pjdfstest.txt" | grep -v '# TODO')
-  part 1 pjdfstest "[pjdfstest](https://github.com/pjd/pjdfstest), commit $(git -C "$pjdfstest" rev-parse --short HEAD 2>/dev/null || echo unknown), as root in a directory of the mount; ${files:-no} files of tests, of which the suite itself skips ${skipped:-0} (calls and rules of other systems)." \
+  part 1 "pjdfstest${passthrough:+ with $passthrough}" "[pjdfstest](https://github.com/pjd/pjdfstest), commit $(git -C "$pjdfstest" rev-parse --short HEAD 2>/dev/null || echo unknown), as root in a directory of the mount; ${files:-no} files of tests, of which the suite itself skips ${skipped:-0} (calls and rules of other systems)." \
     on checks passed seconds command
   rm -rf "$directory"
 }
@@ -131,9 +134,11 @@ run_fsx() {
   mapfile -t raw_files < <(largest -regex '.*/[0-9]+_\(fsm\|vm\)')
   for ((n = 1; n <= ${#fsx_modes[@]} * seeds; n++)); do new+=("$mount/fsx-new-$n"); done
   fsx_on 'new file' no "${new[@]}"
-  fsx_on 'relation segment of the backup' yes "${segments[@]}"
-  fsx_on 'raw file of the backup' yes "${raw_files[@]}"
-  part 2 fsx "fsx of [xfstests](https://github.com/kdave/xfstests) (binary sha256 $(sha256sum "$fsx" | cut -c1-16)…): random reads, writes, truncates, allocations and holes; a run ends at the first wrong byte. Each run has a file of its own; files of the backup begin with what the backup has." \
+  if [ ${#passthrough[@]} = 0 ]; then
+    fsx_on 'relation segment of the backup' yes "${segments[@]}"
+    fsx_on 'raw file of the backup' yes "${raw_files[@]}"
+  fi
+  part 2 "fsx${passthrough:+ with $passthrough}" "fsx of [xfstests](https://github.com/kdave/xfstests) (binary sha256 $(sha256sum "$fsx" | cut -c1-16)…): random reads, writes, truncates, allocations and holes; a run ends at the first wrong byte. Each run has a file of its own; files of the backup begin with what the backup has." \
     on operations passed seconds command
 }
 
