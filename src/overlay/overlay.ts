@@ -236,12 +236,28 @@ export class Overlay {
 
   #closeDiff(ending: Change): void {
     this.#syncAll();
+    const hasRoom = this.#makeRoom();
     this.#transientWal?.drop(this.namespace.withObjects());
     this.#journal.rewrite([...this.namespace.snapshot(ending)].map(encodeRecord));
-    // The kernel need not forget unlinked inodes before it lets go of a mount.
-    this.#removeUnusedObjects();
+    if (!hasRoom || this.#transientWal !== null) this.#removeUnusedObjects();
     this.#journal.close();
     this.objects.close();
+  }
+
+  /**
+   * Before the journal is rewritten: on a full disk what was removed is all the room there is.
+   * @returns whether that could be done
+   */
+  #makeRoom(): boolean {
+    try {
+      this.#journal.sync();
+    } catch {
+      // A rewrite makes that good; until then no object may go.
+      return false;
+    }
+    // The kernel need not forget unlinked inodes before it lets go of a mount.
+    this.#removeUnusedObjects();
+    return true;
   }
 
   /** Bytes of all files, for statfs of a read-only mount. */
