@@ -235,8 +235,8 @@ export class Overlay {
   }
 
   #closeDiff(ending: Change): void {
-    this.#syncAll();
     const hasRoom = this.#makeRoom();
+    this.#syncAll();
     this.#transientWal?.drop(this.namespace.withObjects());
     this.#journal.rewrite([...this.namespace.snapshot(ending)].map(encodeRecord));
     if (!hasRoom || this.#transientWal !== null) this.#removeUnusedObjects();
@@ -245,7 +245,7 @@ export class Overlay {
   }
 
   /**
-   * Before the journal is rewritten: on a full disk what was removed is all the room there is.
+   * Before anything is written: on a full disk what was removed is all the room there is.
    * @returns whether that could be done
    */
   #makeRoom(): boolean {
