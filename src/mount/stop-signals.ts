@@ -6,6 +6,9 @@ import { mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
 import { unmountElsewhere } from './unmount-elsewhere.js';
 
+/** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */
+const PASSING = 2000;
+
 /** Turns requests to stop into an unmount; the server then sees the end of its connection and finishes by itself. */
 export class Stopper {
   #mount: { readonly mountpoint: string; readonly log: Logger } | undefined;
@@ -40,7 +43,7 @@ export class Stopper {
     const { mountpoint, log } = this.#mount;
     await this.#leave?.();
     try {
-      await unmountElsewhere(mountpoint, this.#busy ? 'detach' : 'polite');
+      await (this.#busy ? unmountElsewhere(mountpoint, 'detach') : unmountElsewhere(mountpoint, 'polite', PASSING));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EBUSY') this.#reportBusy(mountpoint, log);

@@ -11,6 +11,7 @@ interface Task {
   readonly task: typeof TASK;
   readonly mountpoint: string;
   readonly how: UnmountHow;
+  readonly patience: number;
 }
 
 interface Outcome {
@@ -18,12 +19,15 @@ interface Outcome {
   readonly message?: string;
 }
 
+const POLL_MS = 50;
+
 /**
  * unmountDevice in a thread of its own.
+ * @param patience ms in which a mount that is in use is tried again
  * @throws an Error with the same `code` and `message`
  */
-export function unmountElsewhere(mountpoint: string, how: UnmountHow): Promise<void> {
-  const data: Task = { task: TASK, mountpoint, how };
+export function unmountElsewhere(mountpoint: string, how: UnmountHow, patience = 0): Promise<void> {
+  const data: Task = { task: TASK, mountpoint, how, patience };
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: data });
     worker.once('message', ({ code, message }: Outcome) => {
@@ -34,17 +38,19 @@ export function unmountElsewhere(mountpoint: string, how: UnmountHow): Promise<v
   });
 }
 
-if (!isMainThread && (workerData as Partial<Task> | null)?.task === TASK) {
-  const { mountpoint, how } = workerData as Task;
-  parentPort?.postMessage(attempt(mountpoint, how));
-}
+if (!isMainThread && (workerData as Partial<Task> | null)?.task === TASK)
+  parentPort?.postMessage(attempt(workerData as Task));
 
-function attempt(mountpoint: string, how: UnmountHow): Outcome {
-  try {
-    unmountDevice(mountpoint, how);
-    return {};
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return { message, ...(code === undefined ? {} : { code }) };
+function attempt({ mountpoint, how, patience }: Task): Outcome {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    try {
+      unmountDevice(mountpoint, how);
+      return {};
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EBUSY' || Date.now() >= deadline) return { message, ...(code === undefined ? {} : { code }) };
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
   }
 }

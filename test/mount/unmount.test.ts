@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { unmount, type Wait } from '../../src/mount/index.js';
 import { isDiffLocked } from '../../src/mount/lock.js';
@@ -89,6 +90,21 @@ t.test('SIGTERM on a busy mount is logged, a second one detaches (trap 34)', { s
   closeSync(fd);
   await mount.ownerEnded(owner);
   t.equal(mount.state().state, 'clean');
+});
+
+t.test('SIGTERM waits for somebody who only looks in passing, as an exporter does', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  const fd = openSync(mount.mountpoint, 'r');
+  process.kill(owner.pid, 'SIGTERM');
+  await until(() => /INFO asked to stop/.test(mount.log()));
+  await sleep(200);
+  t.ok(mount.isMounted());
+  closeSync(fd);
+  await mount.ownerEnded(owner);
+  t.notOk(mount.isMounted());
+  t.notMatch(mount.log(), /the mount is busy/);
 });
 
 t.test('a failed last sync is reported', { skip: mountMissing }, async (t) => {
