@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { readIfThere } from '../sys/read-if-there.js';
 import { parseBackupControl } from './backup-control.js';
 import { canonicalId } from './backup-id.js';
 import { byteString, displayPath, pathBytes } from './byte-path.js';
@@ -70,7 +71,7 @@ export function openCatalog(catalogPath: string): Catalog {
     },
     backup: (instance, id) => findBackup(catalog.backups(instance), instance, id),
     config: (instance) => {
-      const bytes = readIfThere(`${instanceDir(instance)}/pg_probackup.conf`);
+      const bytes = readIfThere(pathBytes(`${instanceDir(instance)}/pg_probackup.conf`));
       const { values } = parseConfigText(bytes ?? Buffer.alloc(0));
       const segSize = values.get('xlog-seg-size');
       return {
@@ -149,15 +150,6 @@ function isDirectory(directory: string): boolean {
   } catch (error) {
     // A file where a directory above it would have to be.
     if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'ENOTDIR') return false;
-    throw error;
-  }
-}
-
-function readIfThere(file: string): Buffer | undefined {
-  try {
-    return fs.readFileSync(pathBytes(file));
-  } catch (error) {
-    if (isMissing(error)) return undefined;
     throw error;
   }
 }

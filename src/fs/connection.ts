@@ -19,8 +19,9 @@ export interface Connection {
   readonly device: number;
   readonly features: KernelFeatures;
   readonly readAhead: ReadAhead;
-  /** The kernel reads and writes the objects of files made on the mount by itself; why not, if it was asked for. */
+  /** The kernel reads and writes the objects of files made on the mount by itself. */
   readonly passthrough: boolean;
+  /** Why it does not although it was asked for. */
   readonly passthroughFault?: string;
 }
 

@@ -90,10 +90,11 @@ export class DataDispatch {
         this.#mustBeWritable();
         this.#allocate(request, row);
         return 0;
+      // The namespace thread keeps account of the handles of passthrough files.
       case opcode.OPEN:
-        return this.#isPassthrough(row) ? FORWARD : this.#open();
+        return this.#table.isPassthrough(row) ? FORWARD : this.#open();
       case opcode.RELEASE:
-        return this.#isPassthrough(row) ? FORWARD : 0;
+        return this.#table.isPassthrough(row) ? FORWARD : 0;
       case opcode.FLUSH:
         throw notImplemented;
       case opcode.LSEEK:
@@ -146,7 +147,7 @@ export class DataDispatch {
       dropSetId,
     );
     // Of a handle without pages the kernel does not ask for an FSYNC after a write with O_SYNC or O_DSYNC.
-    if (this.#isPassthrough(row) && (request.u32(32) & constants.O_DSYNC) !== 0 && !this.#perfUnsafe) {
+    if (this.#table.isPassthrough(row) && (request.u32(32) & constants.O_DSYNC) !== 0 && !this.#perfUnsafe) {
       this.#engine.sync(row, request.generation);
     }
     this.#reply.u32(0, written);
@@ -185,11 +186,6 @@ export class DataDispatch {
     this.#reply.u32(8, FOPEN_KEEP_CACHE);
     this.#reply.u32(12, 0);
     return size.open;
-  }
-
-  /** The namespace thread keeps account of the handles of such files. */
-  #isPassthrough(row: number): boolean {
-    return this.#table.get(row, word.kind) === rowKind.passthrough;
   }
 
   /** The kernel refuses changes of a read-only mount itself, until root remounts it writable. */

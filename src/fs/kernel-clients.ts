@@ -2,13 +2,14 @@
 // of a passthrough file they go on reading and writing, since the kernel does that by itself: into objects of the diff,
 // while the next mount serves them. So a diff says on which connection that may be, and is not mounted before that is gone.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { isOpenForWriting } from '../sys/lease.js';
 import { MNT_DETACH, mount, umount2 } from '../sys/libc.js';
 import { bootId } from '../sys/process-identity.js';
+import { readIfThere } from '../sys/read-if-there.js';
 
 /** Name in the diff. */
 export const CLIENTS_FILE = 'passthrough';
@@ -64,15 +65,10 @@ export function refuseKernelClients(diff: string): void {
 }
 
 function readNote(diff: string): Note | null {
-  let text: string;
+  const bytes = readIfThere(join(diff, CLIENTS_FILE));
+  if (bytes === undefined) return null;
   try {
-    text = readFileSync(join(diff, CLIENTS_FILE), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-  try {
-    const note = JSON.parse(text) as Partial<Note> | null;
+    const note = JSON.parse(bytes.toString('utf8')) as Partial<Note> | null;
     return note?.boot === undefined || note.device === undefined ? null : (note as Note);
   } catch {
     // Killed while it was being written: before the kernel was allowed anything.

@@ -8,6 +8,7 @@ import type { AttributeFields } from '../overlay/namespace/records.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { emptyAttributes } from '../overlay/shared/attributes.js';
+import { timestampOf } from '../overlay/shared/timestamp.js';
 import { DirectoryHandles } from './directory-handles.js';
 import { FileHandles } from './file-handles.js';
 import { OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
@@ -161,8 +162,7 @@ export class NamespaceDispatch {
     const inode = this.#inode(request);
     const valid = request.u32(0);
     const change: AttributeFields = {};
-    const ms = Date.now();
-    const now = [Math.floor(ms / 1000), (ms % 1000) * 1e6] as const;
+    const now = timestampOf(Date.now());
     if (valid & setattrValid.MODE) change.mode = request.u32(68);
     if (valid & setattrValid.UID) change.uid = request.u32(76);
     if (valid & setattrValid.GID) change.gid = request.u32(80);

@@ -82,9 +82,13 @@ function serve(data: NamespaceThreadData): void {
           const received = receiveMessageOnPort(data.mail);
           if (received === undefined) return;
           const mail = received.message as NamespaceMail;
-          if ('lookup' in mail) content(mail);
-          else channels.push(new Channel(mail, shared.control));
-          if (channels.length === 1) useKernel(overlay, channels[0]!.device);
+          if ('lookup' in mail) {
+            content(mail);
+            continue;
+          }
+          const channel = new Channel(mail, shared.control);
+          if (channels.length === 0) useKernel(overlay, channel.device);
+          channels.push(channel);
         }
       },
       askContent: (lookup, name) => post({ type: 'content', lookup, name }),

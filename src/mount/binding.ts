@@ -1,10 +1,10 @@
 // diff/binding.json: which backup a diff belongs to, and how its last mount ended.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { replaceFile } from '../sys/durable-file.js';
 import type { ProcessIdentity } from '../sys/process-identity.js';
+import { readIfThere } from '../sys/read-if-there.js';
 import type { FileOwner } from './file-owner.js';
 import type { WalBinding } from './wal-dir/wal-directory.js';
 
@@ -52,19 +52,17 @@ const FORMAT_VERSION = 1;
  */
 export function readBinding(diff: string): Binding | undefined {
   const path = join(diff, BINDING_FILE);
-  let text: string;
+  let bytes: Buffer | undefined;
   try {
-    text = readFileSync(path, 'utf8');
+    bytes = readIfThere(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    if (code === 'EACCES') throw notOurs(diff, error);
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') throw notOurs(diff, error);
     throw new PbkfsError('diff_damaged', `cannot read ${path}: ${(error as Error).message}`, {
       hint: 'check the storage of the diff, or restore that file from a copy',
       cause: error,
     });
   }
-  return parse(path, text);
+  return bytes === undefined ? undefined : parse(path, bytes.toString('utf8'));
 }
 
 /** A diff of another user. */

@@ -2,10 +2,10 @@
 
 import { BlockState } from './diff/block-state.js';
 import { closeObject, type DiffStorage, heldBlocks, loadMap, mapBlocks, openObject, stateSize } from './diff/index.js';
-import { missingObject } from './diff-recovery.js';
 import type { LastEnding } from './last-ending.js';
 import type { Inode } from './namespace/inode.js';
 import type { Arena } from './shared/arena.js';
+import { missingObject } from './shared/missing-object.js';
 
 export interface BlockMapsOptions {
   readonly storage: DiffStorage;

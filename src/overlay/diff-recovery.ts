@@ -5,7 +5,9 @@ import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
 import { type Inode, isNeverWritten } from './namespace/inode.js';
 import { rowFlag, word } from './shared/file-table.js';
+import { missingObject } from './shared/missing-object.js';
 import type { SharedState } from './shared/shared-state.js';
+import { nanosecondsOf, secondsOf } from './shared/timestamp.js';
 
 const neverRead = {
   readBlock(): void {
@@ -134,19 +136,11 @@ export class Recovery {
 /** Writes are not in the journal; the object remembers when the last one was. */
 function settleTimes({ attributes, mtimeSaid }: Inode, writtenAt: number): void {
   if (writtenAt <= mtimeSaid) return;
-  const seconds = Math.floor(writtenAt / 1000);
-  const nsec = Math.floor((writtenAt - seconds * 1000) * 1e6);
+  const seconds = secondsOf(writtenAt);
+  const nsec = nanosecondsOf(writtenAt);
   attributes.mtime = seconds;
   attributes.mtimeNsec = nsec;
   if (seconds < attributes.ctime || (seconds === attributes.ctime && nsec < attributes.ctimeNsec)) return;
   attributes.ctime = seconds;
   attributes.ctimeNsec = nsec;
-}
-
-/** A name of the diff whose data is gone. */
-export function missingObject(objectId: string, cause: unknown): PbkfsError {
-  return new PbkfsError('diff_damaged', `the diff lacks its object ${objectId}`, {
-    hint: 'restore the diff from a copy, or start with a new, empty diff',
-    cause,
-  });
 }

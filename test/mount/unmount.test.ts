@@ -92,20 +92,24 @@ t.test('SIGTERM on a busy mount is logged, a second one detaches (trap 34)', { s
   t.equal(mount.state().state, 'clean');
 });
 
-t.test('SIGTERM waits for somebody who only looks in passing, as an exporter does', { skip: mountMissing }, async (t) => {
-  const mount = await fakeMount(t);
-  await mount.launch();
-  const owner = mount.owner();
-  const fd = openSync(mount.mountpoint, 'r');
-  process.kill(owner.pid, 'SIGTERM');
-  await until(() => /INFO asked to stop/.test(mount.log()));
-  await sleep(200);
-  t.ok(mount.isMounted());
-  closeSync(fd);
-  await mount.ownerEnded(owner);
-  t.notOk(mount.isMounted());
-  t.notMatch(mount.log(), /the mount is busy/);
-});
+t.test(
+  'SIGTERM waits for somebody who only looks in passing, as an exporter does',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await fakeMount(t);
+    await mount.launch();
+    const owner = mount.owner();
+    const fd = openSync(mount.mountpoint, 'r');
+    process.kill(owner.pid, 'SIGTERM');
+    await until(() => /INFO asked to stop/.test(mount.log()));
+    await sleep(200);
+    t.ok(mount.isMounted());
+    closeSync(fd);
+    await mount.ownerEnded(owner);
+    t.notOk(mount.isMounted());
+    t.notMatch(mount.log(), /the mount is busy/);
+  },
+);
 
 t.test('a failed last sync is reported', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);

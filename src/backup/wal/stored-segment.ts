@@ -1,8 +1,8 @@
 // One archived file as it is stored: found under one of several suffixes, decompressed, checked, made whole.
 
-import fs from 'node:fs';
 import zlib from 'node:zlib';
 import { PbkfsError } from '../../errors.js';
+import { readIfThere } from '../../sys/read-if-there.js';
 import { displayPath, pathBytes } from '../byte-path.js';
 import { fzstdDecompress } from '../codec/fzstd.js';
 import { isSegmentName, parseSegmentName } from './lsn.js';
@@ -25,13 +25,8 @@ export const SEGMENT_SUFFIXES = ['.gz', '', '.lz4', '.zst', '.gz.partial', '.par
  * @throws PbkfsError wal_damaged when it cannot be decompressed, is short, or belongs to another place of the WAL
  */
 export function readStored(path: string, name: string, suffix: string): Buffer | undefined {
-  let stored: Buffer;
-  try {
-    stored = fs.readFileSync(pathBytes(path));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const stored = readIfThere(pathBytes(path));
+  if (stored === undefined) return undefined;
   if (!isSegmentName(name)) return stored;
   const damaged = (message: string, cause?: unknown): PbkfsError =>
     new PbkfsError('wal_damaged', `${displayPath(path)}: ${message}`, {

@@ -11,6 +11,7 @@ import type { AttributeFields } from '../../overlay/namespace/records.js';
 import type { VirtualName } from '../../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../../overlay/overlay.js';
 import type { Attributes } from '../../overlay/shared/attributes.js';
+import { timestampOf } from '../../overlay/shared/timestamp.js';
 import { bytesOf, textOf } from './byte-text.js';
 import { NativeData, type NativeDataOptions } from './native-data.js';
 import { NativePaths } from './native-paths.js';
@@ -185,7 +186,7 @@ export class NativeDispatch {
   utimens(locals: Buffer, path: string, atime: number): number {
     const mtime = mtimeOf(locals, atime);
     if (mtime === undefined) throw new SystemError('EOPNOTSUPP');
-    return this.#change(path, { atime: timestamp(atime), mtime: timestamp(mtime) });
+    return this.#change(path, { atime: timestampOf(atime), mtime: timestampOf(mtime) });
   }
 
   #change(path: string, change: AttributeFields): number {
@@ -218,9 +219,4 @@ export class NativeDispatch {
 function baseMode(node: BaseNode<Inode>): number {
   if (node.kind === 'dir') return S_IFDIR;
   return node.kind === 'symlink' ? S_IFLNK : S_IFREG;
-}
-
-function timestamp(ms: number): readonly [seconds: number, nsec: number] {
-  const seconds = Math.floor(ms / 1000);
-  return [seconds, (ms - seconds * 1000) * 1e6];
 }

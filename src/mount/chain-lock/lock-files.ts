@@ -10,6 +10,7 @@ import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { displayPath, pathBytes } from '../../backup/byte-path.js';
 import { PbkfsError } from '../../errors.js';
+import { readIfThere } from '../../sys/read-if-there.js';
 
 const EXCLUSIVE = 'backup.pid';
 const SHARED = 'backup_ro.pid';
@@ -119,13 +120,7 @@ function rewriteShared(directory: string, change: (others: number[]) => number[]
 }
 
 function readHolders(path: Buffer): number[] {
-  let text: string;
-  try {
-    text = fs.readFileSync(path, 'latin1');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  const text = readIfThere(path)?.toString('latin1') ?? '';
   return text
     .split('\n')
     .map(pidOf)

@@ -5,10 +5,11 @@
 //   DIR/pg_wal           what the link pg_wal of the mount leads to; pg_wal.part while it is being copied
 
 import { randomUUID } from 'node:crypto';
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { replaceFile, syncDirectory } from '../../sys/durable-file.js';
+import { readIfThere } from '../../sys/read-if-there.js';
 import type { FileOwner } from '../file-owner.js';
 import { acquireLock, type DiffLock } from '../lock.js';
 
@@ -156,18 +157,18 @@ function removeOurs(path: string, directoryToo: boolean): void {
 }
 
 function readMarker(path: string): Marker | undefined {
-  let text: string;
+  let bytes: Buffer | undefined;
   try {
-    text = readFileSync(join(path, MARKER), 'utf8');
+    bytes = readIfThere(join(path, MARKER));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw refused(
       `cannot read ${join(path, MARKER)}: ${(error as Error).message}`,
       'check the storage of that directory',
     );
   }
+  if (bytes === undefined) return undefined;
   try {
-    const marker = JSON.parse(text) as Partial<Marker>;
+    const marker = JSON.parse(bytes.toString('utf8')) as Partial<Marker>;
     if (marker.format === 'pbkfs wal directory' && typeof marker.id === 'string') return marker as Marker;
   } catch {
     // As foreign as another format.

@@ -95,7 +95,7 @@ export class DataEngine {
   read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
     const { table } = this.#shared;
     waitForEarlierMutations(table.words, table.barrier(row));
-    if (this.#passthrough.has(row)) return this.#passthrough.read(row, generation, position, length, out, outOffset);
+    if (table.isPassthrough(row)) return this.#passthrough.read(row, generation, position, length, out, outOffset);
     const size = table.getDouble(row, double.size);
     const count = Math.max(0, Math.min(length, size - position));
     if (count === 0) return 0;
@@ -128,7 +128,7 @@ export class DataEngine {
     if (file?.wantsWhole) this.#bringWhole(file, row, generation);
     this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
     this.#counters.add(counter.bytesWritten, length);
-    if (this.#passthrough.has(row)) {
+    if (table.isPassthrough(row)) {
       const change = () => this.#plain.write(row, generation, data, offset, length, position);
       return this.#passthrough.change(row, generation, dropSetId, change);
     }
@@ -145,7 +145,7 @@ export class DataEngine {
 
   /** Before attributes are read: what the kernel has changed by itself. */
   refresh(row: number, generation: number): void {
-    if (this.#passthrough.has(row)) this.#passthrough.refresh(row, generation);
+    if (this.#shared.table.isPassthrough(row)) this.#passthrough.refresh(row, generation);
   }
 
   /** Sets the length; what lies beyond the old end reads as zeros. */
@@ -153,7 +153,7 @@ export class DataEngine {
     mustFit(length);
     const { table } = this.#shared;
     const file = this.#writable(row, generation, dropSetId);
-    if (this.#passthrough.has(row)) {
+    if (table.isPassthrough(row)) {
       const change = () => this.#plain.truncate(row, generation, length);
       this.#passthrough.change(row, generation, dropSetId, change);
       return;
@@ -188,7 +188,7 @@ export class DataEngine {
       }
       return size;
     };
-    if (this.#passthrough.has(row)) {
+    if (table.isPassthrough(row)) {
       this.#passthrough.change(row, generation, how.dropSetId, allocate);
       return;
     }

@@ -3,7 +3,7 @@
 
 import { inTurn } from '../../pending/barrier.js';
 import type { DiffBudget } from '../shared/diff-budget.js';
-import { double, type FileTable, rowFlag, rowKind, word } from '../shared/file-table.js';
+import { double, type FileTable, rowFlag } from '../shared/file-table.js';
 import { refreshFromObject } from '../shared/object-state.js';
 import type { PlainFiles } from './plain-files.js';
 import type { Unflushed } from './unflushed.js';
@@ -19,10 +19,6 @@ export class PassthroughData {
     this.#plain = plain;
     this.#budget = budget;
     this.#unflushed = unflushed;
-  }
-
-  has(row: number): boolean {
-    return this.#table.get(row, word.kind) === rowKind.passthrough;
   }
 
   /** Makes the row say what the object says. */

@@ -4,8 +4,9 @@
 import { fdatasyncSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { fallocate } from '../../sys/libc.js';
-import { type FileTable, rowFlag, rowKind, word } from '../shared/file-table.js';
-import { lookAt, type ObjectState } from '../shared/object-state.js';
+import { type FileTable, rowFlag } from '../shared/file-table.js';
+import { withObject } from '../shared/missing-object.js';
+import type { ObjectState } from '../shared/object-state.js';
 import type { CachedFile, FdCache } from './fd-cache.js';
 import type { ObjectFiles } from './object-files.js';
 
@@ -41,7 +42,7 @@ export class PlainFiles {
 
   /** Of a file that has an object. */
   state(row: number, generation: number): ObjectState {
-    return lookAt(this.#table.objectId(row), () => fstatSync(this.#fd(row, generation)));
+    return withObject(this.#table.objectId(row), () => fstatSync(this.#fd(row, generation)));
   }
 
   /** Writes at `position`; a short count tells that the disk filled up on the way. */
@@ -103,7 +104,7 @@ export class PlainFiles {
   /** Called in the row's turn: nobody else makes the object meanwhile, but for whoever opens a passthrough file. */
   #fdForChange(row: number, generation: number): number {
     if (!this.#table.hasFlag(row, rowFlag.object)) {
-      this.#objects.make(this.#table.objectId(row), this.#table.get(row, word.kind) === rowKind.passthrough);
+      this.#objects.make(this.#table.objectId(row), this.#table.isPassthrough(row));
       this.#table.addFlag(row, rowFlag.object);
     }
     return this.#fd(row, generation);

@@ -5,6 +5,7 @@
 
 import { SystemError } from '../../errors.js';
 import type { Attributes } from '../shared/attributes.js';
+import { timestampOf } from '../shared/timestamp.js';
 import type { BaseNode } from './base-node.js';
 import { mustAccept, mustBeDirectory, mustBeReplaceable, mustBeShort } from './checks.js';
 import { compactRecords, nodeFields } from './compaction.js';
@@ -82,7 +83,7 @@ export class Namespace {
 
   /** chmod, chown, utimens: whatever of `change` is given, and ctime. Size is not changed here. */
   setAttributes(inode: Inode, change: Omit<AttributeFields, 'ctime'>): void {
-    const fields: AttributeFields = { ...change, ctime: timestamp(Date.now()) };
+    const fields: AttributeFields = { ...change, ctime: timestampOf(Date.now()) };
     if (fields.mode !== undefined) fields.mode = (inode.attributes.mode & S_IFMT) | (fields.mode & ~S_IFMT);
     if (inode.virtual !== null) throw new SystemError('EPERM');
     // Later looks at the object must not take what was written before this for newer.
@@ -221,7 +222,7 @@ export class Namespace {
   ): Inode {
     const parent = this.attributes(directory);
     const gid = parent.mode & S_ISGID ? parent.gid : caller.gid;
-    const now = timestamp(Date.now());
+    const now = timestampOf(Date.now());
     const changes: Change[] = [];
     const directoryId = this.#intern(directory, changes);
     const id = this.tree.allocateId();
@@ -292,9 +293,4 @@ export class Namespace {
     this.#options.warn(`refused the link pg_tblspc/${name} -> ${target}: it leads out of the mount`);
     throw new SystemError('EPERM');
   }
-}
-
-function timestamp(ms: number): readonly [number, number] {
-  const seconds = Math.floor(ms / 1000);
-  return [seconds, Math.floor((ms - seconds * 1000) * 1e6)];
 }

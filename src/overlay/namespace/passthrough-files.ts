@@ -3,8 +3,9 @@
 
 import { closeSync, constants, openSync, statSync } from 'node:fs';
 import type { DiffBudget } from '../shared/diff-budget.js';
-import { rowFlag, rowKind, word } from '../shared/file-table.js';
-import { agreeWithObject, lookAt, type ObjectState, refreshFromObject } from '../shared/object-state.js';
+import { rowFlag } from '../shared/file-table.js';
+import { withObject } from '../shared/missing-object.js';
+import { agreeWithObject, type ObjectState, refreshFromObject } from '../shared/object-state.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import type { Inode } from './inode.js';
 
@@ -48,7 +49,7 @@ export class PassthroughFiles {
 
   /** Whether the kernel shall read and write the file by itself. */
   takes({ row }: Inode): boolean {
-    return row !== 0 && this.#shared.table.get(row, word.kind) === rowKind.passthrough;
+    return row !== 0 && this.#shared.table.isPassthrough(row);
   }
 
   /** Where files are registered from now on. */
@@ -130,7 +131,7 @@ export class PassthroughFiles {
   }
 
   #look(inode: Inode): ObjectState {
-    return lookAt(inode.objectId!, () => statSync(this.#path(inode)));
+    return withObject(inode.objectId!, () => statSync(this.#path(inode)));
   }
 
   #path(inode: Inode): string {

@@ -2,6 +2,7 @@
 
 import { PbkfsError } from '../../errors.js';
 import { type Attributes, emptyAttributes } from '../shared/attributes.js';
+import { nanosecondsOf, secondsOf } from '../shared/timestamp.js';
 import type { BaseNode } from './base-node.js';
 import type { BaseTree } from './base-tree.js';
 import { DIFF_INO_BASE, Inode } from './inode.js';
@@ -87,8 +88,7 @@ export class Tree {
 
   /** Takes a record's changes over. The record has been validated, or comes from the journal. */
   apply(record: JournalRecord): void {
-    const seconds = Math.floor(record.time / 1000);
-    const now = { ctime: seconds, ctimeNsec: Math.floor((record.time - seconds * 1000) * 1e6) };
+    const now = { ctime: secondsOf(record.time), ctimeNsec: nanosecondsOf(record.time) };
     const modified = { ...now, mtime: now.ctime, mtimeNsec: now.ctimeNsec };
     for (const change of record.changes) {
       switch (change[0]) {

@@ -8,6 +8,7 @@
 import { BARRIER_WORDS } from '../../pending/barrier.js';
 import { lock, unlock } from '../../pending/mutex.js';
 import { type Attributes, withoutSetId } from './attributes.js';
+import { nanosecondsOf, secondsOf } from './timestamp.js';
 
 /**
  * What a row describes. `plain`: an object of the diff is the whole file. `based`: blocks come from diff or backup.
@@ -168,6 +169,11 @@ export class FileTable {
     );
   }
 
+  /** Whether the kernel reads and writes the row's object by itself. */
+  isPassthrough(row: number): boolean {
+    return this.get(row, word.kind) === rowKind.passthrough;
+  }
+
   /** Id of the object that holds the row's data, or will: 32 hex digits. */
   objectId(row: number): string {
     let id = '';
@@ -253,8 +259,8 @@ export class FileTable {
   touchData(row: number, size: number, nowMs: number, dropSetId: boolean): void {
     const w = row * ROW_WORDS;
     const d = row * ROW_DOUBLES;
-    const seconds = Math.floor(nowMs / 1000);
-    const nsec = Math.floor((nowMs - seconds * 1000) * 1e6);
+    const seconds = secondsOf(nowMs);
+    const nsec = nanosecondsOf(nowMs);
     lock(this.words, w + word.attributeLock);
     this.doubles[d + double.size] = size;
     this.doubles[d + double.mtime] = seconds;

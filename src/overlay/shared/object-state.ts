@@ -1,9 +1,9 @@
 // Rows of kind passthrough: the kernel reads and writes the file's object without asking us. What a row says of size and
 // mtime is what the object said when somebody last looked; whoever needs it looks again.
 
-import { PbkfsError } from '../../errors.js';
 import { blocksOf, type DiffBudget } from './diff-budget.js';
 import { double, type FileTable, word } from './file-table.js';
+import { nanosecondsOf, secondsOf } from './timestamp.js';
 
 /** What the object says, as fs.Stats do. */
 export interface ObjectState {
@@ -30,8 +30,8 @@ export function refreshFromObject(table: FileTable, row: number, budget: DiffBud
     doubles[d + double.size] = size;
     if (mtimeMs === doubles[d + double.objectMtime]) return;
     doubles[d + double.objectMtime] = mtimeMs;
-    const seconds = Math.floor(mtimeMs / 1000);
-    const nsec = Math.floor((mtimeMs - seconds * 1000) * 1e6);
+    const seconds = secondsOf(mtimeMs);
+    const nsec = nanosecondsOf(mtimeMs);
     doubles[d + double.mtime] = seconds;
     words[w + word.mtimeNsec] = nsec;
     const ctime = doubles[d + double.ctime]!;
@@ -44,19 +44,6 @@ export function refreshFromObject(table: FileTable, row: number, budget: DiffBud
   if (grown > 0) budget.take(grown);
   else budget.give(-grown);
   return now - before;
-}
-
-/**
- * Looks at an object that must be there.
- * @throws PbkfsError diff_damaged where it is missing: ENOENT would say that the file does not exist
- */
-export function lookAt<T extends ObjectState>(objectId: string, look: () => T): T {
-  try {
-    return look();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new PbkfsError('diff_damaged', `the diff lacks its object ${objectId}`, { cause: error });
-  }
 }
 
 /** Row and object agree: the row's times stay as they are, whatever the object's say. */

@@ -1,0 +1,15 @@
+// Milliseconds since 1970, as Date and fs.Stats give them with a fraction, as the two numbers of a timespec.
+
+export function secondsOf(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
+/** The rest of the second, in ns. */
+export function nanosecondsOf(ms: number): number {
+  return Math.floor((ms - secondsOf(ms) * 1000) * 1e6);
+}
+
+/** Seconds, and the rest in ns. */
+export function timestampOf(ms: number): readonly [seconds: number, nsec: number] {
+  return [secondsOf(ms), nanosecondsOf(ms)];
+}
