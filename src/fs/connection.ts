@@ -6,7 +6,7 @@ import { given } from '../given.js';
 import type { Logger } from '../log.js';
 import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
-import { type KernelFeatures, OUR_MINOR, shakeHands } from './handshake.js';
+import { type KernelFeatures, shakeHands } from './handshake.js';
 import { beginPassthrough, stackDepth } from './passthrough.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import type { BackendInfo, ServeOptions } from './serve-types.js';
@@ -64,7 +64,7 @@ export function backendInfo(connection: Connection | null): BackendInfo {
   const { kib = null, fault } = connection?.readAhead ?? {};
   return {
     backend: 'kernel',
-    protocol: `7.${Math.min(minor, OUR_MINOR)}`,
+    protocol: `7.${minor}`,
     features: connection?.passthrough ? [...flags, 'PASSTHROUGH'] : flags,
     readAhead: kib,
     ...given({ readAheadFault: fault, passthroughFault: connection?.passthroughFault }),

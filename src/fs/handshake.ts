@@ -7,7 +7,7 @@ import { Request } from './protocol/request.js';
 
 /** What kernel and server agreed on. */
 export interface KernelFeatures {
-  /** protocol version the kernel offers, 7.x */
+  /** protocol version, 7.x */
   minor: number;
   /** names of the INIT flags in force */
   flags: string[];
@@ -93,7 +93,7 @@ export function shakeHands(device: number, stackDepth = 0): KernelFeatures {
   }
   reply(device, request, body, 0);
   return {
-    minor,
+    minor: Math.min(minor, OUR_MINOR),
     flags: chosen.slice(),
     passthrough,
     openless: chosen.includes('NO_OPEN_SUPPORT'),

@@ -128,12 +128,12 @@ class MountServer implements Server {
       await this.done.catch(() => undefined);
       throw mountError(error);
     }
-    const { features, readAhead } = this.backend;
+    const { protocol, features, readAhead } = this.backend;
     this.#sentry.start();
     this.#activity.start();
     log.info('mounted', {
       threads: this.#readers.started,
-      protocol: `7.${this.#connection.features.minor}`,
+      protocol,
       features: features.join(','),
       readAhead: readAhead ?? undefined,
     });
