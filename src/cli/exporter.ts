@@ -11,8 +11,9 @@ interface ExporterOptions {
 const HELP = `
 Serves /metrics, /healthz and a page for people until it is stopped. It has the metrics of all mounts of this host that
 its user may read (root: all), whatever their own --metrics-listen says, and of a catalog: number, size, status and age
-of its backups by instance and mode. A mount that is dead or hangs is reported as pbkfs_mount_up 0. Without a port in
-ADDRESS it is 9778, or a free one where that is taken; without a host it is the loopback interface.
+of its backups by instance and mode. A mount that is dead or hangs is reported as pbkfs_mount_up 0, a catalog that goes
+away as pbkfs_catalog_up 0; one that is not there at the start is an error. Without a port in ADDRESS it is 9778, or a
+free one where that is taken; without a host it is the loopback interface.
 
 Examples:
   pbkfs exporter -B /backup

@@ -8,6 +8,7 @@ import { catalogSamples } from '../../src/mount/exporter/catalog-samples.js';
 import { CatalogWatch } from '../../src/mount/exporter/catalog-watch.js';
 import { HostMounts, mergeScrapes } from '../../src/mount/exporter/host-mounts.js';
 import { extractCatalog } from '../support/catalogs.js';
+import { pbkfs } from '../support/mount.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 t.setTimeout(600_000);
@@ -93,10 +94,24 @@ t.test('a catalog that goes away is down, and up again when it is back', async (
   const watch = new CatalogWatch(path);
   const up = async (): Promise<number> =>
     (await watch.samples()).find(({ metric }) => metric === 'pbkfs_catalog_up')!.value;
+  await t.rejects(watch.mustBeCatalog(), { code: 'catalog_not_found', hint: /pg_probackup init/ });
   t.equal(await up(), 0);
   mkdirSync(join(path, 'backups'), { recursive: true });
   mkdirSync(join(path, 'wal'));
   chmodSync(path, 0o755);
   for (const deadline = Date.now() + 30_000; (await up()) === 0 && Date.now() < deadline; );
   t.equal(await up(), 1);
+  await watch.mustBeCatalog();
+});
+
+t.test('the exporter does not start with what is no catalog', async (t) => {
+  const base = directory(t);
+  const listen = ['--listen', `unix:${join(base, 'socket')}`];
+  for (const catalog of [join(base, 'none'), base]) {
+    t.match(await pbkfs(['exporter', '-B', catalog, ...listen]), {
+      status: 1,
+      stdout: '',
+      stderr: `pbkfs: ${catalog} is not a pg_probackup catalog: it has no directory "backups"\nhint: `,
+    });
+  }
 });

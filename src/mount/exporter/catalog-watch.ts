@@ -2,7 +2,9 @@
 
 import { Worker } from 'node:worker_threads';
 import type { Sample } from '../../metrics/exposition.js';
+import { fromWire, toWire, type WireError } from '../wire-error.js';
 import { within } from '../within.js';
+import type { CatalogReading } from './catalog-worker.js';
 
 /** How long samples count as new, and how long a scrape waits for newer ones, in ms. */
 const FRESH = 15_000;
@@ -14,6 +16,7 @@ export class CatalogWatch {
   /** ms since 1970 of the last reading that succeeded; 0: none did */
   #read = 0;
   #failed = false;
+  #error: WireError | undefined;
   #reading: Promise<void> | undefined;
 
   /** @param path absolute */
@@ -24,6 +27,15 @@ export class CatalogWatch {
   /** Whether the last reading succeeded and none is overdue. */
   get up(): boolean {
     return this.#read !== 0 && !this.#failed;
+  }
+
+  /**
+   * Reads it for the first time, but waits for no store that is slow.
+   * @throws PbkfsError catalog_not_found and the like: what was given is no catalog, or may not be read
+   */
+  async mustBeCatalog(): Promise<void> {
+    await this.samples();
+    if (this.#error !== undefined) throw fromWire(this.#error);
   }
 
   /** What is known, and since when. Never rejects, and never waits for long. */
@@ -55,14 +67,21 @@ export class CatalogWatch {
     return new Promise((resolve) => {
       const worker = new Worker(new URL('./catalog-worker.js', import.meta.url), { workerData: this.#path });
       worker.unref();
-      worker.once('message', (samples: Sample[]) => {
-        this.#samples = samples;
+      const failed = (error: WireError): void => {
+        this.#failed = true;
+        this.#error = error;
+      };
+      worker.once('message', (reading: CatalogReading) => {
+        if ('error' in reading) {
+          failed(reading.error);
+          return;
+        }
+        this.#samples = reading.samples;
         this.#read = Date.now();
         this.#failed = false;
+        this.#error = undefined;
       });
-      worker.once('error', () => {
-        this.#failed = true;
-      });
+      worker.once('error', (error) => failed(toWire(error)));
       worker.once('exit', () => resolve());
     });
   }

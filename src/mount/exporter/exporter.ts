@@ -17,10 +17,14 @@ export interface ExporterOptions {
   readonly listen: string;
 }
 
-/** Serves until it is closed. @throws PbkfsError listen_failed */
+/**
+ * Serves until it is closed. A catalog that goes away later is reported as down.
+ * @throws PbkfsError listen_failed; catalog_not_found and the like when the catalog is none now
+ */
 export async function startExporter({ catalog, listen }: ExporterOptions): Promise<Endpoint> {
   const mounts = new HostMounts();
   const watch = catalog === undefined ? undefined : new CatalogWatch(catalog);
+  await watch?.mustBeCatalog();
   return openEndpoint(parseListenAddress(listen), EXPORTER_PORT, {
     metrics: async () => {
       const [scraped, ofCatalog] = await Promise.all([mounts.scrape(), watch?.samples() ?? []]);
