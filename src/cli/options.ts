@@ -81,6 +81,12 @@ export function option(flags: string, description: string, parse?: (value: strin
   return parse === undefined ? made : made.argParser(parse);
 }
 
+/** --stop-timeout of every command that ends a mount; its value is in seconds. */
+export function stopTimeoutOption(seconds: number): Option {
+  const what = 'how long to wait for users, for the server, and for the mount process to end';
+  return option('--stop-timeout <seconds>', what, wholeNumber(0, 86_400)).default(seconds);
+}
+
 /** --prefetch of every command that mounts. */
 export function prefetchOption(): Option {
   return option('--prefetch <data>', 'read ahead in the background; hot: what a first query needs', oneOf('hot'));

@@ -5,7 +5,7 @@ import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { leftOut } from '../mount/left-out.js';
 import { guardedSession } from './guarded-session.js';
-import { diffSize, directory, wholeNumber } from './options.js';
+import { diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { type ServerOptions, serverOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
@@ -37,6 +37,19 @@ Examples:
   pbkfs start -B /backup -I main -i latest -D /mnt/pg -d /tmp/diff --recovery-target-time '2026-11-21 04:28:33+00'
   pbkfs start -D /mnt/pg -- -c work_mem=64MB
   pbkfs stop -D /mnt/pg`;
+
+interface StopOptions {
+  readonly mountpoint: string;
+  readonly now?: true;
+  readonly stopTimeout: number;
+}
+
+const STOP_HELP = `
+A server that has not stopped after --stop-timeout is named, and nothing is taken away: "pbkfs stop" goes on later.
+
+Examples:
+  pbkfs stop -D /mnt/pg
+  pbkfs stop -D /mnt/pg --stop-timeout 600`;
 
 export function addStartCommand(program: Command): void {
   const command = program
@@ -76,16 +89,19 @@ export function addStopCommand(program: Command): void {
     .description('Stops a server that "pbkfs start" has started, and takes away what that had made.')
     .requiredOption('-D, --mountpoint <dir>', 'where it is mounted', directory)
     .option('--now', 'an immediate shutdown, without a checkpoint')
-    .addHelpText('after', '\nExamples:\n  pbkfs stop -D /mnt/pg')
-    .action(async ({ mountpoint, now }: { readonly mountpoint: string; readonly now?: true }) => {
+    // The checkpoint of a shutdown takes its time.
+    .addOption(stopTimeoutOption(120))
+    .addHelpText('after', STOP_HELP)
+    .action(async ({ mountpoint, now, stopTimeout }: StopOptions) => {
       process.chdir('/');
       const { stopSession } = await import('../session/started.js');
       const progress = sessionProgress();
       progress.step('stopping the server');
-      const stopped = await stopSession(mountpoint, now ?? false, (seconds) =>
-        progress.detail(`${Math.floor(seconds)} s`),
-      );
-      progress.clear();
+      const stopped = await stopSession(mountpoint, {
+        now: now ?? false,
+        timeout: stopTimeout * 1000,
+        waiting: (seconds) => progress.detail(`${Math.floor(seconds)} s`),
+      }).finally(() => progress.clear());
       const what = [
         stopped.server ? 'stopped the server' : 'no server ran any more',
         ...(stopped.unmounted ? ['unmounted'] : []),

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { mountpointOfDiff, stopServersOn, type Unmounted, unmount, type Wait } from '../mount/index.js';
-import { directory, wholeNumber } from './options.js';
+import { directory, stopTimeoutOption } from './options.js';
 
 interface UnmountCommandOptions {
   readonly mountpoint?: string;
@@ -25,8 +25,6 @@ Examples:
   pbkfs unmount /mnt/pg
   pbkfs unmount -d /var/lib/pbkfs/test --stop-server --stop-timeout 120`;
 
-const MAX_SECONDS = 86_400;
-
 export function addUnmountCommand(program: Command): void {
   program
     .command('unmount')
@@ -39,12 +37,7 @@ export function addUnmountCommand(program: Command): void {
     .option('--force', 'unmount although somebody uses it; they get errors')
     .option('--lazy', 'take it out of sight and return at once; it ends with its last user')
     .option('--stop-server', 'first stop a PostgreSQL server that runs on it, or has outlived it')
-    .option(
-      '--stop-timeout <seconds>',
-      'how long to wait for users, for the server, and for the mount process to end',
-      wholeNumber(0, MAX_SECONDS),
-      30,
-    )
+    .addOption(stopTimeoutOption(30))
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
     .action(run);

@@ -45,12 +45,21 @@ export interface Stopped {
   readonly removed: readonly string[];
 }
 
+export interface StopRequest {
+  /** An immediate shutdown, without a checkpoint. */
+  readonly now: boolean;
+  /** How long to wait for the server, then for users of the mount, and then for its process, in ms. */
+  readonly timeout: number;
+  /** Hears for how long the server has been waited for. */
+  readonly waiting: (seconds: number) => void;
+}
+
 /**
- * Stops the server in order (immediately with `now`), takes the mount away if `start` made it, and what was temporary.
- * Waits for the server as long as it takes; `waiting` hears how long that has been.
- * @throws PbkfsError not_mounted when nothing was started there; mount_busy when somebody else uses the mount
+ * Stops the server in order, takes the mount away if `start` made it, and what was temporary.
+ * @throws PbkfsError not_mounted when nothing was started there; mount_busy when the server does not stop in time (nothing
+ *   is taken away then) or somebody else uses the mount
  */
-export async function stopSession(path: string, now: boolean, waiting: (seconds: number) => void): Promise<Stopped> {
+export async function stopSession(path: string, request: StopRequest): Promise<Stopped> {
   const mountpoint = resolveMountpoint(path);
   const file = companionFile(mountpoint, SUFFIX);
   const started = file === undefined ? undefined : read(file);
@@ -60,20 +69,34 @@ export async function stopSession(path: string, now: boolean, waiting: (seconds:
       hint: isMountPoint(mountpoint) ? `to unmount it: pbkfs unmount -D ${mountpoint}` : 'pbkfs list shows the mounts',
     });
   }
-  if (postmaster !== undefined) {
-    signal(postmaster, now ? 'SIGQUIT' : 'SIGINT');
-    const began = Date.now();
-    while (isAlive(postmaster)) {
-      waiting((Date.now() - began) / 1000);
-      await sleep(POLL_MS);
-    }
-  }
+  if (postmaster !== undefined) await stopServer(postmaster, mountpoint, request);
   const { mounted = false, remove = [] } = started ?? {};
   const unmounted = mounted && isMountPoint(mountpoint);
-  if (unmounted) await unmount(mountpoint);
+  if (unmounted) await unmount(mountpoint, { stopTimeout: request.timeout });
   await cleanUp({ remove });
   if (file !== undefined) rmSync(file, { force: true });
   return { mountpoint, server: postmaster !== undefined, unmounted, removed: remove };
+}
+
+async function stopServer(
+  postmaster: ProcessIdentity,
+  mountpoint: string,
+  { now, timeout, waiting }: StopRequest,
+): Promise<void> {
+  signal(postmaster, now ? 'SIGQUIT' : 'SIGINT');
+  for (const began = Date.now(); isAlive(postmaster); await sleep(POLL_MS)) {
+    const waited = Date.now() - began;
+    if (waited >= timeout) throw notStopped(postmaster.pid, mountpoint, now);
+    waiting(waited / 1000);
+  }
+}
+
+function notStopped(pid: number, mountpoint: string, now: boolean): PbkfsError {
+  return new PbkfsError('mount_busy', `the PostgreSQL server on ${mountpoint} did not stop in time: process ${pid}`, {
+    hint: now
+      ? `it has been told to: try again, or end it by hand (kill -KILL ${pid}) and then try again`
+      : 'it has been told to and may still do so: try again, with a larger --stop-timeout, or with --now for no checkpoint',
+  });
 }
 
 function identity({ pid, startTime, bootId }: ProcessIdentity): ProcessIdentity {

@@ -211,6 +211,21 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     >[0];
     t.equal(await query(goes, 'select timeline_id from pg_control_checkpoint()'), '2', 'its diff goes on where it was');
     t.equal(await query(goes, `select to_regclass('kept')::text`), 'kept');
+    const { pid } = JSON.parse(resumed.stdout) as { pid: number };
+    process.kill(pid, 'SIGSTOP');
+    for (const [options, hint] of [
+      [[], /--now/],
+      [['--now'], `kill -KILL ${pid}`],
+    ] as const) {
+      const late = await pbkfs(['stop', '-D', mountpoint, '--stop-timeout', '0', ...options]);
+      t.match(late, {
+        status: 1,
+        stderr: `the PostgreSQL server on ${mountpoint} did not stop in time: process ${pid}`,
+      });
+      t.match(late.stderr, hint);
+      t.ok(isMounted(mountpoint));
+    }
+    process.kill(pid, 'SIGCONT');
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /unmounted/ });
 
     await runOk(process.execPath, [CLI, 'mount', '-D', mountpoint, '-d', diff]);
