@@ -93,7 +93,7 @@ function describe(result: FsckResult, pending: readonly string[]): string {
 }
 
 function ending({ state, error }: { state: string; error?: string }): string {
-  if (state === 'clean') return 'ended cleanly';
+  if (state === 'clean') return 'ended cleanly, or made good since';
   return state === 'failed' ? `failed: ${error ?? 'no reason recorded'}` : 'was killed, or the host was';
 }
 

@@ -80,6 +80,17 @@ export function writeBinding(diff: string, binding: Binding): void {
 }
 
 /**
+ * The diff was opened and closed without a mount: what a killed or failed one had left is durable now.
+ * @returns the binding as it is then. @throws a system error; the old binding stays then
+ */
+export function markClean(diff: string, binding: Binding): Binding {
+  const { error: _, ...lastMount } = binding.lastMount;
+  const clean: Binding = { ...binding, lastMount: { ...lastMount, state: 'clean' } };
+  if (binding.lastMount.state !== 'clean') writeBinding(diff, clean);
+  return clean;
+}
+
+/**
  * Refuses a backup that is not the one the diff was made for; a catalog that moved is fine.
  * @throws PbkfsError diff_foreign
  */

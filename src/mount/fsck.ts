@@ -8,7 +8,7 @@ import { inspectDiff as inspectContent } from '../overlay/fsck/inspect.js';
 import type { DiffReport } from '../overlay/fsck/report.js';
 import { Overlay } from '../overlay/overlay.js';
 import { SharedState } from '../overlay/shared/shared-state.js';
-import { type Binding, checkIdentity, writeBinding } from './binding.js';
+import { type Binding, checkIdentity, markClean } from './binding.js';
 import { foreignNames, inspectDiff } from './diff-directory.js';
 import { ownerInDiff } from './file-owner.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
@@ -71,9 +71,7 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
     const todo = repairs(before);
     if (before.damage.length > 0 || todo.length === 0) return { ...about, binding, ...before, repaired: [] };
     openAndClose(diff, chain, binding, warn);
-    const state = { ...binding, lastMount: { ...binding.lastMount, state: 'clean' as const } };
-    writeBinding(diff, state);
-    return { ...about, binding: state, ...inspect(diff, binding, chain, true), repaired: todo };
+    return { ...about, binding: markClean(diff, binding), ...inspect(diff, binding, chain, true), repaired: todo };
   } finally {
     lock.release();
   }

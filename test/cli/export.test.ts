@@ -80,6 +80,7 @@ t.test('the copy of a mount and that of its diff are what the mount shows', { sk
   await mount.kill9();
   t.match(await pbkfs(['export', mountpoint, '-o', join(base, 'none')]), { status: 1, stderr: /is dead/ });
   await mount.unmountDead();
+  t.match(await pbkfs(['fsck', '-d', diff]), { status: 0, stdout: /: was killed, or the host was\n/ });
   const second = join(base, 'second');
   t.match(await pbkfs(['export', diff, '-o', second]), { status: 0, stdout: /^exported .*: \d+ files/ });
   t.strictSame(
@@ -87,6 +88,7 @@ t.test('the copy of a mount and that of its diff are what the mount shows', { sk
     withoutAccess(new Map(shown).set('base/inside', link.replace(copy, second))),
     'what a killed mount left is recovered first',
   );
+  t.match(await pbkfs(['fsck', '-d', diff]), { status: 0, stdout: /: ended cleanly, or made good since\n/ });
   const space = join(base, 'space');
   const mapped = ['-T', `/production/space=${space}`, '--no-sync'];
   t.match(await pbkfs(['export', diff, '-o', join(base, 'third'), ...mapped]), { status: 0 });

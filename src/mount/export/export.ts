@@ -2,11 +2,11 @@
 
 import { type Chain, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
-import { refuseKernelClients } from '../../fs/kernel-clients.js';
+import { hasKernelClients, refuseKernelClients } from '../../fs/kernel-clients.js';
 import { createCounters } from '../../metrics/counters.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { SharedState } from '../../overlay/shared/shared-state.js';
-import { type Binding, refuseWithoutWal } from '../binding.js';
+import { type Binding, markClean, refuseWithoutWal } from '../binding.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { inspectDiff } from '../diff-directory.js';
 import { ownerInDiff } from '../file-owner.js';
@@ -80,6 +80,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   let wal: WalDirectory | undefined;
   try {
     if (!request.force) refuseKernelClients(diff);
+    const written = request.force && hasKernelClients(diff);
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
     const catalog = openRemembered(binding.catalog, 'mount the diff once with its new place (-B), then export it');
@@ -90,6 +91,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
       const { mountpoint } = binding.lastMount;
       const { uid, gid } = ownerInDiff(diff, binding.lastMount);
       const shared = SharedState.create(createCounters());
+      let result: Omit<Exported, 'from'>;
       const overlay = new Overlay(shared, {
         chain,
         diff,
@@ -103,10 +105,12 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
         const tablespaces = mapTablespaces(request, () => chain);
         const options = { to, mountpoint, tablespaces, without: new Set<string>() };
         const engine = { shared: shared.buffers, objects: `${diff}/objects`, verify: 'checksum' as const };
-        return { from: diff, ...(await write(request, new OverlayTree(overlay), options, engine)) };
+        result = await write(request, new OverlayTree(overlay), options, engine);
       } finally {
         overlay.close();
       }
+      if (!written) markClean(diff, binding);
+      return { from: diff, ...result };
     } finally {
       await chainLock.release();
     }
