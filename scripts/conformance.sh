@@ -8,7 +8,7 @@
 # --fsx        the fsx of xfstests
 # --xfstests   a built checkout of https://github.com/kdave/xfstests; wants the users fsgqa, fsgqa2 and 123456-fsgqa. Tests that
 #              fail run once more on libfuse's passthrough_ll (Debian: libfuse3-dev); scripts/xfstests-causes.txt says why they fail
-# --passthrough  pjdfstest and fsx on a mount with that option, as parts of their own; fsx on new files alone: those of the backup are served as ever
+# --passthrough  the three on a mount with that option, as parts of their own; fsx on new files alone: those of the backup are served as ever
 # --tests      which of its tests, as its ./check takes them (-g generic/quick); with --results those that ran before are kept on the page
 # --limit      seconds that one of them may take (600)
 # --storms     the long forms of the tests that put a mount under load (PBKFS_STORM=long); the largest takes half an hour and more
@@ -58,7 +58,7 @@ node --input-type=module -e "
   const { copyCatalog } = await import('$root/dist/test/support/catalogs.js');
   await copyCatalog('mini', '$work');" || exit 1
 [ "$pjdfstest$fsx" = '' ] || "${pbkfs[@]}" mount -B "$work/catalog" -I a -i latest -D "$mount" -d "$work/diff" "${passthrough[@]}" || exit 1
-[ ${#passthrough[@]} = 0 ] || grep -q PASSTHROUGH "$mount/.pbkfs/status.json" || { echo 'no passthrough here' >&2; exit 1; }
+[ ${#passthrough[@]} = 0 ] || [ "$pjdfstest$fsx" = '' ] || grep -q PASSTHROUGH "$mount/.pbkfs/status.json" || { echo 'no passthrough here' >&2; exit 1; }
 
 # row CELL...: a row of the suite's table.
 row() { local cells; printf -v cells ' %s |' "$@"; rows+=("|$cells"); printf '%s: %s: %s\n' "$1" "$2" "$3"; }
@@ -146,7 +146,7 @@ run_fsx() {
 xfstests_on() {
   local server=$1 test=$2 scratch=$3 area=$work/xfstests log
   shift 3
-  log=$results/xfstests-$server/$(date -u '+%Y%m%d-%H%M%S').log
+  log=$results/xfstests-$server$passthrough/$(date -u '+%Y%m%d-%H%M%S').log
   mkdir -p "${log%/*}" "$area/bin" "$area/test" "$area/scratch" "$area/diff"
   ln -sf "$root/scripts/xfstests-mount.sh" "$area/bin/mount"
   # A copy that ends a test which hangs, and takes type fuse.pbkfs for the fuse that it knows.
@@ -157,7 +157,7 @@ xfstests_on() {
   }
   printf 'pbkfs commit %s\n' "$commit" >"$log"
   (
-    export PATH="$area/bin:$PATH" XFSTESTS_WORK=$area XFSTESTS_PBKFS=$root/dist/src/cli/main.js XFSTESTS_PASSTHROUGH=$work/passthrough_ll
+    export PATH="$area/bin:$PATH" XFSTESTS_WORK=$area XFSTESTS_PBKFS=$root/dist/src/cli/main.js XFSTESTS_OPTIONS=$passthrough XFSTESTS_PASSTHROUGH=$work/passthrough_ll
     export FSTYP=fuse FUSE_SUBTYP=.$server TEST_DEV=$test SCRATCH_DEV=$scratch TEST_DIR=$area/test SCRATCH_MNT=$area/scratch
     cd "$area/suite" && ./check "$@"
   ) >>"$log" 2>&1
@@ -166,7 +166,7 @@ xfstests_on() {
 
 # xfstests_results SERVER: of each test the last outcome in the logs: name, passed, failed, hung or not run, seconds, commit.
 xfstests_results() {
-  cat "$results/xfstests-$1"/*.log 2>/dev/null | tr '\r' '\n' | awk '
+  cat "$results/xfstests-$1$passthrough"/*.log 2>/dev/null | tr '\r' '\n' | awk '
     /^pbkfs commit / { commit = $3 }
     /^generic\/[0-9]+ / {
       outcome = /\[not run\]/ ? "not run" : /exit status 124/ ? "hung" : /mismatch|\[failed|_check_/ ? "failed" : /[0-9]s *$/ ? "passed" : ""
@@ -207,7 +207,7 @@ run_xfstests() {
     [ -n "$cause" ] || failed=1
     row "$test" "$(xfstests_results pbkfs | awk -F '\t' -v test="$test" '$1 == test { print $2 }')" '' "${peer:-not run}" "${cause:-not known}"
   done
-  part 2 xfstests "[xfstests](https://github.com/kdave/xfstests), commit $(git -C "$xfstests" rev-parse --short HEAD 2>/dev/null || echo unknown), on two mounts (test and scratch); of $all tests the suite itself skips $skipped, which want a block device or something that FUSE does not have. What fails is run once more on libfuse's passthrough_ll; why it fails stands in \`scripts/xfstests-causes.txt\`. The outcomes are of pbkfs commits $(xfstests_results pbkfs | cut -f4 | sort -u | paste -sd ' ')." \
+  part 2 "xfstests${passthrough:+ with $passthrough}" "[xfstests](https://github.com/kdave/xfstests), commit $(git -C "$xfstests" rev-parse --short HEAD 2>/dev/null || echo unknown), on two mounts (test and scratch); of $all tests the suite itself skips $skipped, which want a block device or something that FUSE does not have. What fails is run once more on libfuse's passthrough_ll; why it fails stands in \`scripts/xfstests-causes.txt\`. The outcomes are of pbkfs commits $(xfstests_results pbkfs | cut -f4 | sort -u | paste -sd ' ')." \
     on passed seconds 'on passthrough_ll' why
 }
 

@@ -3,7 +3,8 @@
 # fuse.passthrough_ll are made here, so that nothing has to be installed in /sbin; everything else is mount(8)'s.
 #
 # Source of a pbkfs mount: pbkfs:INSTANCE/BACKUP, as the kernel shows it. From the environment: XFSTESTS_WORK (there lie catalog and
-# diffs), XFSTESTS_PBKFS (the program's main.js), XFSTESTS_PASSTHROUGH (the C server).
+# diffs), XFSTESTS_PBKFS (the program's main.js), XFSTESTS_OPTIONS (one more option of its mount, or empty), XFSTESTS_PASSTHROUGH (the C
+# server).
 set -u
 # Where util-linux has it, whatever PATH says.
 mount8=/bin/mount
@@ -29,8 +30,10 @@ case $type in
     instance=${source#pbkfs:} backup=${source##*/}
     diff=$XFSTESTS_WORK/diff/$backup
     [ -d "$diff" ] || new=yes
-    node "$XFSTESTS_PBKFS" mount -B "$XFSTESTS_WORK/catalog" -I "${instance%/*}" -i "$backup" -D "$directory" -d "$diff" >/dev/null ||
-      exit 32
+    node "$XFSTESTS_PBKFS" mount -B "$XFSTESTS_WORK/catalog" -I "${instance%/*}" -i "$backup" -D "$directory" -d "$diff" \
+      ${XFSTESTS_OPTIONS:+"$XFSTESTS_OPTIONS"} >/dev/null || exit 32
+    # With a warning it mounts without.
+    [ "${XFSTESTS_OPTIONS:-}" != --passthrough ] || grep -q PASSTHROUGH "$directory/.pbkfs/status.json" || exit 32
     # The tests want a directory of their own that other users may enter, not a cluster.
     [ -z "$new" ] || { rm -rf "${directory:?}"/* && chmod 755 "$directory"; }
     case $options, in *,ro,*) "$mount8" -i -o remount,ro "$directory" ;; esac
