@@ -114,6 +114,11 @@ export class PbkfsError extends Error {
   }
 }
 
+/** What the error's reader can do about it, where it says that. */
+export function hintOf(error: unknown): string | undefined {
+  return error instanceof PbkfsError ? error.hint : undefined;
+}
+
 /** What a system call on a backing file may answer that is also true of the file on the mount. */
 const PASSED_ON: ReadonlySet<string> = new Set([
   'EIO',

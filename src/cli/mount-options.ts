@@ -84,7 +84,11 @@ export function mountOptions(): Option[] {
     option('--force', 'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced'),
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),
-    option('--log-file <file>', 'log of the background process (default: DIFF/pbkfs.log)', directory),
+    option(
+      '--log-file <file>',
+      'log of the background process (default: DIFF/pbkfs.log; of --read-only one that "pbkfs info" names)',
+      directory,
+    ),
     option(
       '--metrics-listen [address]',
       'serve metrics on HOST:PORT, HOST (port 9779, or a free one where that is taken), PORT or unix:PATH; without an address on 127.0.0.1',

@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { FileSource, VerifyMode } from '../backup/index.js';
+import { hintOf } from '../errors.js';
 import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import { DataEngine } from '../overlay/data/data-engine.js';
@@ -87,7 +88,7 @@ runReaderLoop({
   starving: () => post('starving'),
   failed: (request, error) => {
     const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
-    failures.pass((fields) => log.error(message, fields));
+    failures.pass((fields) => log.error(message, { ...fields, hint: hintOf(error) }));
   },
   trace: requestTrace(log, data.thread),
 });

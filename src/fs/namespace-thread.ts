@@ -3,7 +3,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { loadCrc } from '../backup/crc.js';
 import type { Chain } from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
+import { hintOf, PbkfsError } from '../errors.js';
 import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
@@ -94,7 +94,7 @@ function serve(data: NamespaceThreadData): void {
       askContent: (lookup, name) => post({ type: 'content', lookup, name }),
       failed: (request, error) => {
         const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
-        failures.pass((fields) => log.error(message, fields));
+        failures.pass((fields) => log.error(message, { ...fields, hint: hintOf(error) }));
       },
       trace: requestTrace(log, thread),
       replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),

@@ -26,7 +26,7 @@ export interface MountRequest {
   readonly backend?: Backend;
   /** No diff: every change is refused. */
   readonly readOnly?: boolean;
-  /** DIFF/pbkfs.log where it is missing; the foreground logs to the terminal. */
+  /** DIFF/pbkfs.log where it is missing, without a diff a file beside the registry's entry; the foreground logs to the terminal. */
   readonly logFile?: string;
   /** How to log; info as text into the file where nothing is said. */
   readonly log?: { readonly level?: LogLevel; readonly format?: 'text' | 'json'; readonly sink?: 'file' | 'journald' };

@@ -47,7 +47,9 @@ export class Rows {
     const row = this.#free.pop() ?? this.#next++;
     if (row >= this.table.rows) {
       this.#next--;
-      throw new PbkfsError('internal', `the kernel holds more than ${this.table.rows} inodes`);
+      throw new PbkfsError('internal', `the kernel holds more than ${this.table.rows} inodes of this mount`, {
+        hint: 'echo 2 > /proc/sys/vm/drop_caches makes it forget those that nobody has open',
+      });
     }
     inode.row = row;
     // The root is generation 0 so that its nodeid is 1; every other life of a row has a generation of its own.
