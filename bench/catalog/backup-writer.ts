@@ -4,7 +4,14 @@
 import { closeSync, linkSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import zlib from 'node:zlib';
-import { type BackupMode, backupIdOf, type CompressAlg, crc32c } from '../../src/backup/index.js';
+import {
+  type BackupMode,
+  backupIdOf,
+  type CompressAlg,
+  crc32c,
+  PG_CONTROL_PATH,
+  pgControlCrc,
+} from '../../src/backup/index.js';
 
 const CHUNK = 4 * 1024 * 1024;
 const RECORD = 24;
@@ -61,7 +68,7 @@ export class BackupWriter {
   addRaw(path: string, content: Buffer): void {
     if (content.length > 0) writeFileSync(this.#place(path), content);
     // Of pg_control the list has the CRC that the file itself holds (format page 8).
-    const crc = path === 'global/pg_control' ? content.readUInt32LE(288) : content.length === 0 ? 0 : crc32c(content);
+    const crc = path === PG_CONTROL_PATH ? pgControlCrc(content)! : content.length === 0 ? 0 : crc32c(content);
     const keys = `"size":"${content.length}", "mode":"33152", "is_datafile":"0", "is_cfs":"0", "crc":"${crc}"`;
     this.#line(path, `${keys}, "compress_alg":"none"`, '');
   }

@@ -7,7 +7,15 @@ import { fileURLToPath } from 'node:url';
 import type { PostgresServer } from '../../src/postgres/server.js';
 import { spawnIds } from '../../src/postgres/server-user.js';
 import type { MountTarget } from '../../test/support/mount.js';
-import { clientProgram, initdb, postgres15, query, start, type Teardown } from '../../test/support/postgres.js';
+import {
+  clientProgram,
+  initdb,
+  postgres15,
+  postgresOf,
+  query,
+  start,
+  type Teardown,
+} from '../../test/support/postgres.js';
 import { runOk } from '../../test/support/run.js';
 import { type ClusterChainSpec, writeClusterChain } from '../catalog/cluster-chain.js';
 import type { Context } from './context.js';
@@ -36,13 +44,14 @@ const SETTINGS = {
 /** A backup has only the WAL that it needs, none that waits to be used again. */
 const WITHOUT_SPARE_WAL = { wal_recycle: 'off', min_wal_size: '32MB' };
 
-/** Stopped at the end of the stage, if not before. */
+/** Stopped at the end of the stage, if not before. @param major version of the server */
 export function startOn(
   stage: Teardown,
   dataDir: string,
   more: Readonly<Record<string, string>> = {},
+  major = 15,
 ): Promise<PostgresServer> {
-  return start(stage, dataDir, { settings: { ...SETTINGS, ...more } });
+  return start(stage, dataDir, { ...postgresOf(major), settings: { ...SETTINGS, ...more } });
 }
 
 /** The same where root may not look: in a mount of PostgreSQL's user. Stopped with the stage. */
@@ -68,11 +77,16 @@ export async function startAsUser(stage: Teardown, dataDir: string): Promise<Rea
   return { connection: JSON.parse(line.toString()) as Reachable['connection'] };
 }
 
-/** @param scale of pgbench; 0: no tables */
-export async function makeCluster(stage: Stage, scale: number, more?: ClusterChainSpec['more']): Promise<Cluster> {
+/** @param scale of pgbench; 0: no tables. @param major version of PostgreSQL */
+export async function makeCluster(
+  stage: Stage,
+  scale: number,
+  more?: ClusterChainSpec['more'],
+  major = 15,
+): Promise<Cluster> {
   const truth = serverDirectory(stage, 'cluster');
-  await initdb(truth, ['--no-sync']);
-  const server = await startOn(stage, truth, WITHOUT_SPARE_WAL);
+  await initdb(truth, ['--no-sync'], true, major);
+  const server = await startOn(stage, truth, WITHOUT_SPARE_WAL, major);
   await query(server, 'create database bench');
   if (scale > 0) await pgbench(server, ['-i', '-q', '-s', String(scale)]);
   await query(server, 'vacuum freeze', 'bench');
