@@ -23,6 +23,13 @@ export function toWire(error: unknown): WireError {
       hint: 'a catalog must be readable and a diff writable for whoever runs pbkfs: do it as their owner, or as root',
     };
   }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return {
+      code: 'internal',
+      message: error.message,
+      hint: 'make room on that file system and try again; a mount writes a few KiB to its diff before it serves',
+    };
+  }
   // A system error explains itself; anything else is a fault of ours, and needs the place where it happened.
   const system = (error as NodeJS.ErrnoException).syscall !== undefined;
   return { code: 'internal', message: system ? error.message : (error.stack ?? error.message) };

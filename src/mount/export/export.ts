@@ -49,8 +49,9 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
   const before = changesOf(mounted);
   // The lock file of a server that runs would keep another from starting on the copy.
   const without = new Set(servers.length > 0 ? ['postmaster.pid', 'postmaster.opts'] : []);
-  const result = await write(request, new MountedTree(mountpoint), { to, mountpoint, tablespaces, without }, null);
-  if (changesOf(mounted) === before) return { from: mountpoint, ...result };
+  const tree = new MountedTree(mountpoint);
+  const result = await write(request, tree, { to, mountpoint, tablespaces, without }, null);
+  if (changesOf(mounted) === before && !tree.hasChanged()) return { from: mountpoint, ...result };
   const said = `${mountpoint} was written to while it was copied: the copy is of no single moment`;
   if (request.force) request.warn(said);
   else {
@@ -143,7 +144,7 @@ function mapTablespaces({ tablespaces }: ExportRequest, chain: () => Chain): Map
   );
 }
 
-/** Everything that changes a file or a name; stands still while nobody writes. */
+/** Everything that changes a file or a name and comes to the mount's process; stands still while nobody writes. */
 const CHANGES = [
   'write',
   'setattr',

@@ -50,6 +50,8 @@ const TABLESPACE = new RegExp(`^\\.\\./\\${HIDDEN_DIRECTORY}/tablespaces/([^/]+)
 /** A directory of a mount: nodes are absolute paths. */
 export class MountedTree implements TreeSource<string> {
   readonly root: string;
+  /** Size and mtime of the files that were to be copied, as they were looked at. */
+  readonly #files = new Map<string, string>();
 
   constructor(mountpoint: string) {
     this.root = Buffer.from(mountpoint).toString('latin1');
@@ -93,7 +95,21 @@ export class MountedTree implements TreeSource<string> {
   }
 
   file(node: string): FileRef {
+    this.#files.set(node, this.#state(node));
     return { kind: 'path', path: node };
+  }
+
+  /**
+   * Whether a file has changed since it was to be copied: what the kernel writes by itself (mount --passthrough), and WAL
+   * outside of the mount, is in no counter.
+   */
+  hasChanged(): boolean {
+    return [...this.#files].some(([node, before]) => this.#state(node) !== before);
+  }
+
+  #state(node: string): string {
+    const stat = lstatSync(bytes(node), { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? 'gone' : `${stat.size} ${stat.mtimeNs}`;
   }
 }
 
