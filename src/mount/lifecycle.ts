@@ -1,6 +1,6 @@
 // A mount from its request to its end, in the process that serves it.
 
-import { type Chain, externalDirectories, openCatalog } from '../backup/index.js';
+import { type Chain, openCatalog } from '../backup/index.js';
 import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import type { ServeOptions, Server } from '../fs/serve-types.js';
@@ -10,18 +10,18 @@ import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { mayAllowOther } from '../sys/fuse-mount.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { notifyManager, openJournal } from '../sys/systemd.js';
+import { announce } from './announce.js';
 import { ChainKeeper } from './chain-lock/keeper.js';
 import { ownerOf } from './file-owner.js';
 import { LastResort } from './last-resort.js';
-import { leftOut } from './left-out.js';
 import { listCacheOf } from './list-cache.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
-import { checkPidFile, removePidFile, writePidFile } from './pid-file.js';
+import { checkPidFile, removePidFile } from './pid-file.js';
 import { startPrefetch } from './prefetch/prefetch.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
 import { configure, recoveryFor } from './recovery.js';
-import { register, unregister } from './registry.js';
+import { unregister } from './registry.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { loadLoggingSoon, loadMeanwhile, type ServeMount } from './serve.js';
 import { abortMount } from './stale.js';
@@ -115,7 +115,15 @@ export async function runMount(
   const { target, instance } = prepared.chain;
   if (request.prefetch !== undefined)
     stopper.usedBy(startPrefetch(paths.mountpoint, target, walOf(paths.catalog, instance).segmentSize, log));
-  await announce(request, prepared, keeper, server, metrics?.address, caller, stopper, log, log.settings.fd);
+  try {
+    const known = { request, prepared, warnings: keeper.warnings, server: server.backend, log };
+    await announce({ ...known, ...given({ metricsAddress: metrics?.address }) }, (info) =>
+      caller.mounted(info, log.settings.fd),
+    );
+  } catch (error) {
+    log.error('the mount cannot be announced and ends', { error: messageOf(error) });
+    stopper.stop('nobody waits for the mount');
+  }
   if (logFile !== undefined) followLog(logFile, caller);
   await ended;
   metrics?.close();
@@ -177,77 +185,6 @@ function allowOther(request: MountRequest): boolean {
   throw new PbkfsError('mount_failed', 'this user may not let others use a mount', {
     hint: 'put the line user_allow_other into /etc/fuse.conf, or mount without --allow-other, for this user alone',
   });
-}
-
-const NO_WAL = 'no WAL is kept: the end of this mount is the end of its diff, which cannot be mounted again';
-
-function withoutPassthrough(backend: Server['backend']): string[] {
-  const why = backend?.passthroughFault;
-  return why === undefined ? [] : [`--passthrough: ${why}; pbkfs itself serves files made on the mount`];
-}
-
-/** Makes the mount known. What fails here ends the mount: a caller who did not hear of it must not be left with it. */
-async function announce(
-  request: MountRequest,
-  prepared: PreparedMount,
-  { warnings }: ChainKeeper,
-  { backend }: Server,
-  metricsAddress: string | undefined,
-  caller: Caller,
-  stopper: Stopper,
-  log: Logger,
-  logFd: number,
-): Promise<void> {
-  const { paths, chain } = prepared;
-  const { instance, target, members } = chain;
-  const { mountpoint, diff, catalog, logFile } = paths;
-  try {
-    register({
-      ...selfIdentity(),
-      mountpoint,
-      catalog,
-      instance,
-      backupId: target.id,
-      chain: members.map((member) => member.id),
-      mountedAt: Date.now(),
-      ...given({ diff, server: backend, logFile, metricsAddress }),
-    });
-  } catch (error) {
-    log.warn('cannot register the mount; unmount will not know its diff', { error: messageOf(error) });
-  }
-  const noWal = request.noWal ? [NO_WAL] : [];
-  // Whoever mounts a diff again has been told.
-  const external = prepared.fresh || request.readOnly ? externalDirectories(target) : [];
-  const info = {
-    pid: process.pid,
-    mountpoint,
-    instance,
-    backupId: target.id,
-    backend: backend?.backend ?? 'kernel',
-    chainLength: members.length,
-    warnings: [...warnings, ...noWal, ...withoutPassthrough(backend)],
-    externalDirectories: external,
-    ...given({ metricsAddress }),
-  };
-  for (const warning of [...noWal, ...leftOut(external)]) log.warn(warning);
-  log.info('ready', {
-    pid: info.pid,
-    mountpoint,
-    catalog,
-    instance,
-    backup: target.id,
-    chain: members.length,
-    diff,
-    metrics: metricsAddress,
-  });
-  try {
-    if (paths.pidFile !== undefined) writePidFile(paths.pidFile);
-    await caller.mounted(info, logFd);
-    notifyManager(`READY=1\nMAINPID=${process.pid}\nSTATUS=backup ${target.id} of ${instance} on ${mountpoint}`);
-  } catch (error) {
-    log.error('the mount cannot be announced and ends', { error: messageOf(error) });
-    stopper.stop('nobody waits for the mount');
-  }
 }
 
 function finish(prepared: PreparedMount, failure: Failure | undefined, lastResort: LastResort, log: Logger): number {

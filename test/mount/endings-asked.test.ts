@@ -38,7 +38,7 @@ t.test(
     const owner = mount.process();
     const work = await load(mount);
     process.kill(owner.pid, 'SIGTERM');
-    await until(() => /the mount is busy and stays/.test(mount.log()), PROCESS_ENDS);
+    await until(() => /the mount is busy and stays/.test(mount.log()), 30_000);
     t.match(mount.log(), `process ${process.pid}`);
     const before = work.operations();
     await until(() => work.operations() > before + 20);

@@ -78,7 +78,7 @@ t.test('SIGTERM on a busy mount is logged, a second one detaches (trap 34)', { s
   // Its directory is looked at from the mount process: asking the mount anything would wait for itself.
   const sleeper = spawn('sleep', ['60'], { cwd: mount.mountpoint, stdio: 'ignore' });
   process.kill(owner.pid, 'SIGTERM');
-  await until(() => /WARN the mount is busy/.test(mount.log()));
+  await until(() => /WARN the mount is busy/.test(mount.log()), 30_000);
   t.match(mount.log(), new RegExp(`process ${process.pid} \\(.*\\): open ${mount.mountpoint}`));
   t.match(mount.log(), new RegExp(`process ${sleeper.pid} \\(sleep 60\\): cwd ${mount.mountpoint}`));
   sleeper.kill();
@@ -101,7 +101,7 @@ t.test(
     const owner = mount.owner();
     const fd = openSync(mount.mountpoint, 'r');
     process.kill(owner.pid, 'SIGTERM');
-    await until(() => /INFO asked to stop/.test(mount.log()));
+    await until(() => /INFO asked to stop/.test(mount.log()), 30_000);
     await sleep(200);
     t.ok(mount.isMounted());
     closeSync(fd);
