@@ -146,7 +146,7 @@ run_fsx() {
 xfstests_on() {
   local server=$1 test=$2 scratch=$3 area=$work/xfstests log
   shift 3
-  log=$results/xfstests-$server$passthrough/$(date -u '+%Y%m%d-%H%M%S').log
+  log=$results/xfstests-$server${passthrough:-}/$(date -u '+%Y%m%d-%H%M%S').log
   mkdir -p "${log%/*}" "$area/bin" "$area/test" "$area/scratch" "$area/diff"
   ln -sf "$root/scripts/xfstests-mount.sh" "$area/bin/mount"
   # A copy that ends a test which hangs, and takes type fuse.pbkfs for the fuse that it knows.
@@ -157,7 +157,7 @@ xfstests_on() {
   }
   printf 'pbkfs commit %s\n' "$commit" >"$log"
   (
-    export PATH="$area/bin:$PATH" XFSTESTS_WORK=$area XFSTESTS_PBKFS=$root/dist/src/cli/main.js XFSTESTS_OPTIONS=$passthrough XFSTESTS_PASSTHROUGH=$work/passthrough_ll
+    export PATH="$area/bin:$PATH" XFSTESTS_WORK=$area XFSTESTS_PBKFS=$root/dist/src/cli/main.js XFSTESTS_OPTIONS=${passthrough:-} XFSTESTS_PASSTHROUGH=$work/passthrough_ll
     export FSTYP=fuse FUSE_SUBTYP=.$server TEST_DEV=$test SCRATCH_DEV=$scratch TEST_DIR=$area/test SCRATCH_MNT=$area/scratch
     cd "$area/suite" && ./check "$@"
   ) >>"$log" 2>&1
@@ -166,7 +166,7 @@ xfstests_on() {
 
 # xfstests_results SERVER: of each test the last outcome in the logs: name, passed, failed, hung or not run, seconds, commit.
 xfstests_results() {
-  cat "$results/xfstests-$1$passthrough"/*.log 2>/dev/null | tr '\r' '\n' | awk '
+  cat "$results/xfstests-$1${passthrough:-}"/*.log 2>/dev/null | tr '\r' '\n' | awk '
     /^pbkfs commit / { commit = $3 }
     /^generic\/[0-9]+ / {
       outcome = /\[not run\]/ ? "not run" : /exit status 124/ ? "hung" : /mismatch|\[failed|_check_/ ? "failed" : /[0-9]s *$/ ? "passed" : ""
