@@ -1,10 +1,12 @@
 // diff/lock: one mount process at a time. The flock decides; the content only says who holds it.
 
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
 import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
+import { mountAt, readMounts } from './mountinfo.js';
+import { bytesOf } from './paths.js';
 
 export const LOCK_FILE = 'lock';
 
@@ -21,6 +23,8 @@ export interface DiffLock {
 const GRACE_ALIVE_MS = 500;
 /** A dead process may hold its lock until its last thread has closed the files, which the kernel does when it finds time. */
 const GRACE_DEAD_MS = 5_000;
+/** After umount(8) a mount process makes the diff durable before it ends. */
+const GRACE_ENDING_MS = 10_000;
 
 /**
  * Takes the lock of an existing diff directory for this process.
@@ -90,19 +94,43 @@ function lockOrExplain(fd: number, path: string, what: string): void {
   const begun = performance.now();
   while (!tryLock(fd)) {
     const owner = readOwner(path);
-    const grace = owner !== undefined && !isAlive(owner) ? GRACE_DEAD_MS : GRACE_ALIVE_MS;
-    if (performance.now() - begun < grace) {
+    if (performance.now() - begun < graceOf(owner)) {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
       continue;
     }
-    const who = owner === undefined ? 'another process' : `process ${owner.pid}, mounted on ${owner.mountpoint}`;
-    throw new PbkfsError('diff_busy', `${what} is in use by ${who}`, {
-      hint:
-        owner === undefined
-          ? 'wait until that process has ended, or give another directory'
-          : `pbkfs unmount -D ${owner.mountpoint} ends it; a second mount of the same backup needs a diff of its own`,
+    throw busy(what, owner);
+  }
+}
+
+function graceOf(owner: LockOwner | undefined): number {
+  if (owner === undefined) return GRACE_ALIVE_MS;
+  if (!isAlive(owner)) return GRACE_DEAD_MS;
+  return isEnding(owner) ? GRACE_ENDING_MS : GRACE_ALIVE_MS;
+}
+
+/** Its mount is gone. One that is just about to mount looks the same for a moment; so does one in a container. */
+function isEnding({ mountpoint }: LockOwner): boolean {
+  return isAbsolute(mountpoint) && mountAt(readMounts(), bytesOf(mountpoint)) === undefined;
+}
+
+function busy(what: string, owner: LockOwner | undefined): PbkfsError {
+  if (owner === undefined) {
+    return new PbkfsError('diff_busy', `${what} is in use by another process`, {
+      hint: 'wait until that process has ended, or give another directory',
     });
   }
+  const { pid, mountpoint } = owner;
+  return isEnding(owner)
+    ? new PbkfsError(
+        'diff_busy',
+        `${what} is in use by process ${pid}, whose mount on ${mountpoint} is gone from here`,
+        {
+          hint: `it makes the diff durable, or serves who still has files open: pbkfs unmount -D ${mountpoint} waits for it`,
+        },
+      )
+    : new PbkfsError('diff_busy', `${what} is in use by process ${pid}, mounted on ${mountpoint}`, {
+        hint: `pbkfs unmount -D ${mountpoint} ends it; a second mount of the same backup needs a diff of its own`,
+      });
 }
 
 function tryLock(fd: number): boolean {

@@ -27,6 +27,21 @@ t.test('returns only when the process has ended and the diff is free', { skip: m
   t.equal(findRegistered(mount.mountpoint), undefined);
 });
 
+t.test(
+  'umount(8) and mount again at once: the second waits for the first to end',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await fakeMount(t);
+    await mount.launch('slow');
+    const owner = mount.owner();
+    umount2(mount.mountpoint, 0);
+    t.match(await mount.launch(), { status: 0, stdout: 'mounted\n', stderr: '' });
+    t.notOk(isAlive(owner));
+    t.not(mount.owner().pid, owner.pid);
+    t.match(await unmount(mount.mountpoint), { kind: 'clean' });
+  },
+);
+
 t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
   await mount.launch();
