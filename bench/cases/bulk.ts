@@ -40,18 +40,13 @@ export const bulk: BenchCase = {
     const later = { ...steps[0]!, id: 'copy-18', what: 'COPY of 1 GB, PostgreSQL 18' };
     context.progress.say('making the clusters and their backups');
     const cluster = await pgbenchCluster(context);
-    const cluster18 = await makeCluster(context.stage, 0, undefined, 18);
-    return [...(await contest(context, cluster, 15, steps)), ...(await contest(context, cluster18, 18, [later]))];
+    const cluster18 = await makeCluster(context.stage, { scale: 0, major: 18 });
+    return [...(await contest(context, cluster, steps)), ...(await contest(context, cluster18, [later]))];
   },
 };
 
-/** Runs the steps on every side, in turn. @param major version of the cluster */
-async function contest(
-  context: Context,
-  { target, truth }: Cluster,
-  major: number,
-  steps: readonly Step[],
-): Promise<Row[]> {
+/** Runs the steps on every side, in turn. */
+async function contest(context: Context, { target, truth, major }: Cluster, steps: readonly Step[]): Promise<Row[]> {
   const sides = await buildSides(context.stage, {
     ...context.peers,
     target,

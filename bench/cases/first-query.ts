@@ -38,7 +38,10 @@ export const firstQuery: BenchCase = {
       if (status !== 0) throw new Error(`pbkfs export: ${stderr}`);
     });
     context.progress.say('making the terabyte');
-    const { target: terabyte } = await makeCluster(context.stage, 0, addTerabyte(context.size(1024, 256)));
+    const { target: terabyte } = await makeCluster(context.stage, {
+      scale: 0,
+      more: addTerabyte(context.size(1024, 256)),
+    });
     return [
       ...(await rowsOf(context, 'demo', 'demo chain', demo, plain)),
       ...(await rowsOf(context, 'terabyte', 'sparse chain of 1 TB', terabyte)),

@@ -33,7 +33,7 @@ export const memory: BenchCase = {
     }
     const segments = context.size(10, 2);
     context.progress.say('making the segments');
-    const { target } = await makeCluster(context.stage, 0, addTerabyte(segments));
+    const { target } = await makeCluster(context.stage, { scale: 0, more: addTerabyte(segments) });
     const { mountpoint, owner } = await mountOf(context, target);
     for (let segment = 0; segment < segments; segment++) {
       context.progress.say(`reading segment ${segment + 1} of ${segments}`);

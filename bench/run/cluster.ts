@@ -10,6 +10,7 @@ import type { MountTarget } from '../../test/support/mount.js';
 import {
   clientProgram,
   initdb,
+  MAJOR,
   postgres15,
   postgresOf,
   query,
@@ -25,6 +26,8 @@ export interface Cluster {
   readonly target: MountTarget;
   /** Shut down. Never changed. */
   readonly truth: string;
+  /** Version of PostgreSQL. */
+  readonly major: number;
 }
 
 /** A server, for those who only ask it. */
@@ -49,7 +52,7 @@ export function startOn(
   stage: Teardown,
   dataDir: string,
   more: Readonly<Record<string, string>> = {},
-  major = 15,
+  major = MAJOR,
 ): Promise<PostgresServer> {
   return start(stage, dataDir, { ...postgresOf(major), settings: { ...SETTINGS, ...more } });
 }
@@ -77,13 +80,14 @@ export async function startAsUser(stage: Teardown, dataDir: string): Promise<Rea
   return { connection: JSON.parse(line.toString()) as Reachable['connection'] };
 }
 
-/** @param scale of pgbench; 0: no tables. @param major version of PostgreSQL */
-export async function makeCluster(
-  stage: Stage,
-  scale: number,
-  more?: ClusterChainSpec['more'],
-  major = 15,
-): Promise<Cluster> {
+export interface ClusterSpec {
+  /** Of pgbench; 0: no tables. */
+  readonly scale: number;
+  readonly more?: ClusterChainSpec['more'];
+  readonly major?: number;
+}
+
+export async function makeCluster(stage: Stage, { scale, more, major = MAJOR }: ClusterSpec): Promise<Cluster> {
   const truth = serverDirectory(stage, 'cluster');
   await initdb(truth, ['--no-sync'], true, major);
   const server = await startOn(stage, truth, WITHOUT_SPARE_WAL, major);
@@ -92,12 +96,12 @@ export async function makeCluster(
   await query(server, 'vacuum freeze', 'bench');
   await server.stop();
   const spec = { dataDir: truth, catalog: stage.make('catalog'), instance: 'main', alg: 'zlib', layers: 4 } as const;
-  return { truth, target: writeClusterChain(more === undefined ? spec : { ...spec, more }) };
+  return { truth, major, target: writeClusterChain(more === undefined ? spec : { ...spec, more }) };
 }
 
 /** The cluster of the cases that run PostgreSQL: scale 50, or 5 in a quick run. */
 export function pgbenchCluster(context: Context): Promise<Cluster> {
-  return context.once('cluster', (stage) => makeCluster(stage, context.size(50, 5)));
+  return context.once('cluster', (stage) => makeCluster(stage, { scale: context.size(50, 5) }));
 }
 
 /** An empty directory that PostgreSQL's user owns. */

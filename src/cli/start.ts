@@ -122,7 +122,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     binDir,
     preloadLibraries: preload,
   } = options;
-  const { isMountPoint } = await import('../session/clean-up.js');
+  const { isMountPoint } = await import('../mount/mountinfo.js');
   const existing = mountpoint !== undefined && isMountPoint(mountpoint);
   if (diff === undefined && !options.ephemeral && !existing) {
     throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');

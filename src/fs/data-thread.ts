@@ -2,7 +2,6 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { FileSource, VerifyMode } from '../backup/index.js';
-import { hintOf } from '../errors.js';
 import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import { DataEngine } from '../overlay/data/data-engine.js';
@@ -12,8 +11,9 @@ import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.
 import { threadId } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers, question } from './channel.js';
 import { DataDispatch } from './data-dispatch.js';
+import { failureLog } from './failure-log.js';
 import { HandoverQueue } from './handover-queue.js';
-import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
+import { MAX_TRANSFER } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
 import { runReaderLoop } from './reader-loop.js';
 import { requestTrace } from './request-trace.js';
@@ -52,7 +52,6 @@ const counters = new Counters(data.shared.counters, data.thread);
 const reply = new Reply(MAX_TRANSFER);
 
 const log = createLogger(data.log);
-const failures = new LineLimit();
 const warnings = new LineLimit(50);
 
 const engine = new DataEngine({
@@ -86,10 +85,7 @@ runReaderLoop({
   reply,
   counters,
   starving: () => post('starving'),
-  failed: (request, error) => {
-    const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
-    failures.pass((fields) => log.error(message, { ...fields, hint: hintOf(error) }));
-  },
+  failed: failureLog(log),
   trace: requestTrace(log, data.thread),
 });
 engine.close();

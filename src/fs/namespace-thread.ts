@@ -4,7 +4,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { loadCrc } from '../backup/crc.js';
 import type { Chain } from '../backup/index.js';
 import { hintOf, PbkfsError } from '../errors.js';
-import { createLogger, LineLimit, type LogSettings } from '../log.js';
+import { createLogger, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { WalLocation } from '../overlay/namespace/wal-directory.js';
@@ -13,9 +13,10 @@ import { control, type SharedBuffers, SharedState, stop } from '../overlay/share
 import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
 import { loadLibc } from '../sys/libc.js';
 import { Channel, type ChannelBuffers } from './channel.js';
+import { failureLog } from './failure-log.js';
 import { NamespaceDispatch } from './namespace-dispatch.js';
 import { runNamespaceLoop } from './namespace-loop.js';
-import { MAX_TRANSFER, opcodeName } from './protocol/constants.js';
+import { MAX_TRANSFER } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
 import { requestTrace } from './request-trace.js';
 import type { MadeContent } from './virtual-lookups.js';
@@ -63,7 +64,6 @@ const post = (message: NamespaceMessage): void => parentPort!.postMessage(messag
 function serve(data: NamespaceThreadData): void {
   try {
     const log = createLogger(data.log);
-    const failures = new LineLimit();
     const shared = new SharedState(data.shared);
     const counters = new Counters(data.shared.counters, thread);
     const overlay = new Overlay(shared, { ...data, warn: (message) => log.warn(message) });
@@ -92,10 +92,7 @@ function serve(data: NamespaceThreadData): void {
         }
       },
       askContent: (lookup, name) => post({ type: 'content', lookup, name }),
-      failed: (request, error) => {
-        const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
-        failures.pass((fields) => log.error(message, { ...fields, hint: hintOf(error) }));
-      },
+      failed: failureLog(log),
       trace: requestTrace(log, thread),
       replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),
       syncJournal: () => post({ type: 'sync-journal' }),
@@ -108,7 +105,7 @@ function serve(data: NamespaceThreadData): void {
     const { message } = error as Error;
     const known = error instanceof PbkfsError;
     if (!known) createLogger(data.log).error(`namespace thread: ${(error as Error).stack ?? message}`);
-    post({ type: 'failed', code: known ? error.code : 'internal', message, hint: known ? error.hint : undefined });
+    post({ type: 'failed', code: known ? error.code : 'internal', message, hint: hintOf(error) });
   } finally {
     data.mail.close();
   }

@@ -4,9 +4,9 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync,
 import { isAbsolute, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
+import { pause } from '../sys/pause.js';
 import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
-import { mountAt, readMounts } from './mountinfo.js';
-import { bytesOf } from './paths.js';
+import { isMountPoint } from './mountinfo.js';
 
 export const LOCK_FILE = 'lock';
 
@@ -25,6 +25,7 @@ const GRACE_ALIVE_MS = 500;
 const GRACE_DEAD_MS = 5_000;
 /** After umount(8) a mount process makes the diff durable before it ends. */
 const GRACE_ENDING_MS = 10_000;
+const POLL_MS = 20;
 
 /**
  * Takes the lock of an existing diff directory for this process.
@@ -94,33 +95,30 @@ function lockOrExplain(fd: number, path: string, what: string): void {
   const begun = performance.now();
   while (!tryLock(fd)) {
     const owner = readOwner(path);
-    if (performance.now() - begun < graceOf(owner)) {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-      continue;
-    }
-    throw busy(what, owner);
+    const ending = owner !== undefined && isEnding(owner);
+    if (performance.now() - begun >= graceOf(owner, ending)) throw busy(what, owner, ending);
+    pause(POLL_MS);
   }
 }
 
-function graceOf(owner: LockOwner | undefined): number {
-  if (owner === undefined) return GRACE_ALIVE_MS;
-  if (!isAlive(owner)) return GRACE_DEAD_MS;
-  return isEnding(owner) ? GRACE_ENDING_MS : GRACE_ALIVE_MS;
+function graceOf(owner: LockOwner | undefined, ending: boolean): number {
+  if (owner !== undefined && !isAlive(owner)) return GRACE_DEAD_MS;
+  return ending ? GRACE_ENDING_MS : GRACE_ALIVE_MS;
 }
 
 /** Its mount is gone. One that is just about to mount looks the same for a moment; so does one in a container. */
 function isEnding({ mountpoint }: LockOwner): boolean {
-  return isAbsolute(mountpoint) && mountAt(readMounts(), bytesOf(mountpoint)) === undefined;
+  return isAbsolute(mountpoint) && !isMountPoint(mountpoint);
 }
 
-function busy(what: string, owner: LockOwner | undefined): PbkfsError {
+function busy(what: string, owner: LockOwner | undefined, ending: boolean): PbkfsError {
   if (owner === undefined) {
     return new PbkfsError('diff_busy', `${what} is in use by another process`, {
       hint: 'wait until that process has ended, or give another directory',
     });
   }
   const { pid, mountpoint } = owner;
-  return isEnding(owner)
+  return ending
     ? new PbkfsError(
         'diff_busy',
         `${what} is in use by process ${pid}, whose mount on ${mountpoint} is gone from here`,

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { FUSE_TYPE } from '../sys/fuse-device.js';
+import { bytesOf } from './paths.js';
 
 /** One line of mountinfo(5). Paths are byte strings (latin1). */
 export interface MountEntry {
@@ -51,6 +52,11 @@ function unescapePath(text: string): string {
 /** The topmost mount exactly on `directory` (latin1), if any. */
 export function mountAt(entries: readonly MountEntry[], directory: string): MountEntry | undefined {
   return entries.findLast((entry) => entry.mountPoint === directory);
+}
+
+/** Whether something is mounted on that very directory. @param path absolute, without symbolic links */
+export function isMountPoint(path: string): boolean {
+  return mountAt(readMounts(), bytesOf(path)) !== undefined;
 }
 
 /** The mount that the path (latin1) belongs to: the one on its nearest ancestor or itself. */

@@ -43,7 +43,7 @@ export class Stopper {
     const { mountpoint, log } = this.#mount;
     await this.#leave?.();
     try {
-      await (this.#busy ? unmountElsewhere(mountpoint, 'detach') : unmountElsewhere(mountpoint, 'polite', PASSING));
+      await unmountElsewhere(mountpoint, this.#busy ? 'detach' : 'polite', PASSING);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EBUSY') this.#reportBusy(mountpoint, log);

@@ -3,6 +3,7 @@
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
+import { pause } from '../sys/pause.js';
 
 /** Marks the thread that this module starts. */
 const TASK = 'pbkfs unmount';
@@ -26,7 +27,7 @@ const POLL_MS = 50;
  * @param patience ms in which a mount that is in use is tried again
  * @throws an Error with the same `code` and `message`
  */
-export function unmountElsewhere(mountpoint: string, how: UnmountHow, patience = 0): Promise<void> {
+export function unmountElsewhere(mountpoint: string, how: UnmountHow, patience: number): Promise<void> {
   const data: Task = { task: TASK, mountpoint, how, patience };
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: data });
@@ -51,6 +52,6 @@ function attempt({ mountpoint, how, patience }: Task): Outcome {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'EBUSY' || Date.now() >= deadline) return { message, ...(code === undefined ? {} : { code }) };
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
+    pause(POLL_MS);
   }
 }

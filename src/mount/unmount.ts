@@ -9,7 +9,7 @@ import { inspectDiff } from './diff-directory.js';
 import { describeHolders } from './holders.js';
 import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
-import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
+import { isMountPoint, isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
 import { findServers } from './orphaned-server.js';
 import { describeElsewhere, type Gone } from './other-namespaces.js';
 import { bytesOf, resolveFuture, resolveMountpoint } from './paths.js';
@@ -109,7 +109,7 @@ function staleMount(mountpoint: string | undefined): string | undefined {
 function endingOn(path: string): Owner | undefined {
   try {
     const mountpoint = resolveMountpoint(path);
-    if (mountAt(readMounts(), bytesOf(mountpoint)) !== undefined) return undefined;
+    if (isMountPoint(mountpoint)) return undefined;
     const owner = ownerOf(mountpoint);
     return owner !== undefined && isAlive(owner) ? owner : undefined;
   } catch {
@@ -155,7 +155,7 @@ function takeOff(mountpoint: string, how: UnmountHow): boolean {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     // Somebody else has just unmounted it; what is left is to wait.
-    if (mountAt(readMounts(), bytesOf(mountpoint)) === undefined) return true;
+    if (!isMountPoint(mountpoint)) return true;
     if (error instanceof PbkfsError) throw error;
     if (code === 'EBUSY') return false;
     const hint = code === 'EPERM' ? { hint: 'only root or whoever mounted it may unmount it' } : {};

@@ -6,8 +6,7 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/lock.js';
-import { mountAt, readMounts } from '../mount/mountinfo.js';
-import { bytesOf } from '../mount/paths.js';
+import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
 import { childrenOf, killHard } from '../postgres/processes.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
@@ -96,8 +95,4 @@ export function signal(target: ProcessIdentity, name: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-export function isMountPoint(path: string): boolean {
-  return mountAt(readMounts(), bytesOf(path)) !== undefined;
 }

@@ -5,6 +5,7 @@ import { openCatalog, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import { inspectDiff } from '../mount/diff-directory.js';
+import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
@@ -14,7 +15,6 @@ import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery
 import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
 import { identityOf } from '../sys/process-identity.js';
-import { isMountPoint } from './clean-up.js';
 import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { configuredTarget, isRecovering, isStandby, pausesAtTarget, replaysBackup } from './mounted-recovery.js';

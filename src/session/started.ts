@@ -3,11 +3,12 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
+import { isMountPoint } from '../mount/mountinfo.js';
 import { resolveMountpoint } from '../mount/paths.js';
 import { companionFile, findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
-import { cleanUp, findPostmaster, isMountPoint, signal } from './clean-up.js';
+import { cleanUp, findPostmaster, signal } from './clean-up.js';
 import type { Session } from './session.js';
 
 interface Started {
