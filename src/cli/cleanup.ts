@@ -9,7 +9,8 @@ import { formatBytes } from './show-table.js';
 
 const HELP = `
 Removes what pbkfs made in DIFF, and DIFF itself when nothing else is in it. A mounted diff is refused, and so is a
-directory that is no diff. A diff that holds writes is wiped only with --force.
+directory that is no diff. A diff that holds writes is wiped only with --force. No option wipes a diff while programs that
+used its last mount, which was killed, still write to it.
 
 With --sessions it takes away servers, mounts and temporary directories of "pbkfs start", "rescue" and "drill" whose processes
 were killed together with the one that cleans up after them; the next of these commands does so too.

@@ -47,19 +47,20 @@ export function hasKernelClients(diff: string): boolean {
   if (note === null || note.boot !== bootId() || !connectionExists(note.device)) return false;
   // The number may be that of another mount by now. Whose object the kernel writes has it open.
   const objects = join(diff, 'objects');
-  return readdirSync(objects).some((name) => isOpenForWriting(join(objects, name)));
+  return existsSync(objects) && readdirSync(objects).some((name) => isOpenForWriting(join(objects, name)));
 }
 
 /**
+ * @param forceGoesOn whether the command does its work all the same with --force
  * @throws PbkfsError diff_busy while somebody may still write into the diff through a mount that has lost its process
  */
-export function refuseKernelClients(diff: string): void {
+export function refuseKernelClients(diff: string, forceGoesOn: boolean): void {
   if (!hasKernelClients(diff)) return;
   throw new PbkfsError(
     'diff_busy',
     `programs that used the diff ${diff} through its last mount, which was killed or unmounted by force, still have files of it open and may write to them`,
     {
-      hint: 'end them (kill -QUIT the postmaster of a PostgreSQL server); fuser and lsof do not see them once the dead mount is off; --force goes on all the same',
+      hint: `end them (kill -QUIT the postmaster of a PostgreSQL server); fuser and lsof do not see them once the dead mount is off${forceGoesOn ? '; --force goes on all the same' : ''}`,
     },
   );
 }

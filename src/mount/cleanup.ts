@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { refuseKernelClients } from '../fs/kernel-clients.js';
 import { inspectJournal } from '../overlay/fsck/inspect.js';
 import { syncDirectory } from '../sys/durable-file.js';
 import type { Binding } from './binding.js';
@@ -27,8 +28,9 @@ export interface Cleaned {
 
 /**
  * Removes a diff and everything in it.
- * @param force also when writes, or what may be some, are lost
- * @throws PbkfsError diff_busy for one in use; diff_foreign for what is no diff; diff_not_empty without `force`
+ * @param force also when writes, or what may be some, are lost; what somebody is still writing is not wiped even then
+ * @throws PbkfsError diff_busy for one in use, also by clients of a killed mount; diff_foreign for what is no diff;
+ * diff_not_empty without `force`
  */
 export function cleanup(path: string, force: boolean): Cleaned {
   const diff = resolveFuture(path);
@@ -36,6 +38,7 @@ export function cleanup(path: string, force: boolean): Cleaned {
   const lock = acquireDiffLock(diff, WHO);
   let released = false;
   try {
+    refuseKernelClients(diff, false);
     const objects = countObjects(diff);
     const bytes = bytesOnDisk(diff) ?? 0;
     const why = damage ?? (holdsChanges(diff) ? `it holds what was written to backup ${binding!.backup.backupId}` : '');

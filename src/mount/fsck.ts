@@ -54,13 +54,13 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   const about = { diff, unsafe: isMarkedUnsafe(diff), foreign: foreignNames(diff) };
   if (!request.repair) {
     if (isDiffLocked(diff)) throw busy(diff, binding);
-    refuseKernelClients(diff);
+    refuseKernelClients(diff, false);
     const chain = chainOf(binding, request.catalog);
     return { ...about, binding, ...inspect(diff, binding, chain, endedCleanly), repaired: [] };
   }
   const lock = acquireDiffLock(diff, '(pbkfs fsck)');
   try {
-    refuseKernelClients(diff);
+    refuseKernelClients(diff, false);
     const chain = chainOf(binding, request.catalog);
     checkIdentity(diff, binding, {
       ...binding.backup,

@@ -138,7 +138,7 @@ function claimDiff(
     if (previous !== undefined) checkIdentity(diff, previous, backup);
     if (previous !== undefined) checkReuse(diff, previous, request);
     if (!request.force) {
-      refuseKernelClients(diff);
+      refuseKernelClients(diff, true);
       refuseUnsafeDiff(diff);
     }
     forgetClients(diff);

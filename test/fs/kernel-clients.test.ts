@@ -12,15 +12,15 @@ t.test(
   async (t) => {
     const diff = t.testdir();
     const note = join(diff, CLIENTS_FILE);
-    refuseKernelClients(diff);
+    refuseKernelClients(diff, true);
     noteClients(diff, '0:1048575');
-    refuseKernelClients(diff);
+    refuseKernelClients(diff, true);
     const { boot } = JSON.parse(readFileSync(note, 'utf8')) as { boot: string };
     t.match(boot, /^[0-9a-f-]{32,36}$/);
     writeFileSync(note, '{"boot":"');
-    refuseKernelClients(diff);
+    refuseKernelClients(diff, true);
     writeFileSync(note, JSON.stringify({ boot: 'another', device: '0:1' }));
-    refuseKernelClients(diff);
+    refuseKernelClients(diff, true);
     forgetClients(diff);
     t.notOk(existsSync(note));
     forgetClients(diff);

@@ -154,6 +154,17 @@ t.test('a client that outlives a killed mount keeps the diff from being mounted'
   t.match(await again(), refused);
   t.match(await again('--passthrough'), refused);
   t.match(await pbkfs(['export', diff, '-o', join(mount.base, 'copy')]), refused);
+  const object = join(diff, 'objects', fs.readdirSync(join(diff, 'objects')).find((name) => !name.endsWith('.map'))!);
+  for (const force of [[], ['--force']]) {
+    const cleaned = await pbkfs(['cleanup', '-d', diff, ...force]);
+    t.match(
+      cleaned,
+      { status: 1, stderr: /still have files of it open.*\nhint: end them/ },
+      ['cleanup', ...force].join(' '),
+    );
+    t.notMatch(cleaned.stderr, '--force', 'no way round');
+    t.equal(fs.readFileSync(object, 'latin1'), 'late', 'nothing was removed');
+  }
   client.stdin.end();
   await once(client, 'exit');
   t.match(await again(), { status: 0 }, 'mounted once it has ended');

@@ -80,7 +80,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   const lock = acquireDiffLock(diff, WHO);
   let wal: WalDirectory | undefined;
   try {
-    if (!request.force) refuseKernelClients(diff);
+    if (!request.force) refuseKernelClients(diff, true);
     const written = request.force && hasKernelClients(diff);
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
