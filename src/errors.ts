@@ -60,6 +60,7 @@ const catalogue = {
   diff_unsafe: { errno: 'EIO', exit: 1 },
   diff_not_resumable: { errno: 'EIO', exit: 1 },
   diff_busy: { errno: 'EBUSY', exit: 1 },
+  diff_full: { errno: 'ENOSPC', exit: 1 },
   export_failed: { errno: 'EIO', exit: 1 },
   file_not_found: { errno: 'ENOENT', exit: 1 },
   mountpoint_unusable: { errno: 'EINVAL', exit: 1 },

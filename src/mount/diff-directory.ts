@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from '
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { CLIENTS_FILE } from '../fs/kernel-clients.js';
+import { SPARE_FILE } from '../overlay/diff/spare-room.js';
 import { syncDirectory } from '../sys/durable-file.js';
 import { BINDING_FILE, type Binding, notOurs, readBinding } from './binding.js';
 import { LOCK_FILE } from './lock.js';
@@ -16,6 +17,7 @@ export const OWN_NAMES: readonly string[] = [
   'journal',
   'journal.new',
   'objects',
+  SPARE_FILE,
   'counters.json',
   LOG_FILE,
   CLIENTS_FILE,
@@ -32,7 +34,7 @@ export function foreignNames(diff: string): string[] {
 }
 
 /** What a mount that failed at its very start may leave, and what mkfs puts into a new file system. */
-const HARMLESS = new Set([LOCK_FILE, LOG_FILE, `${BINDING_FILE}.tmp`, 'lost+found']);
+const HARMLESS = new Set([LOCK_FILE, LOG_FILE, SPARE_FILE, `${BINDING_FILE}.tmp`, 'lost+found']);
 
 /** For mount as well as for commands that only want a diff that is there. */
 const GIVE_A_DIFF = 'give the diff of an earlier mount; a first mount takes an empty or new directory';

@@ -124,6 +124,7 @@ export async function runMount(
     log.error('the mount cannot be announced and ends', { error: messageOf(error) });
     stopper.stop('nobody waits for the mount');
   }
+  prepared.keepSpare();
   if (logFile !== undefined) followLog(logFile, caller);
   await ended;
   metrics?.close();

@@ -3,6 +3,8 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { isFull } from '../overlay/diff/full-disk.js';
+import { keepSpare, useSpare } from '../overlay/diff/spare-room.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
 import { pause } from '../sys/pause.js';
 import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
@@ -28,28 +30,40 @@ const GRACE_ENDING_MS = 10_000;
 const POLL_MS = 20;
 
 /**
- * Takes the lock of an existing diff directory for this process.
+ * Takes the lock of an existing diff directory for this process, and the space that is kept in it; `release` gives both
+ * back.
  * @throws PbkfsError diff_busy naming the holder and its mount point
  */
 export function acquireDiffLock(diff: string, mountpoint: string): DiffLock {
-  return acquireLock(join(diff, LOCK_FILE), `the diff ${diff}`, mountpoint);
+  const fd = openLocked(join(diff, LOCK_FILE), `the diff ${diff}`);
+  const hadSpare = useSpare(diff);
+  return held(fd, mountpoint, () => {
+    if (hadSpare) keepSpare(diff);
+  });
 }
 
 /** The same for the lock file of something else. @param what it protects, for people */
 export function acquireLock(path: string, what: string, mountpoint: string): DiffLock {
-  const fd = openLocked(path, what);
+  return held(openLocked(path, what), mountpoint, () => undefined);
+}
+
+function held(fd: number, mountpoint: string, released: () => void): DiffLock {
   try {
     // Not synced: whoever holds it does not survive a power loss.
     const owner: LockOwner = { ...selfIdentity(), mountpoint };
     ftruncateSync(fd, 0);
     writeSync(fd, `${JSON.stringify(owner)}\n`, 0);
   } catch (error) {
-    closeSync(fd);
-    throw error;
+    // On a full disk it is held all the same; nobody can read by whom.
+    if (!isFull(error)) {
+      closeSync(fd);
+      throw error;
+    }
   }
   return {
     release: () => {
       ftruncateSync(fd, 0);
+      released();
       closeSync(fd);
     },
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { forgetClients, refuseKernelClients } from '../fs/kernel-clients.js';
-import { refuseLostJournal } from '../overlay/diff/index.js';
+import { isFull, keepSpare, refusedAsFull, refuseLostJournal } from '../overlay/diff/index.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import {
   type BackupIdentity,
@@ -43,6 +43,8 @@ export interface PreparedMount {
   readonly wal?: WalBinding;
   /** Records that the WAL has moved there. */
   walMoved(): void;
+  /** The mount is up: room on the diff's disk is kept for its end. */
+  keepSpare(): void;
   /** Undoes the preparation of a mount that never came up. */
   rollback(): void;
 }
@@ -112,6 +114,7 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
       if (state === 'clean') forget();
     },
     walMoved: () => undefined,
+    keepSpare: () => undefined,
     rollback: forget,
   };
 }
@@ -156,21 +159,26 @@ function claimDiff(
   const rollback = (): void => {
     if (!wasUnsafe) clearUnsafe(diff);
     walDirectory?.giveUp();
-    if (previous !== undefined) writeBinding(diff, previous);
-    else discardFreshDiff(diff, created);
+    if (previous === undefined) discardFreshDiff(diff, created);
+    else restoreBinding(diff, previous);
     lock.release();
   };
   const mark = (state: MountState, error?: string): void => {
     const lastMount = { ...selfIdentity(), mountpoint, state, owner, ...(error === undefined ? {} : { error }) };
     // Everything is durable.
     if (state === 'clean') clearUnsafe(diff);
-    writeBinding(diff, {
-      catalog,
-      backup,
-      lastMount,
-      ...(request.noWal ? { noWal: true } : {}),
-      ...(wal === undefined ? {} : { walDirectory: wal }),
-    });
+    try {
+      writeBinding(diff, {
+        catalog,
+        backup,
+        lastMount,
+        ...(request.noWal ? { noWal: true } : {}),
+        ...(wal === undefined ? {} : { walDirectory: wal }),
+      });
+    } catch (error) {
+      throw refusedAsFull(diff, error);
+    }
+    if (state !== 'mounted') keepSpare(diff);
   };
   const walMoved = (): void => {
     if (wal === undefined || wal.ready) return;
@@ -186,7 +194,25 @@ function claimDiff(
     throw error;
   }
   const moved = wal === undefined ? {} : { wal };
-  return { paths, chain, fresh: previous === undefined, mark, walMoved, rollback, ...moved };
+  return {
+    paths,
+    chain,
+    fresh: previous === undefined,
+    mark,
+    walMoved,
+    keepSpare: () => keepSpare(diff),
+    rollback,
+    ...moved,
+  };
+}
+
+/** On a full disk the one of a mount that was killed stays, which loses nothing. */
+function restoreBinding(diff: string, previous: Binding): void {
+  try {
+    writeBinding(diff, previous);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
 }
 
 /** The kernel writes without asking: nothing of ours can be in the way. */

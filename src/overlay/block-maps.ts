@@ -1,7 +1,16 @@
 // The block maps of files that have an object, as the namespace thread loads them into shared memory and counts them.
 
 import { BlockState } from './diff/block-state.js';
-import { closeObject, type DiffStorage, heldBlocks, loadMap, mapBlocks, openObject, stateSize } from './diff/index.js';
+import {
+  closeObject,
+  type DiffStorage,
+  heldBlocks,
+  isFull,
+  loadMap,
+  mapBlocks,
+  openObject,
+  stateSize,
+} from './diff/index.js';
 import type { LastEnding } from './last-ending.js';
 import type { Inode } from './namespace/inode.js';
 import type { Arena } from './shared/arena.js';
@@ -39,8 +48,8 @@ export class BlockMaps {
       const object = openObject(storage, directory, inode.objectId!);
       try {
         const afterPowerLoss = this.#options.afterPowerLoss && !cleanlyClosed;
-        const identity = { baseIdentity: sourcePath, baseLength: size };
-        result = loadMap(storage, object, { ...identity, bootId, cleanlyClosed, afterPowerLoss }, this.#region(state));
+        const options = { baseIdentity: sourcePath, baseLength: size, bootId, cleanlyClosed, afterPowerLoss };
+        result = loadAsRoomAllows(storage, object, options, this.#region(state));
       } finally {
         closeObject(storage, object);
       }
@@ -70,5 +79,19 @@ export class BlockMaps {
 
   #region(state: number): { buffer: SharedArrayBuffer; byteOffset: number } {
     return { buffer: this.#options.arena.buffer, byteOffset: state };
+  }
+}
+
+/**
+ * On a full disk the durable image of a file may have to wait: as un-synced as it was, it is served all the same. Only
+ * where writing has failed: after a failed sync nobody knows what is on the disk.
+ */
+function loadAsRoomAllows(...args: Parameters<typeof loadMap>): ReturnType<typeof loadMap> {
+  try {
+    return loadMap(...args);
+  } catch (error) {
+    if (!isFull(error) || (error as NodeJS.ErrnoException).syscall !== 'write') throw error;
+    const [storage, object, options, region] = args;
+    return loadMap(storage, object, { ...options, promote: false }, region);
   }
 }

@@ -57,9 +57,16 @@ export class Recovery {
     return statSync(objectPaths(this.#directory, inode.objectId!).data, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   }
 
-  /** Length and times of a file of the backup by its loaded block map. @param writtenAt see there */
+  /**
+   * Length and times of a file of the backup by its loaded block map. One that could not be made durable, for want of
+   * room, counts as unsynced.
+   * @param writtenAt see there
+   */
   settleBased(inode: Inode, writtenAt: number): void {
-    inode.attributes.size = this.#with(inode, (diff) => diff.length());
+    this.#with(inode, (diff) => {
+      inode.attributes.size = diff.length();
+      if (diff.needsSync()) inode.flags |= rowFlag.dirtyData;
+    });
     settleTimes(inode, writtenAt);
   }
 

@@ -1,7 +1,7 @@
 // The diff of an overlay: its objects and its journal opened.
 
 import { mkdirSync } from 'node:fs';
-import { type DiffStorage, Journal, type JournalRecord, refuseLostJournal } from './diff/index.js';
+import { type DiffStorage, Journal, type JournalRecord, refusedAsFull, refuseLostJournal } from './diff/index.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import type { DiffBudget } from './shared/diff-budget.js';
@@ -16,7 +16,7 @@ export interface OpenDiff {
 
 /**
  * @param diff its directory, which is locked; null: a read-only mount has none
- * @throws PbkfsError diff_damaged
+ * @throws PbkfsError diff_damaged, diff_full
  */
 export function openDiff(
   diff: string | null,
@@ -28,7 +28,11 @@ export function openDiff(
   if (diff === null) return { objects: new NoObjects(), journal: new NoJournal(), records: [] };
   const directory = `${diff}/objects`;
   refuseLostJournal(diff);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const objects = new ObjectKeeper(storage, directory, shared, bootId, budget);
-  return { objects, ...Journal.open(storage, `${diff}/journal`) };
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const objects = new ObjectKeeper(storage, directory, shared, bootId, budget);
+    return { objects, ...Journal.open(storage, `${diff}/journal`) };
+  } catch (error) {
+    throw refusedAsFull(diff, error);
+  }
 }

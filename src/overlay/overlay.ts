@@ -5,7 +5,18 @@ import { type ChainReader, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/namespace-calls.js';
-import { bootId, type DiffStorage, type Journal, stateSize } from './diff/index.js';
+import {
+  bootId,
+  coveredBySpare,
+  type DiffStorage,
+  isFull,
+  type Journal,
+  keepSpare,
+  type JournalRecord as RawRecord,
+  refusedAsFull,
+  stateSize,
+  useSpare,
+} from './diff/index.js';
 import { Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
@@ -48,6 +59,8 @@ export class Overlay {
   readonly #journal: Journal | NoJournal;
   #compactor: JournalCompactor | null = null;
   #transientWal: TransientWal | null = null;
+  /** size of the journal from which on more room is kept for its rewriting */
+  #spareThrough = Number.POSITIVE_INFINITY;
   readonly #bootId = bootId();
   readonly #recovery: Recovery;
   readonly #maps: BlockMaps;
@@ -108,13 +121,24 @@ export class Overlay {
       },
     });
     if (options.diff === null) return;
+    try {
+      this.#takeUp(records, options);
+    } catch (error) {
+      throw refusedAsFull(options.diff, error);
+    }
+  }
+
+  /** From what the last mount left to a diff that can be served. */
+  #takeUp(records: readonly RawRecord[], options: OverlayOptions): void {
+    const shared = this.#shared;
+    const journal = this.#journal;
     const decoded = records.map((record) => decodeRecord(record.payload));
     const ending = lastEnding(decoded, this.#bootId, options.afterPowerLoss);
     this.namespace.replay(decoded);
-    settleObjects(this.namespace.withObjects(), ending, this.#recovery, this.#maps);
+    const givenUp = settleObjects(this.namespace.withObjects(), ending, this.#recovery, this.#maps);
     if (!ending.cleanlyClosed) {
       this.objects.sync();
-      journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
+      this.#shortenJournal(ending.cacheWasLost || givenUp > 0);
     }
     this.#removeUnusedObjects();
     if (options.noWal) this.#transientWal = new TransientWal(this.namespace);
@@ -122,6 +146,7 @@ export class Overlay {
     const opened: Change = ['opened', this.#bootId];
     this.#append(encodeRecord({ time: Date.now(), changes: [opened] }), true);
     journal.sync();
+    this.#spareThrough = coveredBySpare(journal.size);
     Atomics.store(shared.control, control.hiddenIno, this.hidden.directory.attributes.ino);
     Atomics.store(shared.control, control.journalFd, journal.fd);
     Atomics.store(shared.control, control.journalAppended, journal.appended | 0);
@@ -135,6 +160,19 @@ export class Overlay {
       warn: options.warn,
       ...(compactJournalFrom === undefined ? {} : { compactFrom: compactJournalFrom }),
     });
+  }
+
+  /**
+   * The journal in its shortest form, with what was found out about objects.
+   * @param needed otherwise, when there is no room, it stays: the next mount finds the same out again
+   */
+  #shortenJournal(needed: boolean): void {
+    try {
+      this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
+    } catch (error) {
+      if (needed || !isFull(error)) throw error;
+      this.#journal.sync();
+    }
   }
 
   /** The inode behind a nodeid. Throws ESTALE. */
@@ -231,11 +269,17 @@ export class Overlay {
    * @param inUse objects are still being written, by the kernel: the next mount has to look at them, as after a kill
    */
   close(inUse = false): void {
-    if (this.#options.diff !== null) this.#closeDiff(inUse ? ['opened', this.#bootId] : ['clean']);
+    const { diff } = this.#options;
+    try {
+      if (diff !== null) this.#closeDiff(diff, inUse ? ['opened', this.#bootId] : ['clean']);
+    } catch (error) {
+      throw refusedAsFull(diff!, error);
+    }
     this.#settleDigest();
   }
 
-  #closeDiff(ending: Change): void {
+  #closeDiff(diff: string, ending: Change): void {
+    useSpare(diff);
     const hasRoom = this.#makeRoom();
     this.#syncAll();
     this.#transientWal?.drop(this.namespace.withObjects());
@@ -274,7 +318,13 @@ export class Overlay {
   #append(payload: Uint8Array, frees: boolean): number {
     const sequence = this.#journal.append(payload, frees);
     Atomics.store(this.#shared.control, control.journalAppended, sequence | 0);
+    if (this.#journal.size > this.#spareThrough) this.#keepSpare();
     return sequence;
+  }
+
+  #keepSpare(): void {
+    keepSpare(this.#options.diff!);
+    this.#spareThrough = coveredBySpare(this.#journal.size);
   }
 
   /** Blocks of all objects that have a name. A diff of an earlier version says no counts: its maps are read. */

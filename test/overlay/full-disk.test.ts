@@ -108,6 +108,40 @@ t.test(
   },
 );
 
+t.test('what a kill left is served on a full disk, and made durable when there is room', { skip }, async (t) => {
+  const disk = smallDisk(t, 'killed');
+  const block = Buffer.alloc(8192, 7);
+  const wanted = Buffer.from(old);
+  wanted.set(block, 8192);
+  const check = (direct: DirectOverlay, when: string) => {
+    t.ok(direct.readAll('base/1/100').equals(wanted), `${when}: a changed file`);
+    t.ok(direct.readAll('pg_wal/1').equals(block), `${when}: a new file`);
+  };
+  const first = new DirectOverlay({ catalog, diff: disk.diff });
+  first.write('base/1/100', 8192, block);
+  first.create('pg_wal/1').close();
+  first.write('pg_wal/1', 0, block);
+  // So that the journal in its shortest form does not fit either.
+  for (let n = 0; n < 100; n++) first.create(`pg_wal/many${n}`).close();
+  first.fsync('pg_wal/1');
+  disk.fill();
+  first.kill();
+  for (const round of ['once', 'twice']) {
+    const direct = new DirectOverlay({ catalog, diff: disk.diff });
+    check(direct, `killed ${round}`);
+    t.throws(() => direct.fsync('base/1/100'), { code: 'ENOSPC' }, 'no sync is claimed that was none');
+    t.throws(() => direct.overlay.close(), { code: 'diff_full' });
+    direct.kill();
+  }
+  const last = new DirectOverlay({ catalog, diff: disk.diff });
+  disk.free();
+  last.fsync('base/1/100');
+  last.kill();
+  const again = new DirectOverlay({ catalog, diff: disk.diff, afterPowerLoss: true });
+  check(again, 'synced, then a power loss');
+  again.close();
+});
+
 t.test('on a full disk files can be removed, and that makes room (trap 35)', { skip }, async (t) => {
   const disk = smallDisk(t, 'removing');
   const direct = new DirectOverlay({ catalog, diff: disk.diff });

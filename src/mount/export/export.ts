@@ -4,6 +4,7 @@ import { type Chain, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { hasKernelClients, refuseKernelClients } from '../../fs/kernel-clients.js';
 import { createCounters } from '../../metrics/counters.js';
+import { isFull } from '../../overlay/diff/index.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { SharedState } from '../../overlay/shared/shared-state.js';
 import { type Binding, markClean, refuseWithoutWal } from '../binding.js';
@@ -93,6 +94,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
       const { uid, gid } = ownerInDiff(diff, binding.lastMount);
       const shared = SharedState.create(createCounters());
       let result: Omit<Exported, 'from'>;
+      let ended: boolean;
       const overlay = new Overlay(shared, {
         chain,
         diff,
@@ -108,9 +110,9 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
         const engine = { shared: shared.buffers, objects: `${diff}/objects`, verify: 'checksum' as const };
         result = await write(request, new OverlayTree(overlay), options, engine);
       } finally {
-        overlay.close();
+        ended = endAsRoomAllows(() => overlay.close(), request.warn);
       }
-      if (!written) markClean(diff, binding);
+      if (ended && !written) endAsRoomAllows(() => void markClean(diff, binding), request.warn);
       return { from: diff, ...result };
     } finally {
       await chainLock.release();
@@ -122,6 +124,19 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
 }
 
 const WHO = '(pbkfs export)';
+
+/** The copy is none the worse for a diff that cannot be put in order, since its disk is full: the next mount does that. */
+function endAsRoomAllows(step: () => void, warn: (message: string) => void): boolean {
+  try {
+    step();
+    return true;
+  } catch (error) {
+    const full = isFull(error) || (error instanceof PbkfsError && error.code === 'diff_full');
+    if (!full) throw error;
+    warn(`${(error as Error).message}; the diff stays as it was, and the next mount has to recover it`);
+    return false;
+  }
+}
 
 /** The directory of its own that holds the diff's WAL, if one does; nobody else may use it meanwhile. */
 function walOf(diff: string, { walDirectory }: Binding): WalDirectory | undefined {

@@ -4,6 +4,7 @@ export { bootId } from '../../sys/process-identity.js';
 export { type StateRegion, stateSize } from './block-state.js';
 export { type BaseReader, DiffFile, heldBlocks } from './diff-file.js';
 export type { Snapshot } from './durable-image.js';
+export { isFull, refusedAsFull } from './full-disk.js';
 export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
 export { type LoadOptions, loadMap } from './load-map.js';
@@ -21,4 +22,5 @@ export {
   openObject,
   removeObject,
 } from './object.js';
+export { coveredBySpare, keepSpare, SPARE_FILE, useSpare } from './spare-room.js';
 export { type DiffStorage, type OpenMode, preadFully, pwriteFully } from './storage.js';

@@ -32,6 +32,11 @@ export interface LoadOptions {
    * promoted before this returns.
    */
   readonly cleanlyClosed?: boolean;
+  /**
+   * False: what a killed predecessor left un-synced stays so, unless the host has lost its page cache; the caller sees to
+   * its sync. Default true.
+   */
+  readonly promote?: boolean;
 }
 
 interface Contents {
@@ -49,7 +54,7 @@ const RESTORE_HINT =
   'The diff cannot be trusted any more: restore it from a copy, or start with a new, empty diff on the same backup.';
 
 /**
- * Fills a file's shared state from its map. What it then says is durable.
+ * Fills a file's shared state from its map. What it then says is durable, unless `promote` is false.
  *
  * - Same boot: the current image counts. A length the kill cut in half is settled to the shorter of map and object.
  * - Another boot, or `afterPowerLoss`: the newest durable image, cut to the object's size, becomes both images.
@@ -121,7 +126,7 @@ export function loadMap(
     // Without a cut nothing need be synced: the current image is of this boot and dies with its page cache.
     if (length < newest.length) state.noteMapChange();
   }
-  syncState(storage, object, map, state, takeSnapshot(state, false));
+  if (lost || options.promote !== false) syncState(storage, object, map, state, takeSnapshot(state, false));
   return 'loaded';
 }
 

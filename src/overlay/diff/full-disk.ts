@@ -1,0 +1,18 @@
+// A diff that cannot be opened or closed for want of room on its disk.
+
+import { PbkfsError } from '../../errors.js';
+import { hasCode } from './storage.js';
+
+/** Whether the disk, or the user's quota, is used up. */
+export function isFull(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT');
+}
+
+/** The same error for whoever mounts, if it is about room; any other one as it is. @param diff its directory */
+export function refusedAsFull(diff: string, error: unknown): unknown {
+  if (!isFull(error)) return error;
+  return new PbkfsError('diff_full', `no room on the file system of the diff ${diff}: ${(error as Error).message}`, {
+    hint: `nothing is lost; make some 100 KiB of room there and try again ("pbkfs fsck -d ${diff}" needs none)`,
+    cause: error,
+  });
+}
