@@ -3,6 +3,8 @@
 //
 //   memory:  0 ── pages, wherever the caller puts them, `size` bytes ── start values of the lanes, 128 bytes
 
+import type { WebAssemblyInterface } from './web-assembly.js';
+
 const PAGE = 8192;
 const VECTORS = 8;
 const ROW = VECTORS * 16;
@@ -11,12 +13,6 @@ const ROW = VECTORS * 16;
 export interface LaneSums {
   readonly bytes: Uint8Array;
   sum(at: number): number;
-}
-
-/** What is used of the WebAssembly JavaScript interface; the types of Node 20 leave it to those of browsers. */
-interface WebAssemblyInterface {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: object };
 }
 
 /**

@@ -11,7 +11,7 @@ import { emptyAttributes } from '../overlay/shared/attributes.js';
 import { timestampOf } from '../overlay/shared/timestamp.js';
 import { DirectoryHandles } from './directory-handles.js';
 import { FileHandles } from './file-handles.js';
-import { OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
+import { MAX_TRANSFER, OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 
@@ -102,7 +102,8 @@ export class NamespaceDispatch {
           this.#inode(request),
           request.u64(0),
           request.u64(8),
-          request.u32(16),
+          // A kernel with larger pages than 4 KiB may have room for more.
+          Math.min(request.u32(16), MAX_TRANSFER),
           request.opcode === opcode.READDIRPLUS,
         );
       case opcode.RELEASEDIR:

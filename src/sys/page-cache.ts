@@ -7,7 +7,6 @@ const POSIX_FADV_WILLNEED = 3;
 const SYNC_FILE_RANGE_WRITE = 2;
 const PROT_READ = 1;
 const MAP_SHARED = 1;
-const PAGE = 4096;
 
 const calls = {
   advise: undefined as Advise | undefined,
@@ -25,6 +24,8 @@ interface Maps {
   readonly mmap: (...args: readonly unknown[]) => bigint;
   readonly munmap: (...args: readonly unknown[]) => number;
   readonly mincore: (...args: readonly unknown[]) => number;
+  /** of the kernel's pages, in bytes: 4 KiB, on arm64 16 or 64 KiB where it was built so */
+  readonly page: number;
 }
 
 /**
@@ -60,12 +61,13 @@ export function isCached(fd: number, offset: number): boolean {
     ),
     munmap: bindCall('int munmap(intptr_t at, size_t length)'),
     mincore: bindCall('int mincore(intptr_t at, size_t length, uint8_t *pages)'),
+    page: bindCall('int getpagesize(void)')(),
   };
-  const { mmap, munmap, mincore } = calls.maps;
-  const at = mmap(0, PAGE, PROT_READ, MAP_SHARED, fd, offset - (offset % PAGE));
+  const { mmap, munmap, mincore, page } = calls.maps;
+  const at = mmap(0, page, PROT_READ, MAP_SHARED, fd, offset - (offset % page));
   if (Number(at) === -1) return true;
   const pages = new Uint8Array(1);
-  const failed = mincore(at, PAGE, pages) !== 0;
-  munmap(at, PAGE);
+  const failed = mincore(at, page, pages) !== 0;
+  munmap(at, page);
   return failed || (pages[0]! & 1) === 1;
 }

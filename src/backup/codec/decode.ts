@@ -1,21 +1,29 @@
 // One stored payload to one page, by the codec of its file.
 
 import { BLCKSZ } from '../constants.js';
+import { decodeByWasm } from './lz-wasm.js';
 import { decodeLz4 } from './lz4.js';
 import type { CompressAlg } from './names.js';
 import { decodePglz } from './pglz.js';
 import { decodeZlib } from './zlib.js';
 import { decodeZstd } from './zstd.js';
 
-type Decoder = (source: Uint8Array, start: number, end: number, out: Uint8Array, offset: number) => void;
+type Decoder = (source: Buffer, start: number, end: number, out: Uint8Array, offset: number) => void;
+
+/** WebAssembly says only yes or no; what is wrong with a payload that it refuses, JavaScript says. */
+const first =
+  (alg: 'pglz' | 'lz4', otherwise: Decoder): Decoder =>
+  (source, start, end, out, offset) => {
+    if (!decodeByWasm(alg, source, start, end, out, offset)) otherwise(source, start, end, out, offset);
+  };
 
 const decoders: Record<CompressAlg, Decoder> = {
   none: () => {
     throw new Error('a compressed page in a file that is listed as uncompressed');
   },
   zlib: decodeZlib,
-  pglz: decodePglz,
-  lz4: decodeLz4,
+  pglz: first('pglz', decodePglz),
+  lz4: first('lz4', decodeLz4),
   zstd: decodeZstd,
 };
 
