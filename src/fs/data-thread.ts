@@ -11,7 +11,7 @@ import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.
 import { threadId } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers, question } from './channel.js';
 import { DataDispatch } from './data-dispatch.js';
-import { failureLog } from './failure-log.js';
+import { requestFailureLog } from './failure-log.js';
 import { HandoverQueue } from './handover-queue.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import { Reply } from './protocol/reply.js';
@@ -85,7 +85,7 @@ runReaderLoop({
   reply,
   counters,
   starving: () => post('starving'),
-  failed: failureLog(log),
+  failed: requestFailureLog(log),
   trace: requestTrace(log, data.thread),
 });
 engine.close();

@@ -79,9 +79,10 @@ export class DirectoryHandles {
     let at = offset;
     let ino = entry instanceof Inode ? entry.attributes.ino : entry.ino;
     if (plus) {
-      const inode = name === '.' || name === '..' ? null : this.#overlay.lookup(directory, name);
+      const isBare = name === '.' || name === '..' || this.#overlay.namespace.rows.isFull;
+      const inode = isBare ? null : this.#overlay.lookup(directory, name);
       if (inode === null) {
-        // `.` and `..` carry no lookup, and neither does a name that is gone by now. A name is looked up again
+        // `.` and `..` carry no lookup, and neither does a name that is gone by now, or when there can be no more inodes. A name is looked up again
         // because the kernel will remember what it is told here, and the listing may be older than a rename.
         this.#reply.clear(at, size.entry);
       } else {

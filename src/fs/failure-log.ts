@@ -5,11 +5,17 @@ import { LineLimit, type Logger } from '../log.js';
 import { opcodeName } from './protocol/constants.js';
 import type { Request } from './protocol/request.js';
 
-/** Logs such requests of one thread; of a flood not each of them. */
-export function failureLog(log: Logger): (request: Request, error: unknown) => void {
+/** Logs failures of one thread, with what can be done about them; of a flood not each of them. @param what was tried */
+export function failureLog(log: Logger): (what: string, error: unknown) => void {
   const failures = new LineLimit();
-  return (request, error) => {
-    const message = `${opcodeName(request.opcode)} of inode row ${request.row}: ${(error as Error).message}`;
+  return (what, error) => {
+    const message = `${what}: ${(error as Error).message}`;
     failures.pass((fields) => log.error(message, { ...fields, hint: hintOf(error) }));
   };
+}
+
+/** The same for requests of the kernel. */
+export function requestFailureLog(log: Logger): (request: Request, error: unknown) => void {
+  const failed = failureLog(log);
+  return ({ opcode, row }, error) => failed(`${opcodeName(opcode)} of inode row ${row}`, error);
 }

@@ -13,7 +13,7 @@ import { control, type SharedBuffers, SharedState, stop } from '../overlay/share
 import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
 import { loadLibc } from '../sys/libc.js';
 import { Channel, type ChannelBuffers } from './channel.js';
-import { failureLog } from './failure-log.js';
+import { requestFailureLog } from './failure-log.js';
 import { NamespaceDispatch } from './namespace-dispatch.js';
 import { runNamespaceLoop } from './namespace-loop.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
@@ -92,7 +92,7 @@ function serve(data: NamespaceThreadData): void {
         }
       },
       askContent: (lookup, name) => post({ type: 'content', lookup, name }),
-      failed: failureLog(log),
+      failed: requestFailureLog(log),
       trace: requestTrace(log, thread),
       replyFailed: (error) => log.error(`a reply did not reach the kernel: ${(error as Error).message}`),
       syncJournal: () => post({ type: 'sync-journal' }),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { OUR_MINOR } from '../../src/fs/handshake.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
+import { nativeMissing } from '../support/native.js';
 import { until } from '../support/until.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
@@ -97,19 +98,27 @@ t.test('the log can be rotated: by SIGHUP, and by just moving it', { skip: mount
   t.match(readFileSync(log, 'utf8'), /INFO unmounted status=0\n$/);
 });
 
-t.test('a thousand damaged reads are some lines', { skip: mountMissing }, async (t) => {
-  const mount = unmounted(t);
-  const main = join(mount.catalog, 'backups/main');
-  for (const id of readdirSync(main)) {
-    const path = join(main, id, 'database/base/1/raw');
-    if (existsSync(path)) writeFileSync(path, Buffer.alloc(statSync(path).size, 1));
-  }
-  await mount.first();
-  for (let n = 0; n < 300; n++) t.throws(() => readFileSync(mount.path('base/1/raw')), { code: 'EIO' });
-  const damaged = mount.log().match(/ERROR READ of inode row/g)?.length ?? 0;
-  t.ok(damaged > 0 && damaged < 250, `${damaged} lines`);
-  await mount.unmount();
-});
+for (const [backend, skip, line] of [
+  ['kernel', mountMissing, /^.* ERROR READ of inode row \d+: .*$/gm],
+  ['fuse-native', nativeMissing, /^.* ERROR read of \/base\/1\/raw: .*$/gm],
+] as const) {
+  t.test(`hundreds of damaged reads are some lines that say what to do (${backend})`, { skip }, async (t) => {
+    const mount = unmounted(t);
+    const main = join(mount.catalog, 'backups/main');
+    for (const id of readdirSync(main)) {
+      const path = join(main, id, 'database/base/1/raw');
+      if (existsSync(path)) writeFileSync(path, Buffer.alloc(statSync(path).size, 1));
+    }
+    await mount.mount({ catalog: mount.catalog, instance: 'main', backup: 'latest' }, ['--backend', backend]);
+    for (let n = 0; n < 300; n++) t.throws(() => readFileSync(mount.path('base/1/raw')), { code: 'EIO' });
+    const damaged = mount.log().match(line) ?? [];
+    t.ok(damaged.length > 0 && damaged.length < 250, `${damaged.length} lines`);
+    for (const said of damaged) {
+      t.match(said, /hint="the backup is damaged: run .*pg_probackup validate.*, or choose another backup"/);
+    }
+    await mount.unmount();
+  });
+}
 
 t.test('wrong values and combinations are usage errors', async (t) => {
   for (const [args, message] of [

@@ -7,6 +7,7 @@ import { Overlay } from '../../overlay/overlay.js';
 import { control, encodeChange, SharedState } from '../../overlay/shared/shared-state.js';
 import { unmountDevice } from '../../sys/fuse-mount.js';
 import { ChainSentry } from '../chain-sentry.js';
+import { failureLog } from '../failure-log.js';
 import { fdLimitPerThread } from '../fd-limit.js';
 import { JournalSync } from '../journal-sync.js';
 import { tidier } from '../namespace-loop.js';
@@ -47,6 +48,7 @@ class NativeServer implements Server {
     const shared = this.#shared;
     shared.indexLimit = options.cacheSize ?? DEFAULT_CACHE_SIZE;
     const warn = (message: string): void => log.warn(message);
+    const failed = failureLog(log);
     this.#sentry = new ChainSentry(chain, log, (change) => {
       Atomics.store(shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));
     });
@@ -84,7 +86,7 @@ class NativeServer implements Server {
         warn,
       }),
       counters: this.#counters,
-      failed: (operation, path, error) => log.error(`${operation} of ${path}: ${(error as Error).message}`),
+      failed: (operation, path, error) => failed(`${operation} of ${path}`, error),
     });
   }
 

@@ -220,6 +220,8 @@ export class Namespace {
     fields: Pick<NodeFields, 'mode'> & Partial<Pick<NodeFields, 'rdev' | 'object' | 'target'>>,
     caller: Caller,
   ): Inode {
+    // Whoever made it could not be told of it.
+    this.rows.mustHaveRoom();
     const parent = this.attributes(directory);
     const gid = parent.mode & S_ISGID ? parent.gid : caller.gid;
     const now = timestampOf(Date.now());

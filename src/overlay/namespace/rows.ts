@@ -41,16 +41,24 @@ export class Rows {
     for (const inode of this.#inodes) if (inode !== undefined) yield inode;
   }
 
+  /** No further inode can have a row before the kernel forgets one. */
+  get isFull(): boolean {
+    return this.#free.length === 0 && this.#next >= this.table.rows;
+  }
+
+  /** Before something is made that needs a row. */
+  mustHaveRoom(): void {
+    if (!this.isFull) return;
+    throw new PbkfsError('internal', `the kernel holds all ${this.table.rows} inodes that this mount has`, {
+      hint: 'echo 2 > /proc/sys/vm/drop_caches makes it forget those that nobody has open',
+    });
+  }
+
   /** Gives the inode a row, filled from its attributes, unless it has one. */
   attach(inode: Inode): void {
     if (inode.row !== 0) return;
+    this.mustHaveRoom();
     const row = this.#free.pop() ?? this.#next++;
-    if (row >= this.table.rows) {
-      this.#next--;
-      throw new PbkfsError('internal', `the kernel holds more than ${this.table.rows} inodes of this mount`, {
-        hint: 'echo 2 > /proc/sys/vm/drop_caches makes it forget those that nobody has open',
-      });
-    }
     inode.row = row;
     // The root is generation 0 so that its nodeid is 1; every other life of a row has a generation of its own.
     inode.generation = row === ROOT_ROW ? 0 : (this.table.get(row, word.generation) + 1) | 0;

@@ -1,0 +1,44 @@
+// More inodes than the table of files has rows: told with what to do about it, nothing half made, and it passes.
+
+import t from 'tap';
+import { failureLog } from '../../../src/fs/failure-log.js';
+import type { LogFields, Logger } from '../../../src/log.js';
+import { DirectOverlay } from '../../support/direct-overlay.js';
+import { scratchDirectory, smallFiles, writeSmallCatalog } from '../../support/small-catalog.js';
+
+const root = scratchDirectory();
+const catalog = writeSmallCatalog(`${root}/catalog`);
+
+t.test('the kernel holds as many inodes as there are', async (t) => {
+  const direct = new DirectOverlay({ catalog, diff: `${root}/diff` });
+  direct.keepInodes = true;
+  let made = 0;
+  let refused: unknown;
+  while (refused === undefined && made < 5000) {
+    try {
+      direct.create(`pg_wal/many${made}`).close();
+      direct.stat(`pg_wal/many${made}`);
+      made++;
+    } catch (error) {
+      refused = error;
+    }
+  }
+  t.ok(made > 4000 && made < 4096, `${made} files`);
+  const wanted = { code: 'internal', message: 'the kernel holds all 4096 inodes that this mount has' };
+  t.match(refused, { ...wanted, hint: /drop_caches makes it forget/ });
+  t.throws(() => direct.mkdir('base/9'), wanted);
+  t.throws(() => direct.symlink('target', 'link'), wanted);
+  t.throws(() => direct.stat('base/1/100'), wanted, 'one that the kernel does not hold yet');
+  const said: [string, LogFields | undefined][] = [];
+  const log = { error: (message: string, fields?: LogFields) => void said.push([message, fields]) };
+  failureLog(log as Logger)('LOOKUP', refused);
+  t.match(said, [[/^LOOKUP: the kernel holds all/, { hint: /drop_caches/ }]], 'the log has the hint');
+
+  direct.dropCaches();
+  for (const name of [`pg_wal/many${made}`, 'base/9', 'link'])
+    t.notOk(direct.exists(name), `no ${name} is left behind`);
+  t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
+  direct.create(`pg_wal/many${made}`).close();
+  t.ok(direct.exists(`pg_wal/many${made - 1}`));
+  direct.close();
+});
