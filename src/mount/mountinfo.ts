@@ -54,9 +54,14 @@ export function mountAt(entries: readonly MountEntry[], directory: string): Moun
   return entries.findLast((entry) => entry.mountPoint === directory);
 }
 
-/** Whether something is mounted on that very directory. @param path absolute, without symbolic links */
+/** What is mounted on that very directory now. @param path absolute, without symbolic links */
+export function mountOn(path: string): MountEntry | undefined {
+  return mountAt(readMounts(), bytesOf(path));
+}
+
+/** Whether something is. */
 export function isMountPoint(path: string): boolean {
-  return mountAt(readMounts(), bytesOf(path)) !== undefined;
+  return mountOn(path) !== undefined;
 }
 
 /** The mount that the path (latin1) belongs to: the one on its nearest ancestor or itself. */

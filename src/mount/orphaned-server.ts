@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
-import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
-import { bytesOf, resolveMountpoint, textOf } from './paths.js';
+import { isOurs, type MountEntry, mountOn } from './mountinfo.js';
+import { resolveMountpoint, textOf } from './paths.js';
 import { isStale } from './stale-endpoint.js';
 
 export interface OrphanedServer extends ProcessIdentity {
@@ -73,7 +73,7 @@ async function stop(
   mountpoint: string,
   signals: readonly (readonly [signal: NodeJS.Signals, patience: number])[],
 ): Promise<OrphanedServer[]> {
-  const mount = mountAt(readMounts(), bytesOf(mountpoint));
+  const mount = mountOn(mountpoint);
   const servers = mount === undefined || !isOurs(mount) ? [] : findServers(mount);
   for (const [signal, patience] of signals) {
     for (const server of servers) if (isAlive(server)) process.kill(server.pid, signal);

@@ -2,8 +2,8 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
-import { isOurs, mountAt, readMounts } from './mountinfo.js';
-import { bytesOf, isWithin, resolveFuture, resolveMountpoint } from './paths.js';
+import { isOurs, mountOn } from './mountinfo.js';
+import { isWithin, resolveFuture, resolveMountpoint } from './paths.js';
 import { cureStale } from './stale.js';
 
 export interface GivenPaths {
@@ -51,7 +51,7 @@ function existingMountpoint(path: string): string {
 
 function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
   cureStale(mountpoint);
-  const mounted = mountAt(readMounts(), bytesOf(mountpoint));
+  const mounted = mountOn(mountpoint);
   if (mounted !== undefined) {
     const what = isOurs(mounted) ? `the pbkfs mount of ${mounted.source}` : `a ${mounted.type} file system`;
     throw unusable(

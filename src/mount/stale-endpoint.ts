@@ -2,8 +2,8 @@
 
 import { statfsSync } from 'node:fs';
 import { isAlive } from '../sys/process-identity.js';
-import { isOurs, mountAt, readMounts } from './mountinfo.js';
-import { bytesOf } from './paths.js';
+import { isOurs, mountOn } from './mountinfo.js';
+
 import { findRegistered } from './registry.js';
 
 /**
@@ -11,7 +11,7 @@ import { findRegistered } from './registry.js';
  * disturbed: asking a mount whose server hangs would hang too.
  */
 export function isStale(mountpoint: string): boolean {
-  const entry = mountAt(readMounts(), bytesOf(mountpoint));
+  const entry = mountOn(mountpoint);
   if (entry === undefined || !isOurs(entry)) return false;
   const owner = findRegistered(mountpoint);
   if (owner !== undefined && isAlive(owner)) return false;

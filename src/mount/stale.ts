@@ -1,9 +1,9 @@
 // Taking dead mounts away, and making a mount dead.
 
 import { unmountDevice } from '../sys/fuse-mount.js';
-import { mountAt, readMounts } from './mountinfo.js';
+import { mountOn } from './mountinfo.js';
 import { refuseOrphanedServers } from './orphaned-server.js';
-import { bytesOf } from './paths.js';
+
 import { isStale } from './stale-endpoint.js';
 
 /**
@@ -15,7 +15,7 @@ import { isStale } from './stale-endpoint.js';
 export function cureStale(mountpoint: string): number {
   let cured = 0;
   for (; isStale(mountpoint); cured++) {
-    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    const mount = mountOn(mountpoint);
     if (mount !== undefined) refuseOrphanedServers(mount);
     unmountDevice(mountpoint, 'detach');
   }

@@ -2,8 +2,8 @@
 
 import type { Logger } from '../log.js';
 import { describeHolders } from './holders.js';
-import { mountAt, readMounts } from './mountinfo.js';
-import { bytesOf } from './paths.js';
+import { mountOn } from './mountinfo.js';
+
 import { unmountElsewhere } from './unmount-elsewhere.js';
 
 /** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */
@@ -54,7 +54,7 @@ export class Stopper {
 
   #reportBusy(mountpoint: string, log: Logger): void {
     this.#busy = true;
-    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    const mount = mountOn(mountpoint);
     log.warn('the mount is busy and stays; a second signal detaches it', {
       mountpoint,
       holders: mount === undefined ? 'unknown' : describeHolders(mount),

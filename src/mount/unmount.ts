@@ -9,10 +9,10 @@ import { inspectDiff } from './diff-directory.js';
 import { describeHolders } from './holders.js';
 import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
-import { isMountPoint, isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
+import { isMountPoint, isOurs, type MountEntry, mountOn } from './mountinfo.js';
 import { findServers } from './orphaned-server.js';
 import { describeElsewhere, type Gone } from './other-namespaces.js';
-import { bytesOf, resolveFuture, resolveMountpoint } from './paths.js';
+import { resolveFuture, resolveMountpoint } from './paths.js';
 import { unregister } from './registry.js';
 import { cureStale } from './stale.js';
 
@@ -100,7 +100,7 @@ export function mountpointOfDiff(path: string): string {
 /** The mount point if something of ours is left on it that nobody serves. */
 function staleMount(mountpoint: string | undefined): string | undefined {
   if (mountpoint === undefined) return undefined;
-  const mount = mountAt(readMounts(), bytesOf(mountpoint));
+  const mount = mountOn(mountpoint);
   const owner = ownerOf(mountpoint);
   return mount !== undefined && isOurs(mount) && (owner === undefined || !isAlive(owner)) ? mountpoint : undefined;
 }
@@ -127,7 +127,7 @@ async function takeOffWhenFree(mountpoint: string, options: UnmountOptions): Pro
   const { stopTimeout = STOP_TIMEOUT_MS, onWait } = options;
   const deadline = Date.now() + stopTimeout;
   for (let announced = false; !takeOff(mountpoint, 'polite'); await sleep(POLL_MS * 5)) {
-    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    const mount = mountOn(mountpoint);
     if (Date.now() >= deadline) throw busy(mountpoint, mount);
     if (announced || mount === undefined) continue;
     announced = true;

@@ -14,9 +14,9 @@ import { ownerInDiff } from '../file-owner.js';
 import { chainOf } from '../info.js';
 import { acquireDiffLock } from '../lock.js';
 import { findServing, type Mounted } from '../mounted.js';
-import { isOurs, mountAt, readMounts } from '../mountinfo.js';
+import { isOurs, mountOn } from '../mountinfo.js';
 import { findServers } from '../orphaned-server.js';
-import { bytesOf, resolveFuture, resolveMountpoint, textOf } from '../paths.js';
+import { resolveFuture, resolveMountpoint, textOf } from '../paths.js';
 import { openRemembered } from '../remembered-catalog.js';
 import { readStatus } from '../stat.js';
 import { refuseUnsafeDiff } from '../unsafe-marker.js';
@@ -183,7 +183,7 @@ function changesOf(mounted: Mounted): number {
 function mountedOn(path: string): string | undefined {
   try {
     const mountpoint = resolveMountpoint(path);
-    const mount = mountAt(readMounts(), bytesOf(mountpoint));
+    const mount = mountOn(mountpoint);
     return mount !== undefined && isOurs(mount) ? mountpoint : undefined;
   } catch {
     return undefined;

@@ -56,7 +56,7 @@ export function planExport<N>(source: TreeSource<N>, options: PlanOptions): Plan
         walk(node, path, to);
         break;
       case 'file': {
-        const file = { to, ref: source.file(node), attributes, sparse: !path.startsWith('pg_wal/') };
+        const file = { to, ref: source.file(node, attributes), attributes, sparse: !path.startsWith('pg_wal/') };
         (path === 'global/pg_control' ? last : files).push(file);
         bytes += attributes.size;
         break;

@@ -42,7 +42,8 @@ export interface TreeSource<N> {
   target(node: N): string;
   /** What a link in the tree leads to, if it leads to a directory outside of PGDATA's own names. */
   follow(node: N, path: string): N | undefined;
-  file(node: N): FileRef;
+  /** @param attributes as they were just looked at */
+  file(node: N, attributes: Attributes): FileRef;
 }
 
 const TABLESPACE = new RegExp(`^\\.\\./\\${HIDDEN_DIRECTORY}/tablespaces/([^/]+)$`);
@@ -94,8 +95,8 @@ export class MountedTree implements TreeSource<string> {
     return statSync(bytes(path), { throwIfNoEntry: false })?.isDirectory() ? path : undefined;
   }
 
-  file(node: string): FileRef {
-    this.#files.set(node, this.#state(node));
+  file(node: string, attributes: Attributes): FileRef {
+    this.#files.set(node, stateOf(attributes));
     return { kind: 'path', path: node };
   }
 
@@ -104,13 +105,19 @@ export class MountedTree implements TreeSource<string> {
    * outside of the mount, is in no counter.
    */
   hasChanged(): boolean {
-    return [...this.#files].some(([node, before]) => this.#state(node) !== before);
+    return [...this.#files].some(([node, before]) => {
+      try {
+        return stateOf(this.attributes(node)) !== before;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        return true;
+      }
+    });
   }
+}
 
-  #state(node: string): string {
-    const stat = lstatSync(bytes(node), { bigint: true, throwIfNoEntry: false });
-    return stat === undefined ? 'gone' : `${stat.size} ${stat.mtimeNs}`;
-  }
+function stateOf({ size, mtime }: Attributes): string {
+  return `${size} ${mtime.join('.')}`;
 }
 
 /**
@@ -156,8 +163,8 @@ export class OverlayTree implements TreeSource<Inode | string> {
     return this.#lookup(this.#lookup(hidden, 'tablespaces'), oid);
   }
 
-  file(node: Inode | string): FileRef {
-    if (typeof node === 'string') return this.#outside.file(node);
+  file(node: Inode | string, attributes: Attributes): FileRef {
+    if (typeof node === 'string') return this.#outside.file(node, attributes);
     if (!node.isBased && !node.hasObject) return { kind: 'empty' };
     if (!node.isBased) return { kind: 'object', path: `${this.#overlay.objects.directory}/${node.objectId}` };
     this.#overlay.namespace.reference(node);
