@@ -12,7 +12,14 @@ export function directory(value: string): string {
       'Nobody has replaced the ~: a shell does so only where it stands unquoted at the beginning.',
     );
   }
-  return resolve(value);
+  const path = resolve(value);
+  // Node has put that in the place of bytes it could not read, of the argument or of the working directory.
+  if (path.includes('\ufffd')) {
+    throw new InvalidArgumentError(
+      'It must be UTF-8: give it such a name, or bind-mount it (mount --bind) on a directory that has one.',
+    );
+  }
+  return path;
 }
 
 /** Where to listen; a relative path after `unix:` is made absolute. */

@@ -1,11 +1,12 @@
 // What scripts may rely on: help, exit statuses, the shape of `show --json`, errors as text and as JSON.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { copyCatalog, extractCatalog } from '../support/catalogs.js';
-import { pbkfs } from '../support/mount.js';
+import { CLI, pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
+import { run } from '../support/run.js';
 import { definitions, faults } from '../support/schema.js';
 
 t.setTimeout(600_000);
@@ -73,6 +74,18 @@ t.test('usage-errors-give-exit-2', async (t) => {
     status: 2,
     stderr: /PBKFS_MATERIALIZE_ON_READ = 'maybe' is invalid. It must be true or false/,
   });
+});
+
+t.test('a path that is not UTF-8 is refused, not taken for another one', async (t) => {
+  const base = t.testdir({ catalog: {}, mnt: {} });
+  const shell = (script: string) => run('sh', ['-c', script, process.execPath, CLI, base]);
+  const mount = 'exec "$0" "$1" mount -B "$2/catalog" -I main -i latest -D "$2/mnt"';
+  t.match(await shell(`${mount} -d "$2/$(printf 'd\\377')"`), { status: 2, stderr: /-d, --diff <dir>.*must be UTF-8/ });
+  t.match(await shell(`mkdir "$2/$(printf 'w\\377')" && cd "$2/$(printf 'w\\377')" && ${mount} -d diff`), {
+    status: 2,
+    stderr: /must be UTF-8/,
+  });
+  t.strictSame(readdirSync(base, 'latin1').sort(), ['catalog', 'mnt', 'w\xff'], 'nothing was made under another name');
 });
 
 t.test('version-is-that-of-the-package', async (t) => {

@@ -9,7 +9,7 @@ import { postgres15, serverTempDir, type Teardown } from './postgres.js';
 import { type RunResult, run } from './run.js';
 import { temporaryDirectory } from './swept.js';
 
-const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
 
 /** Why no mount can be made here; false where it can. For the `skip` option of a test. */
 export const mountMissing: string | false = !existsSync('/dev/fuse')
