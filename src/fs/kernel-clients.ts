@@ -82,12 +82,13 @@ function connectionExists(device: string): boolean {
   const number = device.split(':')[1]!;
   if (existsSync(CONTROL) && readdirSync(CONTROL).length > 0) return existsSync(join(CONTROL, number));
   // Not mounted, or nobody has a connection: looked at in a place of our own.
-  const directory = mkdtempSync(join(tmpdir(), 'pbkfs-fusectl-'));
+  let directory: string | undefined;
   try {
+    directory = mkdtempSync(join(tmpdir(), 'pbkfs-fusectl-'));
     mount('fusectl', directory, 'fusectl', 0, '');
   } catch {
-    // Whoever may not look must not believe that nobody is there.
-    rmdirSync(directory);
+    // Whoever may not look, or has no place for it, must not believe that nobody is there.
+    if (directory !== undefined) rmdirSync(directory);
     return true;
   }
   try {

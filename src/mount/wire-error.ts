@@ -30,6 +30,13 @@ export function toWire(error: unknown): WireError {
       hint: 'make room on that file system and try again; a mount writes a few KiB to its diff before it serves',
     };
   }
+  if (code === 'EROFS') {
+    return {
+      code: 'internal',
+      message: error.message,
+      hint: 'make that file system writable (mount -o remount,rw; the kernel log says why it is not), or copy the diff to another one and use the copy',
+    };
+  }
   // A system error explains itself; anything else is a fault of ours, and needs the place where it happened.
   const system = (error as NodeJS.ErrnoException).syscall !== undefined;
   return { code: 'internal', message: system ? error.message : (error.stack ?? error.message) };

@@ -1,12 +1,13 @@
 // list, stat, sync, unmount and cleanup on real mounts: their output, what they do, and what they refuse.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { SmallMount, smallMount, unmounted } from '../mount/small-mount.js';
-import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
+import { CLI, isMounted, mountMissing, pbkfs } from '../support/mount.js';
+import { run } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { until } from '../support/until.js';
 
@@ -79,6 +80,31 @@ t.test('three mounts at once, names with blanks and Cyrillic letters', { skip: m
   t.match(await pbkfs(['unmount', '-d', third.diff]), { status: 1, stderr: /is not mounted\nhint: it was last/ });
   t.match(await pbkfs(['unmount', '-D', first.mountpoint]), { status: 0 });
   t.strictSame(await listed(...mounts), []);
+});
+
+t.test('a umask that takes all rights, and a mount point with a line feed', { skip: mountMissing }, async (t) => {
+  const { base, catalog } = unmounted(t);
+  const mount = new SmallMount(base, join(base, 'diff'));
+  Object.assign(mount, { mountpoint: join(base, 'a\n\u001bb') });
+  mkdirSync(mount.mountpoint);
+  t.teardown(() => mount.discard());
+  const args = ['mount', '-B', catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];
+  t.match(await run('sh', ['-c', 'umask 777; exec "$@"', 'sh', process.execPath, CLI, ...args]), {
+    status: 0,
+    stderr: '',
+  });
+  const main = join(catalog, 'backups/main');
+  const locks = readdirSync(main)
+    .map((id) => join(main, id, 'backup_ro.pid'))
+    .filter((path) => existsSync(path));
+  t.ok(locks.length > 0);
+  for (const file of [...locks, ...['journal', 'lock', 'pbkfs.log'].map((name) => join(mount.diff, name))]) {
+    t.equal(statSync(file).mode & 0o777, 0o600, file);
+  }
+  const { stdout } = await pbkfs(['list']);
+  t.match(stdout, `${base}/a\\x0a\\x1bb `, 'one line in the table');
+  await mount.unmount();
+  for (const path of locks) t.notOk(existsSync(path), 'pg_probackup finds no lock of ours');
 });
 
 t.test('stat counts from the last reset', { skip: mountMissing }, async (t) => {

@@ -1,5 +1,6 @@
 // A diff whose disk is full to the last block: what is there can still be mounted, looked at, copied and ended in order.
 
+import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -148,6 +149,26 @@ for (const [kind, { skip, make }] of Object.entries(kinds)) {
     free();
   });
 }
+
+t.test('a diff on a read-only disk', { skip: mountMissing }, async (t) => {
+  const { mount, disk } = await kinds.tmpfs!.make(t);
+  write(mount);
+  await mount.unmount();
+  const remount = (how: string) => execFileSync('mount', ['-o', `remount,${how}`, disk]);
+  remount('ro');
+  const refused = {
+    status: 1,
+    stderr: /^pbkfs: EROFS: .*\/diff\/lock'\nhint: make that file system writable .* copy the diff/m,
+  };
+  t.match(await pbkfs(['mount', '-D', mount.mountpoint, '-d', mount.diff]), refused);
+  t.match(await pbkfs(['export', mount.diff, '-o', join(mount.base, 'copy')]), refused);
+  t.match(await pbkfs(['fsck', '-d', mount.diff]), { status: 0 });
+  const moved = join(mount.base, 'moved');
+  execFileSync('cp', ['-a', mount.diff, moved]);
+  t.match(await pbkfs(['export', moved, '-o', join(mount.base, 'copy'), '--no-sync']), { status: 0 });
+  isThere(t, join(mount.base, 'copy'), 'by way of a copy');
+  remount('rw');
+});
 
 t.test('a full disk without the space that is kept', { skip: mountMissing }, async (t) => {
   const { mount, disk } = await kinds.tmpfs!.make(t);

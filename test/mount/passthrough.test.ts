@@ -165,6 +165,8 @@ t.test('a client that outlives a killed mount keeps the diff from being mounted'
     t.notMatch(cleaned.stderr, '--force', 'no way round');
     t.equal(fs.readFileSync(object, 'latin1'), 'late', 'nothing was removed');
   }
+  const nowhere = { TMPDIR: '/nonexistent' };
+  t.match(await pbkfs(['mount', '-D', mountpoint, '-d', diff], nowhere), refused, 'without a place to look from');
   client.stdin.end();
   await once(client, 'exit');
   t.match(await again(), { status: 0 }, 'mounted once it has ended');
