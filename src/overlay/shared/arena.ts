@@ -6,8 +6,9 @@
 //   word 3..31    head of the free list of each size class, as a unit number (0: empty)
 //   byte 128..    units; the first word of a free piece links to the next free piece of its class
 //
-// Sizes are rounded up to powers of two, so a freed piece always fits the next request of its class. The memory is
-// reserved, not committed: the kernel provides a page when it is first touched.
+// Sizes are rounded up to powers of two, so a freed piece always fits the next request of its class. Only address space is
+// reserved at first: the buffer grows with what is handed out, because a kernel that does not overcommit (as PostgreSQL's
+// documentation wants it) counts whatever could be written, and one with less memory than that refuses it.
 
 import { PbkfsError } from '../../errors.js';
 import { lock, unlock } from '../../pending/mutex.js';
@@ -20,6 +21,9 @@ const FREE_LISTS = 3;
 export const UNIT = 64;
 const CLASSES = 29;
 const FIRST_UNIT = 2;
+/** Growth in one step, and the share of its size by which it grows when that is more. */
+const STEP = 1 << 20;
+const SHARE = 1 / 8;
 
 export class Arena {
   readonly buffer: SharedArrayBuffer;
@@ -27,17 +31,18 @@ export class Arena {
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
+    // Grows with the buffer.
     this.#words = new Int32Array(buffer);
   }
 
   /** @param bytes size of the reservation, at most 4 GiB */
   static create(bytes: number): Arena {
-    const arena = new Arena(new SharedArrayBuffer(bytes));
+    const arena = new Arena(new SharedArrayBuffer(Math.min(bytes, STEP), { maxByteLength: bytes }));
     arena.#words[NEXT] = FIRST_UNIT;
     return arena;
   }
 
-  /** Zeroed memory, aligned to 64 bytes. Returns its byte offset; throws `internal` when the arena is full. */
+  /** Zeroed memory, aligned to 64 bytes. Returns its byte offset; throws `no_memory` when the arena is full. */
   allocate(bytes: number): number {
     const sizeClass = classOf(bytes);
     const units = 2 ** sizeClass;
@@ -52,11 +57,11 @@ export class Arena {
         return offset;
       }
       const next = this.#words[NEXT]! >>> 0;
-      if ((next + units) * UNIT > this.buffer.byteLength) {
+      if (!this.#reach((next + units) * UNIT)) {
         const offset = this.#split(sizeClass);
         if (offset !== undefined) return offset;
-        throw new PbkfsError('internal', 'the memory for block indexes is used up', {
-          hint: 'unmount and mount again, and report how many files and blocks were in use',
+        throw new PbkfsError('no_memory', `no more memory for block indexes than ${this.buffer.byteLength} bytes`, {
+          hint: 'see how much memory the machine has left; else unmount and mount again, and report how many files and blocks were in use',
         });
       }
       this.#words[NEXT] = next + units;
@@ -75,6 +80,15 @@ export class Arena {
     this.#words[FREE_LISTS + sizeClass] = offset / UNIT;
     this.#words[USED]! -= 2 ** sizeClass;
     unlock(this.#words, LOCK);
+  }
+
+  /** Grows the buffer, if it must, to `bytes` at least. The lock is held. @returns false where that cannot be */
+  #reach(bytes: number): boolean {
+    const { buffer } = this;
+    if (bytes <= buffer.byteLength) return true;
+    if (bytes > buffer.maxByteLength) return false;
+    const generous = Math.ceil((bytes + buffer.byteLength * SHARE) / STEP) * STEP;
+    return grow(buffer, Math.min(generous, buffer.maxByteLength)) || grow(buffer, bytes);
   }
 
   /** Zeroed memory out of a larger free piece, whose other parts go to the lists of their classes. The lock is held. */
@@ -104,6 +118,15 @@ export class Arena {
   /** Bytes handed out and not given back. */
   bytesInUse(): number {
     return Atomics.load(this.#words, USED) * UNIT;
+  }
+}
+
+function grow(buffer: SharedArrayBuffer, bytes: number): boolean {
+  try {
+    buffer.grow(bytes);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -78,7 +78,7 @@ export function decodeChange(word: number): { layer: number; kind: number } {
   return { layer: (word >>> 4) - 1, kind: word & 15 };
 }
 
-/** Most inodes the kernel may hold at a time; memory is committed as rows are used. */
+/** Most inodes the kernel may hold at a time: 352 MiB, of which the kernel provides a page when a row of it is used. */
 const MAX_ROWS = 2 ** 21;
 const ARENA_BYTES = 2 ** 32;
 

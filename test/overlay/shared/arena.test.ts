@@ -1,5 +1,8 @@
 // The allocator of shared memory: pieces are zeroed, apart from each other, and used again.
 
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { Arena } from '../../../src/overlay/shared/arena.js';
 
@@ -43,7 +46,36 @@ t.test('a piece that was given back is used again, zeroed', async (t) => {
 t.test('a full arena says so and goes on working', async (t) => {
   const arena = Arena.create(8192);
   const offset = arena.allocate(4096);
-  t.throws(() => arena.allocate(4096), { code: 'internal' });
+  t.throws(() => arena.allocate(4096), { code: 'no_memory' });
   arena.free(offset, 4096);
   t.equal(arena.allocate(4096), offset);
+});
+
+t.test('memory is asked for as it is handed out, and every thread sees it', async (t) => {
+  const committed = (): number =>
+    Number(/^VmData:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1'))![1]) << 10;
+  const before = committed();
+  const arena = Arena.create(2 ** 32);
+  t.ok(committed() - before < 64 << 20, `${(committed() - before) >> 20} MiB`);
+  const { buffer } = arena;
+  const other = new Worker(
+    `const { parentPort, workerData: buffer } = require('node:worker_threads');
+    parentPort.on('message', ({ at, count }) => {
+      const bytes = new Uint8Array(buffer, at, count);
+      const zeroed = bytes.every((byte) => byte === 0);
+      parentPort.postMessage({ zeroed, length: buffer.byteLength });
+      bytes.fill(7);
+    });`,
+    { eval: true, workerData: buffer },
+  );
+  t.teardown(() => other.terminate());
+  // Each is larger than all before.
+  for (const count of [1 << 20, 4 << 20, 16 << 20]) {
+    const at = arena.allocate(count);
+    other.postMessage({ at, count });
+    const [answer] = await once(other, 'message');
+    t.same(answer, { zeroed: true, length: buffer.byteLength });
+    t.ok(buffer.byteLength >= at + count && buffer.byteLength < at + count + (8 << 20), `${buffer.byteLength} bytes`);
+    t.equal(arena.bytesInUse() % 64, 0);
+  }
 });
