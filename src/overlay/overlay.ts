@@ -7,11 +7,7 @@ import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/namespace-calls.js';
 import {
   bootId,
-  coveredBySpare,
   type DiffStorage,
-  isFull,
-  type Journal,
-  keepSpare,
   type JournalRecord as RawRecord,
   refusedAsFull,
   stateSize,
@@ -20,14 +16,13 @@ import {
 import { Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
-import { JournalCompactor } from './journal-compactor.js';
 import { CLEAN, lastEnding } from './last-ending.js';
 import type { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import type { ObjectKeeper } from './namespace/object-keeper.js';
 import { PassthroughFiles } from './namespace/passthrough-files.js';
-import type { NoJournal, NoObjects } from './namespace/read-only.js';
+import type { NoObjects } from './namespace/read-only.js';
 import { type Change, decodeRecord, encodeRecord } from './namespace/records.js';
 import { openBase } from './open-base.js';
 import { openDiff } from './open-diff.js';
@@ -39,6 +34,7 @@ import { rowFlag } from './shared/file-table.js';
 import { IndexCache } from './shared/index-cache.js';
 import { missingObject } from './shared/missing-object.js';
 import { control, type SharedState } from './shared/shared-state.js';
+import { SharedJournal } from './shared-journal.js';
 import { markTemporary } from './temporary-files.js';
 import { TransientWal } from './transient-wal.js';
 import { UnsyncedFiles } from './unsynced-files.js';
@@ -56,11 +52,8 @@ export class Overlay {
   readonly #reader: ChainReader;
   readonly #settleDigest: () => void;
   readonly budget: DiffBudget;
-  readonly #journal: Journal | NoJournal;
-  #compactor: JournalCompactor | null = null;
+  readonly #journal: SharedJournal;
   #transientWal: TransientWal | null = null;
-  /** size of the journal from which on more room is kept for its rewriting */
-  #spareThrough = Number.POSITIVE_INFINITY;
   readonly #bootId = bootId();
   readonly #recovery: Recovery;
   readonly #maps: BlockMaps;
@@ -79,7 +72,7 @@ export class Overlay {
     this.budget = new DiffBudget(shared.control, options.warn);
     const { objects, journal, records } = openDiff(options.diff, this.#storage, shared, this.#bootId, this.budget);
     this.objects = objects;
-    this.#journal = journal;
+    this.#journal = new SharedJournal(journal, shared.control, options.diff);
     this.passthrough = new PassthroughFiles(shared, this.budget, objects.directory);
     this.#recovery = new Recovery(this.#storage, objects.directory, shared);
     this.#maps = new BlockMaps({
@@ -96,7 +89,7 @@ export class Overlay {
       base,
       defaults: { uid: options.uid, gid: options.gid, time },
       table: shared.table,
-      journal: { append: (payload, frees) => this.#append(payload, frees) },
+      journal: this.#journal,
       objects: this.objects,
       passthrough: this.passthrough,
       heldBlocks: (inode) => this.#heldBlocks(inode),
@@ -130,49 +123,31 @@ export class Overlay {
 
   /** From what the last mount left to a diff that can be served. */
   #takeUp(records: readonly RawRecord[], options: OverlayOptions): void {
-    const shared = this.#shared;
+    const { namespace, objects } = this;
     const journal = this.#journal;
     const decoded = records.map((record) => decodeRecord(record.payload));
     const ending = lastEnding(decoded, this.#bootId, options.afterPowerLoss);
-    this.namespace.replay(decoded);
-    const givenUp = settleObjects(this.namespace.withObjects(), ending, this.#recovery, this.#maps);
+    namespace.replay(decoded);
+    const givenUp = settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
     if (!ending.cleanlyClosed) {
-      this.objects.sync();
-      this.#shortenJournal(ending.cacheWasLost || givenUp > 0);
+      objects.sync();
+      // What a power loss has cut off, and objects that were given up, must be on record before anything is changed.
+      if (ending.cacheWasLost || givenUp > 0) journal.rewrite(namespace.snapshot());
+      else journal.rewriteAsRoomAllows(namespace.snapshot());
     }
     this.#removeUnusedObjects();
-    if (options.noWal) this.#transientWal = new TransientWal(this.namespace);
+    if (options.noWal) this.#transientWal = new TransientWal(namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
-    this.#append(encodeRecord({ time: Date.now(), changes: [opened] }), true);
-    journal.sync();
-    this.#spareThrough = coveredBySpare(journal.size);
-    Atomics.store(shared.control, control.hiddenIno, this.hidden.directory.attributes.ino);
-    Atomics.store(shared.control, control.journalFd, journal.fd);
-    Atomics.store(shared.control, control.journalAppended, journal.appended | 0);
-    Atomics.store(shared.control, control.journalSynced, journal.appended | 0);
+    journal.append(encodeRecord({ time: Date.now(), changes: [opened] }), true);
+    Atomics.store(this.#shared.control, control.hiddenIno, this.hidden.directory.attributes.ino);
     const { compactJournalFrom } = options;
-    this.#compactor = new JournalCompactor({
-      journal,
-      words: shared.control,
-      syncObjects: () => this.objects.sync(),
-      snapshot: () => this.namespace.snapshot(opened),
+    journal.publish({
+      syncObjects: () => objects.sync(),
+      snapshot: () => namespace.snapshot(opened),
       warn: options.warn,
       ...(compactJournalFrom === undefined ? {} : { compactFrom: compactJournalFrom }),
     });
-  }
-
-  /**
-   * The journal in its shortest form, with what was found out about objects.
-   * @param needed otherwise, when there is no room, it stays: the next mount finds the same out again
-   */
-  #shortenJournal(needed: boolean): void {
-    try {
-      this.#journal.rewrite([...this.namespace.snapshot()].map(encodeRecord));
-    } catch (error) {
-      if (needed || !isFull(error)) throw error;
-      this.#journal.sync();
-    }
   }
 
   /** The inode behind a nodeid. Throws ESTALE. */
@@ -252,16 +227,12 @@ export class Overlay {
   /** Removes up to `limit` objects that nobody needs any more, as far as the journal has been synced; returns how many. */
   tidy(limit = Number.POSITIVE_INFINITY): number {
     if (this.objects.waiting === 0) return 0;
-    const { appended } = this.#journal;
-    // Others sync the journal; their word counts the same records, and wraps.
-    const synced = appended - ((appended - Atomics.load(this.#shared.control, control.journalSynced)) | 0);
-    this.#journal.noteSynced(synced);
-    return this.objects.removeUpTo(synced, limit);
+    return this.objects.removeUpTo(this.#journal.durable(), limit);
   }
 
   /** Shortens the journal when it has grown far beyond what it says. */
   compactJournal(): void {
-    this.#compactor?.runIfDue();
+    this.#journal.compactIfDue();
   }
 
   /**
@@ -283,7 +254,7 @@ export class Overlay {
     const hasRoom = this.#makeRoom();
     this.#syncAll();
     this.#transientWal?.drop(this.namespace.withObjects());
-    this.#journal.rewrite([...this.namespace.snapshot(ending)].map(encodeRecord));
+    this.#journal.rewrite(this.namespace.snapshot(ending));
     if (!hasRoom || this.#transientWal !== null) this.#removeUnusedObjects();
     this.#journal.close();
     this.objects.close();
@@ -313,18 +284,6 @@ export class Overlay {
   #removeUnusedObjects(): void {
     this.objects.removeUpTo(Number.POSITIVE_INFINITY);
     this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
-  }
-
-  #append(payload: Uint8Array, frees: boolean): number {
-    const sequence = this.#journal.append(payload, frees);
-    Atomics.store(this.#shared.control, control.journalAppended, sequence | 0);
-    if (this.#journal.size > this.#spareThrough) this.#keepSpare();
-    return sequence;
-  }
-
-  #keepSpare(): void {
-    keepSpare(this.#options.diff!);
-    this.#spareThrough = coveredBySpare(this.#journal.size);
   }
 
   /** Blocks of all objects that have a name. A diff of an earlier version says no counts: its maps are read. */
