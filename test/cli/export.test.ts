@@ -1,6 +1,8 @@
 // pbkfs export: the copy is what the mount shows, from the mount and from its diff, and nothing is left when it fails.
 
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -20,11 +22,12 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { BlockOrigin } from '../../src/mount/index.js';
 import { SmallMount, smallMount } from '../mount/small-mount.js';
-import { mountMissing, pbkfs } from '../support/mount.js';
+import { CLI, mountMissing, pbkfs } from '../support/mount.js';
 import { run, runOk } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
+import { until } from '../support/until.js';
 
 t.setTimeout(600_000);
 
@@ -44,6 +47,33 @@ function picture(root: string, path = ''): Map<string, string> {
   else found.set(path, `${owner} ${readFileSync(join(root, path)).toString('base64')}`);
   return found;
 }
+
+t.test('Ctrl-C while it copies leaves nothing, and the diff in order', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const to = join(mount.base, 'copy');
+  writeFileSync(mount.path('base/1/large'), '');
+  // Takes no room, and longer to be copied than anybody waits.
+  truncateSync(mount.path('base/1/large'), 2 ** 40);
+  for (const from of [mount.mountpoint, mount.diff]) {
+    if (from === mount.diff) await mount.unmount();
+    const child = spawn(process.execPath, [CLI, 'export', from, '-o', to, '--force'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.teardown(() => child.kill('SIGKILL'));
+    let said = '';
+    child.stderr.on('data', (data: Buffer) => {
+      said += data.toString();
+    });
+    await until(() => existsSync(join(to, 'base/1/large')), 60_000);
+    child.kill('SIGINT');
+    const [status] = (await once(child, 'close')) as [number];
+    t.equal(status, 130, said);
+    t.match(said, /^pbkfs: SIGINT: the copy was not made$/m);
+    t.strictSame(readdirSync(to), []);
+  }
+  t.equal(mount.state().state, 'clean');
+  t.match(await pbkfs(['fsck', '-d', mount.diff]), { status: 0, stdout: /the diff is sound\n$/ });
+});
 
 const TABLESPACE = 'pg_tblspc/16385/PG_15_202209061/5/300';
 

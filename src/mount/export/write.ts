@@ -6,6 +6,7 @@ import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
 import { bytesOf, textOf } from '../paths.js';
 import { fromWire, type WireError } from '../wire-error.js';
+import { orInterrupted } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, mustHaveRoom, prepare } from './target.js';
@@ -79,7 +80,8 @@ async function copyFiles(
   });
   const timer = setInterval(tell, PROGRESS_MS);
   try {
-    for (const error of await Promise.all(batches.map((batch) => pool.run(batch)))) raise(error);
+    const copied = await orInterrupted(Promise.all(batches.map((batch) => pool.run(batch))));
+    for (const error of copied) raise(error);
   } finally {
     clearInterval(timer);
     await pool.destroy();
