@@ -12,7 +12,7 @@ export function directory(value: string): string {
       'Nobody has replaced the ~: a shell does so only where it stands unquoted at the beginning.',
     );
   }
-  const path = resolve(value);
+  const path = absolute(value);
   // Node has put that in the place of bytes it could not read, of the argument or of the working directory.
   if (path.includes('\ufffd')) {
     throw new InvalidArgumentError(
@@ -22,16 +22,24 @@ export function directory(value: string): string {
   return path;
 }
 
+function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch {
+    throw new InvalidArgumentError('The working directory has been removed: give an absolute path.');
+  }
+}
+
 /** Where to listen; a relative path after `unix:` is made absolute. */
 export function listenAddress(value: string): string {
   const path = value.startsWith('unix:') ? value.slice('unix:'.length) : '';
-  const absolute = path === '' ? value : `unix:${resolve(path)}`;
+  const address = path === '' ? value : `unix:${absolute(path)}`;
   try {
-    parseListenAddress(absolute);
+    parseListenAddress(address);
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
-  return absolute;
+  return address;
 }
 
 /** A parser for whole numbers of a range. */

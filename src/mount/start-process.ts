@@ -44,7 +44,14 @@ export function startMountProcessEarly(args: readonly string[]): MountProcess | 
   const mountpoint = at < 0 ? undefined : args[at + 1];
   if (mountpoint === undefined || mountpoint === '' || mountpoint.startsWith('-')) return undefined;
   if (args.some((arg) => ['-h', '--help', '--console', '--json'].includes(arg))) return undefined;
-  const started = startMountProcess(resolve(mountpoint));
+  let directory: string;
+  try {
+    directory = resolve(mountpoint);
+  } catch {
+    // There is no working directory: whoever parses the arguments says so.
+    return undefined;
+  }
+  const started = startMountProcess(directory);
   keepRunning(started.child, false);
   return started;
 }

@@ -37,6 +37,11 @@ const TROUBLES: readonly Trouble[] = [
       'name its library with --preload-libraries; where it is not installed, choose a target before its records',
   },
   {
+    sign: /pg_dump: error: could not (?:write|close)[^\n]*: No space left on device|COPY failed: ENOSPC/,
+    what: () => 'there is no room left for the output',
+    hint: () => 'make room where -o leads, or give another place',
+  },
+  {
     sign: /No space left on device/,
     what: () => 'there is no room left for what the server writes',
     hint: () => 'give the diff more room: a larger --diff-limit, or another place with --work-dir (start: -d)',

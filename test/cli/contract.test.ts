@@ -76,7 +76,7 @@ t.test('usage-errors-give-exit-2', async (t) => {
   });
 });
 
-t.test('a path that is not UTF-8 is refused, not taken for another one', async (t) => {
+t.test('a path that is not UTF-8, or relative to nothing, is refused and not taken for another one', async (t) => {
   const base = t.testdir({ catalog: {}, mnt: {} });
   const shell = (script: string) => run('sh', ['-c', script, process.execPath, CLI, base]);
   const mount = 'exec "$0" "$1" mount -B "$2/catalog" -I main -i latest -D "$2/mnt"';
@@ -85,6 +85,10 @@ t.test('a path that is not UTF-8 is refused, not taken for another one', async (
     status: 2,
     stderr: /must be UTF-8/,
   });
+  const gone = await shell(
+    'mkdir "$2/gone" && cd "$2/gone" && rmdir "$2/gone" && exec "$0" "$1" mount -D mnt -d "$2/diff"',
+  );
+  t.match(gone, { status: 2, stderr: /^pbkfs: option '-D, --mountpoint <dir>'.*working directory has been removed/ });
   t.strictSame(readdirSync(base, 'latin1').sort(), ['catalog', 'mnt', 'w\xff'], 'nothing was made under another name');
 });
 

@@ -23,6 +23,17 @@ t.test('names what is missing, and what to do', async (t) => {
       "this server does not know the setting own of the backup's postgresql.auto.conf",
       /take the line out/,
     ],
+    [
+      'pg_dump: error: could not write to output file: No space left on device',
+      'there is no room left for the output',
+      /where -o leads/,
+    ],
+    ['COPY failed: ENOSPC: no space left on device, write', 'there is no room left for the output', /where -o leads/],
+    [
+      'FATAL: could not write to file "pg_wal/x": No space left on device',
+      'there is no room left for what the server writes',
+      /give the diff more room/,
+    ],
   ] as const) {
     const explained = said(text);
     t.equal(explained.message, message);

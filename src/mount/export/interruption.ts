@@ -19,16 +19,23 @@ export class Interrupted extends PbkfsError {
   }
 }
 
-/** Waits for the work, or for a signal that asks this process to end. Who began the work has to stop it then. @throws Interrupted */
-export async function orInterrupted<T>(work: Promise<T>): Promise<T> {
-  let interrupt: (signal: NodeJS.Signals) => void;
-  const interrupted = new Promise<never>((_, reject) => {
-    interrupt = (signal) => reject(new Interrupted(signal));
-    for (const name of SIGNALS) process.once(name, interrupt);
-  });
+/**
+ * Waits for work. A signal that asks this process to end stops it first; the same one again ends the process at once.
+ * @param stop makes the work come to its end soon
+ * @throws Interrupted
+ */
+export async function interruptible<T>(work: Promise<T>, stop: () => void): Promise<T> {
+  let interrupted: NodeJS.Signals | undefined;
+  const interrupt = (signal: NodeJS.Signals): void => {
+    interrupted = signal;
+    stop();
+  };
+  for (const name of SIGNALS) process.once(name, interrupt);
   try {
-    return await Promise.race([work, interrupted]);
+    return await work;
   } finally {
-    for (const name of SIGNALS) process.off(name, interrupt!);
+    for (const name of SIGNALS) process.off(name, interrupt);
+    // biome-ignore lint/correctness/noUnsafeFinally: what the work says then is only that it was stopped
+    if (interrupted !== undefined) throw new Interrupted(interrupted);
   }
 }

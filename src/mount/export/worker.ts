@@ -28,6 +28,8 @@ export interface CopyBatch {
   readonly files: readonly PlannedFile[];
   /** One u64: bytes copied by all workers. */
   readonly done: SharedArrayBuffer;
+  /** One word of shared memory: not 0 when nobody wants the copy any more. */
+  readonly stopped: Int32Array;
   readonly sync: boolean;
   readonly chown: boolean;
   /** Only for the tree of a diff. */
@@ -55,6 +57,7 @@ function copyAll(batch: CopyBatch): void {
   const engine = batch.overlay === null ? undefined : openEngine(batch.overlay, batch.files);
   try {
     for (const file of batch.files) {
+      mustGoOn(batch.stopped);
       try {
         copyFile(file, batch, engine);
       } catch (error) {
@@ -71,14 +74,14 @@ function copyAll(batch: CopyBatch): void {
   }
 }
 
-function copyFile(file: PlannedFile, { sync, chown }: CopyBatch, engine: DataEngine | undefined): void {
+function copyFile(file: PlannedFile, { stopped, sync, chown }: CopyBatch, engine: DataEngine | undefined): void {
   const { to, ref, attributes } = file;
   const from = ref.kind === 'path' || ref.kind === 'object' ? openSync(bytes(ref.path), constants.O_RDONLY) : undefined;
   let fd: number | undefined;
   try {
     const cloned = ref.kind === 'object' ? clone(bytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
     fd = openSync(bytes(to), cloned ? 'r+' : 'wx', 0o600);
-    if (!cloned) copyContent(fd, file, reader(ref, from, engine));
+    if (!cloned) copyContent(fd, file, reader(ref, from, engine), stopped);
     // Ends with a hole, or was longer than its name says. For nothing it would cost XFS a last block of its own.
     if (fstatSync(fd).size !== attributes.size) ftruncateSync(fd, attributes.size);
     if (chown) fchownSync(fd, attributes.uid, attributes.gid);
@@ -129,8 +132,9 @@ function reader(ref: FileRef, from: number | undefined, engine: DataEngine | und
 }
 
 /** Blocks of zeros become holes. */
-function copyContent(fd: number, { attributes, sparse }: PlannedFile, read: Read): void {
+function copyContent(fd: number, { attributes, sparse }: PlannedFile, read: Read, stopped: Int32Array): void {
   for (let position = 0; position < attributes.size; ) {
+    mustGoOn(stopped);
     const got = read(position, Math.min(CHUNK, attributes.size - position));
     if (got === 0) break;
     for (let at = 0; at < got; ) {
@@ -141,6 +145,11 @@ function copyContent(fd: number, { attributes, sparse }: PlannedFile, read: Read
     }
     position += got;
   }
+}
+
+/** A thread cannot be ended from outside while it loads something native. */
+function mustGoOn(stopped: Int32Array): void {
+  if (Atomics.load(stopped, 0) !== 0) throw new PbkfsError('export_failed', 'stopped');
 }
 
 function isZero(at: number, end: number): boolean {

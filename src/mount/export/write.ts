@@ -6,7 +6,7 @@ import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
 import { bytesOf, textOf } from '../paths.js';
 import { fromWire, type WireError } from '../wire-error.js';
-import { orInterrupted } from './interruption.js';
+import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, mustHaveRoom, prepare } from './target.js';
@@ -68,7 +68,8 @@ async function copyFiles(
   overlay: CopyBatch['overlay'],
 ): Promise<void> {
   const done = new SharedArrayBuffer(8);
-  const common = { done, sync: request.sync, chown, overlay };
+  const stopped = new Int32Array(new SharedArrayBuffer(4));
+  const common = { done, stopped, sync: request.sync, chown, overlay };
   const tell = (): void => request.progress?.(Number(Atomics.load(new BigUint64Array(done), 0)), plan.bytes);
   const batches = batchesOf(plan).map((files) => ({ ...common, files }));
   const threads = Math.max(1, Math.min(request.jobs, batches.length));
@@ -80,7 +81,8 @@ async function copyFiles(
   });
   const timer = setInterval(tell, PROGRESS_MS);
   try {
-    const copied = await orInterrupted(Promise.all(batches.map((batch) => pool.run(batch))));
+    const work = Promise.all(batches.map((batch) => pool.run(batch)));
+    const copied = await interruptible(work, () => void Atomics.store(stopped, 0, 1));
     for (const error of copied) raise(error);
   } finally {
     clearInterval(timer);
