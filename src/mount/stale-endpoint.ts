@@ -3,7 +3,6 @@
 import { statfsSync } from 'node:fs';
 import { isAlive } from '../sys/process-identity.js';
 import { isOurs, mountOn } from './mountinfo.js';
-
 import { findRegistered } from './registry.js';
 
 /**

@@ -3,7 +3,6 @@
 import { unmountDevice } from '../sys/fuse-mount.js';
 import { mountOn } from './mountinfo.js';
 import { refuseOrphanedServers } from './orphaned-server.js';
-
 import { isStale } from './stale-endpoint.js';
 
 /**

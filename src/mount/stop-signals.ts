@@ -3,7 +3,6 @@
 import type { Logger } from '../log.js';
 import { describeHolders } from './holders.js';
 import { mountOn } from './mountinfo.js';
-
 import { unmountElsewhere } from './unmount-elsewhere.js';
 
 /** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */

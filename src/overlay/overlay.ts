@@ -5,14 +5,7 @@ import { type ChainReader, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/namespace-calls.js';
-import {
-  bootId,
-  type DiffStorage,
-  type JournalRecord as RawRecord,
-  refusedAsFull,
-  stateSize,
-  useSpare,
-} from './diff/index.js';
+import { bootId, type DiffStorage, type JournalRecord as RawRecord, refusedAsFull, stateSize } from './diff/index.js';
 import { Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
@@ -242,15 +235,15 @@ export class Overlay {
   close(inUse = false): void {
     const { diff } = this.#options;
     try {
-      if (diff !== null) this.#closeDiff(diff, inUse ? ['opened', this.#bootId] : ['clean']);
+      if (diff !== null) this.#closeDiff(inUse ? ['opened', this.#bootId] : ['clean']);
     } catch (error) {
       throw refusedAsFull(diff!, error);
     }
     this.#settleDigest();
   }
 
-  #closeDiff(diff: string, ending: Change): void {
-    useSpare(diff);
+  #closeDiff(ending: Change): void {
+    this.#journal.useSpare();
     const hasRoom = this.#makeRoom();
     this.#syncAll();
     this.#transientWal?.drop(this.namespace.withObjects());

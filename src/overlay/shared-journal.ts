@@ -1,7 +1,7 @@
 // The journal of a mount's diff as the namespace thread writes it, with the words of shared memory by which data threads know
 // how far it is and sync it, the space that is kept for rewriting it, and its compaction.
 
-import { coveredBySpare, isFull, type Journal, keepSpare } from './diff/index.js';
+import { coveredBySpare, isFull, type Journal, keepSpare, useSpare } from './diff/index.js';
 import { type CompactorOptions, JournalCompactor } from './journal-compactor.js';
 import type { NoJournal } from './namespace/read-only.js';
 import { encodeRecord, type JournalRecord } from './namespace/records.js';
@@ -46,6 +46,12 @@ export class SharedJournal {
       this.#spareThrough = coveredBySpare(this.#journal.size);
     }
     return sequence;
+  }
+
+  /** The space that is kept is for the end now, and not taken again before it. */
+  useSpare(): void {
+    this.#spareThrough = Number.POSITIVE_INFINITY;
+    if (this.#diff !== null) useSpare(this.#diff);
   }
 
   /** How many records are durable, whoever has synced them. */
