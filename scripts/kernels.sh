@@ -36,7 +36,7 @@ trap '[ -z "${kernel:-}" ] || kill -9 "$kernel" 2>/dev/null || true' EXIT
 # The newest package of a release, unpacked below $work/RELEASE.
 unpack() { # RELEASE PACKAGE
   local path
-  path=$(curl -sf "$mirror/dists/$1/main/binary-amd64/Packages.xz" | xz -dc | awk -v p="$2" '/^Package: /{n=$2} /^Filename: /&&n==p{print $2; exit}')
+  path=$(curl -sf "$mirror/dists/$1/main/binary-amd64/Packages.xz" | xz -dc | awk -v p="$2" '/^Package: /{n=$2} /^Filename: /&&n==p{f=$2} END{print f}')
   [ -n "$path" ] || { echo "Debian $1 has no package $2" >&2; exit 1; }
   curl -sf -o "$work/package.deb" "$mirror/$path"
   dpkg-deb -x "$work/package.deb" "$work/$1"
