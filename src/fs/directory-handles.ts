@@ -82,8 +82,9 @@ export class DirectoryHandles {
       const isBare = name === '.' || name === '..' || this.#overlay.namespace.rows.isFull;
       const inode = isBare ? null : this.#overlay.lookup(directory, name);
       if (inode === null) {
-        // `.` and `..` carry no lookup, and neither does a name that is gone by now, or when there can be no more inodes. A name is looked up again
-        // because the kernel will remember what it is told here, and the listing may be older than a rename.
+        // `.` and `..` carry no lookup, neither does a name that is gone by now, and none does when there can be no more inodes.
+        // A name is looked up again because the kernel will remember what it is told here, and the listing may be older
+        // than a rename.
         this.#reply.clear(at, size.entry);
       } else {
         this.#overlay.namespace.reference(inode);
