@@ -84,6 +84,7 @@ suite 'kill -9, model' 'of the mount process under random system calls, while mo
 suite 'another boot id' 'by a bind mount over that of the kernel, and --after-power-loss' '^$' trust/boot-id
 suite 'chain locks' 'pg_probackup waits or refuses; a changed chain is EIO, logged and counted' '^$' e2e/chain-kept
 suite 'full and failing disks' 'ENOSPC, EROFS, EIO reach the caller; the mount lives on' '^$' mount/endings-storage
+suite 'full disk of a diff' 'filled to the last block: mounted, ended, killed, cut off from power, exported' '^$' mount/full-diff-disk
 
 # Each mode reads every file of a fresh mount once; the fastest of three runs, taken in turns.
 verify_rows=()
