@@ -33,24 +33,38 @@ function byWasm(alg: 'pglz' | 'lz4', payload: Buffer): Buffer | null {
   return made ? page : null;
 }
 
-/** A sequence: literals, then a match. Distances and lengths lie around the steps of 8 and 16 bytes in which it copies. */
-const sequence = fc.record({
-  literals: fc.uint8Array({ maxLength: 40 }),
-  distance: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 4095 })),
-  length: fc.oneof(fc.integer({ min: 4, max: 40 }), fc.integer({ min: 4, max: 273 })),
-});
-type Sequence = typeof sequence extends fc.Arbitrary<infer T> ? T : never;
+interface Sequence {
+  readonly literals: Uint8Array;
+  readonly distance: number;
+  readonly length: number;
+}
+
+/**
+ * Literals, then a match. Distances and lengths lie around the steps of 8 and 16 bytes in which it copies, or anywhere.
+ * @param most literals and length of a match
+ */
+const sequences = (most: { literals: number; length: number }): fc.Arbitrary<Sequence[]> => {
+  const sequence = fc.record({
+    literals: fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: most.literals })),
+    distance: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 4095 })),
+    length: fc.oneof(fc.integer({ min: 4, max: 40 }), fc.integer({ min: 4, max: most.length })),
+  });
+  return fc.array(sequence, { minLength: 1, maxLength: 30 });
+};
+
+/** A match of pglz has 273 bytes at most; lengths of lz4 go on in bytes of 255. */
+const given = { pglz: sequences({ literals: 40, length: 273 }), lz4: sequences({ literals: 900, length: 2000 }) };
 
 /** Makes exactly one page of the sequences, repeated as often as it takes, unless one reaches back too far. */
 function makes(sequences: Sequence[], add: (literals: Uint8Array, distance: number, length: number) => void): void {
   for (let made = 0, i = 0; made < 8192; i++) {
     const { literals, distance, length } = sequences[i % sequences.length]!;
     const some = literals.subarray(0, Math.min(8192 - made, literals.length || 1));
-    const given = some.length === 0 ? Uint8Array.of(i) : some;
-    made += given.length;
+    const bytes = some.length === 0 ? Uint8Array.of(i) : some;
+    made += bytes.length;
     const rest = Math.min(length, 8192 - made);
     const matches = rest >= 4;
-    add(given, matches ? Math.min(distance, made) : 0, matches ? rest : 0);
+    add(bytes, matches ? Math.min(distance, made) : 0, matches ? rest : 0);
     if (matches) made += rest;
     else for (; made < 8192; made++) add(Uint8Array.of(made), 0, 0);
   }
@@ -81,8 +95,8 @@ function lz4Of(sequences: Sequence[]): Buffer {
   const nibble = (value: number): number => Math.min(value, 15);
   let pending: number[] = [];
   const literals = (): number[] => [...(pending.length >= 15 ? more(pending.length - 15) : []), ...pending];
-  makes(sequences, (given, distance, length) => {
-    pending.push(...given);
+  makes(sequences, (some, distance, length) => {
+    pending.push(...some);
     if (length === 0) return;
     bytes.push((nibble(pending.length) << 4) | nibble(length - 4), ...literals(), distance & 255, distance >> 8);
     if (length - 4 >= 15) bytes.push(...more(length - 4 - 15));
@@ -108,7 +122,7 @@ for (const alg of ['pglz', 'lz4'] as const) {
   t.test(`${alg}: every distance and length as the model decodes it`, (t) => {
     let pages = 0;
     fc.assert(
-      fc.property(fc.array(sequence, { minLength: 1, maxLength: 30 }), (sequences) => {
+      fc.property(given[alg], (sequences) => {
         const payload = encode[alg](sequences);
         const expected = byModel(alg, payload);
         if (expected === null) throw new Error('the test makes a wrong payload');
@@ -122,12 +136,22 @@ for (const alg of ['pglz', 'lz4'] as const) {
     t.end();
   });
 
+  t.test(`${alg}: nothing before the page is referred to`, (t) => {
+    const payload = encode[alg]([{ literals: Uint8Array.of(65), distance: 1, length: 200 }]);
+    t.ok(byWasm(alg, payload)?.equals(Buffer.alloc(8192, 65)), 'one byte back, which is the first');
+    // Behind it the distance of the first match: the second byte of a tag, or the first of two.
+    payload[alg === 'pglz' ? 3 : 2] = 2;
+    t.equal(byModel(alg, payload), null);
+    t.equal(byWasm(alg, payload), null, 'two bytes back');
+    t.end();
+  });
+
   t.test(`${alg}: what is cut off, changed or rubbish is refused or decoded as by the model`, (t) => {
     const same = (payload: Buffer): boolean => {
       const [expected, made] = [byModel(alg, payload), byWasm(alg, payload)];
       return expected === null ? made === null : made?.equals(expected) === true;
     };
-    const good = fc.array(sequence, { minLength: 1, maxLength: 30 }).map(encode[alg]);
+    const good = given[alg].map(encode[alg]);
     const change = fc.record({ at: fc.double({ min: 0, max: 0.999, noNaN: true }), byte: fc.nat(255) });
     fc.assert(
       fc.property(

@@ -72,6 +72,20 @@ export function pglz(length: usize): bool {
   return to === limit && from === end;
 }
 
+/** What lengthAt returns instead. */
+const CUT_OFF: usize = usize.MAX_VALUE;
+
+/** The rest of an lz4 length: the sum of bytes up to the first that is not 255, which are sum / 255 + 1 of them. */
+function lengthAt(from: usize, end: usize): usize {
+  let sum: usize = 0;
+  for (let at = from; at < end; at++) {
+    const byte: usize = load<u8>(at);
+    sum += byte;
+    if (byte !== 255) return sum;
+  }
+  return CUT_OFF;
+}
+
 /** @returns whether the first `length` bytes of the input are a raw lz4 block and make exactly one page */
 export function lz4(length: usize): bool {
   const end = INPUT + length;
@@ -82,12 +96,10 @@ export function lz4(length: usize): bool {
     const token: usize = load<u8>(from++);
     let literals = token >> 4;
     if (literals === 15) {
-      let more: usize;
-      do {
-        if (from === end) return false;
-        more = load<u8>(from++);
-        literals += more;
-      } while (more === 255);
+      const more = lengthAt(from, end);
+      if (more === CUT_OFF) return false;
+      literals += more;
+      from += more / 255 + 1;
     }
     if (literals > end - from || literals > limit - to) return false;
     if (literals <= ROOM) {
@@ -103,12 +115,10 @@ export function lz4(length: usize): bool {
     from += 2;
     let count = token & 15;
     if (count === 15) {
-      let more: usize;
-      do {
-        if (from === end) return false;
-        more = load<u8>(from++);
-        count += more;
-      } while (more === 255);
+      const more = lengthAt(from, end);
+      if (more === CUT_OFF) return false;
+      count += more;
+      from += more / 255 + 1;
     }
     count += 4;
     if (distance === 0 || distance > to - PAGE_OUT || count > limit - to) return false;
