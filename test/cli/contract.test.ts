@@ -85,8 +85,9 @@ t.test('a path that is not UTF-8, or relative to nothing, is refused and not tak
     status: 2,
     stderr: /must be UTF-8/,
   });
+  // What tap has every Node load wants a working directory.
   const gone = await shell(
-    'mkdir "$2/gone" && cd "$2/gone" && rmdir "$2/gone" && exec "$0" "$1" mount -D mnt -d "$2/diff"',
+    'unset NODE_OPTIONS; mkdir "$2/gone" && cd "$2/gone" && rmdir "$2/gone" && exec "$0" "$1" mount -D mnt -d "$2/diff"',
   );
   t.match(gone, { status: 2, stderr: /^pbkfs: option '-D, --mountpoint <dir>'.*working directory has been removed/ });
   t.strictSame(readdirSync(base, 'latin1').sort(), ['catalog', 'mnt', 'w\xff'], 'nothing was made under another name');
