@@ -1,6 +1,7 @@
 // Errors on their way from the mount process to the terminal: plain data, and back.
 
 import { type ErrorCode, PbkfsError } from '../errors.js';
+import { isFull } from '../overlay/diff/full-disk.js';
 
 export interface WireError {
   readonly code: ErrorCode;
@@ -23,7 +24,7 @@ export function toWire(error: unknown): WireError {
       hint: 'a catalog must be readable and a diff writable for whoever runs pbkfs: do it as their owner, or as root',
     };
   }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (isFull(error)) {
     return {
       code: 'internal',
       message: error.message,

@@ -3,9 +3,10 @@
 // changes; the end of the input without `{"leave": true}` before it means: take all of it away.
 
 import { createInterface } from 'node:readline';
+import { ENDING_SIGNALS } from '../sys/ending-signals.js';
 import { type Belongings, cleanUp } from './clean-up.js';
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+for (const signal of ENDING_SIGNALS) process.on(signal, () => undefined);
 
 async function guard(): Promise<void> {
   let belongings: Belongings | undefined = JSON.parse(process.argv[2]!) as Belongings;

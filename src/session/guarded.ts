@@ -5,13 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { ENDING_SIGNALS, statusOfSignal } from '../sys/ending-signals.js';
 import { type Belongings, cleanUp } from './clean-up.js';
 import { recordFile, writeRecord } from './session-record.js';
 
 const GUARD = fileURLToPath(new URL('./guard.js', import.meta.url));
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Somebody who kills more guards than that does not want one; the end of this process is then all that takes things away. */
 const MOST_GUARDS = 10;
 
@@ -25,7 +24,7 @@ export class Guarded {
 
   constructor() {
     [this.#guard, this.#ended] = this.#start();
-    for (const name of SIGNALS) process.on(name, this.#interrupt);
+    for (const name of ENDING_SIGNALS) process.on(name, this.#interrupt);
   }
 
   /** Whether somebody wants this to end: what fails from now on fails because of that. */
@@ -55,7 +54,7 @@ export class Guarded {
   /** Takes away whatever is left, and waits for that. */
   async finish(): Promise<void> {
     // Whoever presses Ctrl-C again still waits for the end of it.
-    if (!this.#interrupted) for (const name of SIGNALS) process.off(name, this.#interrupt);
+    if (!this.#interrupted) for (const name of ENDING_SIGNALS) process.off(name, this.#interrupt);
     this.#finishing = true;
     this.#guard.stdin?.end();
     await this.#ended;
@@ -98,6 +97,6 @@ export class Guarded {
     this.#interrupted = true;
     process.stderr.write(`\npbkfs: ${name}, cleaning up\n`);
     // As shells name the end by a signal; a server of ours is gone by then.
-    void this.finish().then(() => process.exit(128 + constants.signals[name]));
+    void this.finish().then(() => process.exit(statusOfSignal(name)));
   };
 }

@@ -184,13 +184,18 @@ t.test('the module is what the AssemblyScript beside it makes', (t) => {
 t.test('without WebAssembly JavaScript decodes', (t) => {
   const program = `
     import { decodePage } from ${JSON.stringify(new URL('../../src/backup/codec/decode.js', import.meta.url).href)};
-    globalThis.WebAssembly = undefined;
+    let asked = 0;
+    Object.defineProperty(globalThis, 'WebAssembly', { get: () => void asked++ });
     const payload = Buffer.from(process.argv[1], 'base64'), out = Buffer.alloc(8192);
-    decodePage('pglz', payload, 0, payload.length, out, 0);
-    process.stdout.write(out.toString('base64'));`;
+    for (let i = 0; i < 3; i++) decodePage('pglz', payload, 0, payload.length, out, 0);
+    process.stdout.write(asked + out.toString('base64'));`;
   const page = makePage(1, 1);
   const payload = encodePage('pglz', page).toString('base64');
   const run = ['--input-type=module', '--eval', program, payload];
-  t.equal(execFileSync(process.execPath, run, { encoding: 'utf8' }), page.toString('base64'));
+  t.equal(
+    execFileSync(process.execPath, run, { encoding: 'utf8' }),
+    `1${page.toString('base64')}`,
+    'which is asked for once',
+  );
   t.end();
 });

@@ -35,7 +35,7 @@ export function decodeByWasm(
   out: Uint8Array,
   offset: number,
 ): boolean {
-  lz ??= instantiate();
+  if (lz === undefined) lz = instantiate();
   if (lz === null || end - start > BLCKSZ) return false;
   const { module, input, page } = lz;
   source.copy(input, 0, start, end);

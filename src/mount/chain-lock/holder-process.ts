@@ -3,6 +3,7 @@
 // It is a process of its own because pg_probackup must be allowed to signal the pid it finds, and because it sees the
 // end of the mount process, a kill -9 too, and takes the locks off then: a pid left behind would one day be another's.
 
+import { ENDING_SIGNALS } from '../../sys/ending-signals.js';
 import { toWire } from '../wire-error.js';
 import { releaseShared, takeShared } from './lock-files.js';
 import type { FromHolder, Take, Unlocked } from './messages.js';
@@ -18,7 +19,7 @@ const answer = (message: FromHolder): void => {
 };
 
 // Signals to everybody (a shutdown, Ctrl-C) are for the mount process; the end of its channel is what ends this one.
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+for (const signal of ENDING_SIGNALS) process.on(signal, () => undefined);
 
 let taking: Promise<void> = Promise.resolve();
 process.once('message', (message: Take) => {

@@ -1,9 +1,7 @@
 // Ctrl-C while a copy is being made: it fails like any other, so that its target is emptied and the diff is closed.
 
-import { constants } from 'node:os';
 import { PbkfsError } from '../../errors.js';
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { ENDING_SIGNALS, statusOfSignal } from '../../sys/ending-signals.js';
 
 export class Interrupted extends PbkfsError {
   readonly #signal: NodeJS.Signals;
@@ -13,9 +11,8 @@ export class Interrupted extends PbkfsError {
     this.#signal = signal;
   }
 
-  /** As shells name the end by a signal. */
   override get exitStatus(): number {
-    return 128 + constants.signals[this.#signal];
+    return statusOfSignal(this.#signal);
   }
 }
 
@@ -30,11 +27,11 @@ export async function interruptible<T>(work: Promise<T>, stop: () => void): Prom
     interrupted = signal;
     stop();
   };
-  for (const name of SIGNALS) process.once(name, interrupt);
+  for (const name of ENDING_SIGNALS) process.once(name, interrupt);
   try {
     return await work;
   } finally {
-    for (const name of SIGNALS) process.off(name, interrupt);
+    for (const name of ENDING_SIGNALS) process.off(name, interrupt);
     // biome-ignore lint/correctness/noUnsafeFinally: what the work says then is only that it was stopped
     if (interrupted !== undefined) throw new Interrupted(interrupted);
   }

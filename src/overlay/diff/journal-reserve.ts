@@ -1,6 +1,7 @@
 // Disk space behind the journal's end, so that on a full disk there is still room to say that files are removed.
 
-import { type DiffStorage, hasCode } from './storage.js';
+import { isFull } from './full-disk.js';
+import type { DiffStorage } from './storage.js';
 
 /** What only removals may use, in bytes: some hundred records. */
 const KEPT = 32 << 10;
@@ -25,7 +26,7 @@ export class JournalReserve {
     try {
       this.#take(fd, end, KEPT + AHEAD);
     } catch (error) {
-      if (!hasCode(error, 'ENOSPC') && !hasCode(error, 'EDQUOT')) throw error;
+      if (!isFull(error)) throw error;
       this.#take(fd, end, KEPT);
     }
   }
