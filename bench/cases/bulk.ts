@@ -80,7 +80,7 @@ async function contest(context: Context, { target, truth, major }: Cluster, step
         return { value: 0 };
       },
     })),
-    Math.min(context.options.rounds, ROUNDS),
+    { rounds: Math.min(context.options.rounds, ROUNDS) },
   );
   for (const server of servers.values()) await server.stop('immediate');
   return steps.map(({ id, what }) => ({

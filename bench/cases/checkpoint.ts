@@ -38,8 +38,7 @@ export const checkpoint: BenchCase = {
           return { value: result.seconds };
         }),
       ),
-      context.options.rounds,
-      (side) => context.progress.say(side),
+      { rounds: context.options.rounds, tick: (side) => context.progress.say(side) },
     );
     const row = (id: keyof Seen, what: string, unit: string): Row => ({
       id: `checkpoint/${id}`,

@@ -11,7 +11,7 @@ export const datafileWrite: BenchCase = {
   name: 'datafile-write',
   title: 'Random writes to a datafile',
   method:
-    'fio writes 8 KiB at random places of a datafile and calls fsync after every 32. On the mount the file belongs to the backup; its blocks move into the diff as they are written. fuse-overlayfs and overlayfs copy the whole file at the first write, which is not measured: it is opened for writing once before the first round.',
+    'fio writes 8 KiB at random places of a datafile and calls fsync after every 32. On the mount the file belongs to the backup; its blocks move into the diff as they are written. fuse-overlayfs and overlayfs copy the whole file at the first write, which is not measured: it is opened for writing once before the first round. Warmed up before.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth, otherSize: size } = makeBackup(context, { mib: 1, otherMib: context.size(256, 64) });
     const sides = await buildSides(context.stage, { target, truth, wanted: EVERY_SIDE, ...context.peers });
@@ -24,6 +24,6 @@ export const datafileWrite: BenchCase = {
       sides.map((side) => contestant(side, pinned, ({ directory }) => write(directory, context.seconds, pinned)));
     const targets = [{ against: NATIVE, atLeast: 0.7 }];
     const what = '8 KiB random write, fsync every 32, 1 job';
-    return context.rows({ id: 'datafile-write/fsync-32', what, unit: 'op/s', targets }, measure);
+    return context.rows({ id: 'datafile-write/fsync-32', what, unit: 'op/s', targets }, measure, context.warmUp);
   },
 };

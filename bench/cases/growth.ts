@@ -16,7 +16,7 @@ export const growth: BenchCase = {
   name: 'growth',
   title: 'Growth',
   method:
-    'O_DIRECT random reads of 8 KiB of uncompressed chains on mounts of pbkfs: 1 to 16 readers (each compared with half as many; what rounds differ by, 5 %, is allowed for), chains of 1, 8 and 30 backups, and a file of 64 MiB against one of 1 GiB, 4 readers.',
+    'O_DIRECT random reads of 8 KiB of uncompressed chains on mounts of pbkfs: 1 to 16 readers (each compared with half as many; what rounds differ by, 5 %, is allowed for), chains of 1, 8 and 30 backups, and a file of 64 MiB against one of 1 GiB, 4 readers. All mounts are warmed up.',
   run: async (context: Context): Promise<Row[]> => {
     const mib = context.size(64, 16);
     const large = context.size(1024, 128);
@@ -56,6 +56,7 @@ export const growth: BenchCase = {
         targets: READERS.slice(1).map((jobs) => ({ side: name(jobs), against: name(jobs / 2), atLeast: NOISE })),
       },
       READERS.map((jobs) => read(big, jobs, name(jobs))),
+      context.size(2, 0.5),
     );
     const against = one.name;
     const chains = await context.row(
@@ -66,6 +67,7 @@ export const growth: BenchCase = {
         targets: [eight, thirty].map(({ name }) => ({ side: name, against, atLeast: 0.9 })),
       },
       [one, eight, thirty].map((side) => read(side, 4)),
+      context.warmUp,
     );
     const size = await context.row(
       {

@@ -107,8 +107,7 @@ async function walkRow(
       { side: NATIVE, measure: () => measure(native) },
       { side: PBKFS, measure: () => measure(join(mountpoint, 'base')) },
     ],
-    rounds,
-    (side) => context.progress.say(`walk: ${side}`),
+    { rounds, tick: (side) => context.progress.say(`walk: ${side}`) },
   );
   return {
     id: 'mount/walk',

@@ -28,7 +28,7 @@ export const names: BenchCase = {
   name: 'names',
   title: 'Operations on names',
   method:
-    'One process on a directory of 1000 files, everything known to the kernel already where it may be. The target is libfuse’s C server on the same machine: passthrough_ll, compiled from the examples of Debian’s libfuse3-dev; `--peer` adds others. For readdir+stat entries count. The CPU time of create and unlink is that of one pair of them.',
+    'One process on a directory of 1000 files, everything known to the kernel already where it may be. The target is libfuse’s C server on the same machine: passthrough_ll, compiled from the examples of Debian’s libfuse3-dev; `--peer` adds others. For readdir+stat entries count. The CPU time of create and unlink is that of one pair of them. Warmed up before each row.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth } = makeBackup(context, { mib: 1, layers: 1 });
     const wanted = [NATIVE, PBKFS, PBKFS_PASSTHROUGH, PASSTHROUGH, FUSE_NATIVE, FUSE_OVERLAYFS, OVERLAYFS];
@@ -39,6 +39,7 @@ export const names: BenchCase = {
       await runOk(process.execPath, [PROGRAM, 'prepare', where(directory), '0']);
     }
     const rows: Row[] = [];
+    const warmUp = context.size(2, 0.5);
     for (const operation of OPERATIONS) {
       const measure = (pinned: boolean) =>
         sides.map((side) =>
@@ -48,7 +49,8 @@ export const names: BenchCase = {
           }),
         );
       const targets = [{ against: PASSTHROUGH, atLeast: 1 }];
-      rows.push(...(await context.rows({ id: `names/${operation}`, what: operation, unit: 'op/s', targets }, measure)));
+      const row = { id: `names/${operation}`, what: operation, unit: 'op/s', targets };
+      rows.push(...(await context.rows(row, measure, warmUp)));
     }
     return rows;
   },

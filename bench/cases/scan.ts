@@ -33,7 +33,7 @@ export const scan: BenchCase = {
   name: 'scan',
   title: 'Sequential scans',
   method:
-    'fio reads a whole datafile of a chain of 4 from front to back in pieces of 128 KiB through the page cache, of which it first drops what belongs to the mount; the files of the catalog are in the page cache except for the row "cold". Beside the compressed scans stands what one thread reaches that decodes the same pages from memory and does nothing else, times the number of CPUs. "End to end" is the time to mount and read the whole file with dd in pieces of 128 KiB on the one side, and `pg_probackup restore -j CPUS --no-validate --no-sync` of the same backup on the other; the file has 1 GiB (lz4 and zstd, which the open edition cannot restore: 512 MiB). Mounts read 4 MiB ahead, as `--read-ahead` does by itself.',
+    'fio reads a whole datafile of a chain of 4 from front to back in pieces of 128 KiB through the page cache, of which it first drops what belongs to the mount; the files of the catalog are in the page cache except for the row "cold". Beside the compressed scans stands what one thread reaches that decodes the same pages from memory and does nothing else, times the number of CPUs. "End to end" is the time to mount and read the whole file with dd in pieces of 128 KiB on the one side, and `pg_probackup restore -j CPUS --no-validate --no-sync` of the same backup on the other; the file has 1 GiB (lz4 and zstd, which the open edition cannot restore: 512 MiB). Mounts read 4 MiB ahead, as `--read-ahead` does by itself. The scans of compressed chains are warmed up; "end to end" is always a mount’s first.',
   run: async (context: Context): Promise<Row[]> => {
     const rows = await uncompressed(context);
     for (const alg of ['zlib', 'pglz', 'lz4', 'zstd'] as const) {
@@ -85,10 +85,11 @@ async function compressed(context: Context, alg: CompressAlg): Promise<Row[]> {
     const readers = jobs === 1 ? '1 reader' : `${jobs} readers`;
     const targets = jobs === 1 ? [{ against: DECODING, atLeast: 0.9 }] : [];
     rows.push(
-      await context.row({ id: `scan/${alg}-${jobs}`, what: `${alg}, ${readers}`, unit: 'MB/s', targets }, [
-        scanning,
-        decoding,
-      ]),
+      await context.row(
+        { id: `scan/${alg}-${jobs}`, what: `${alg}, ${readers}`, unit: 'MB/s', targets },
+        [scanning, decoding],
+        jobs === 1 ? context.warmUp : undefined,
+      ),
     );
   }
   return [...rows, ...(await endToEnd(context, backup, alg))];

@@ -16,7 +16,7 @@ export const serverRead: BenchCase = {
   name: 'server-read',
   title: '8 KiB random reads that reach the server',
   method:
-    'fio on a datafile of an uncompressed chain of 4, `--verify` as by default; the files behind the servers are in the page cache. `O_DIRECT` sends every read to the server; the C server passes that flag on to the disk, so against it (and against fuse-overlayfs) each block is read once through the page cache, of which fio first drops what belongs to the mount. For the blocks of the diff the whole file was written through the mount.',
+    'fio on a datafile of an uncompressed chain of 4, `--verify` as by default; the files behind the servers are in the page cache. `O_DIRECT` sends every read to the server; the C server passes that flag on to the disk, so against it (and against fuse-overlayfs) each block is read once through the page cache, of which fio first drops what belongs to the mount. For the blocks of the diff the whole file was written through the mount. Warmed up before each table row with 4 jobs.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth, size, otherSize } = makeBackup(context, {
       mib: context.size(512, 128),
@@ -64,10 +64,12 @@ export const serverRead: BenchCase = {
       ...(await context.rows(
         { id: 'server-read/backup', what: 'O_DIRECT, blocks of the backup, 4 jobs', unit, targets },
         direct(BACKUP_FILE, size, 4),
+        context.warmUp,
       )),
       ...(await context.rows(
         { id: 'server-read/diff', what: 'O_DIRECT, blocks of the diff, 4 jobs', unit, targets },
         direct(OTHER_FILE, otherSize, 4),
+        context.warmUp,
       )),
       await context.row(
         { id: 'server-read/backup-1', what: 'O_DIRECT, blocks of the backup, 1 job', unit, targets: [] },
@@ -76,6 +78,7 @@ export const serverRead: BenchCase = {
       ...(await context.rows(
         { id: 'server-read/front', what: 'through the page cache, each block once, 4 jobs', unit, targets: cTargets },
         front(4),
+        context.warmUp,
       )),
       await context.row(
         { id: 'server-read/front-1', what: 'through the page cache, each block once, 1 job', unit, targets: [] },

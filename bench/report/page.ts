@@ -40,6 +40,9 @@ function introduction(result: BenchResult): string[] {
       'behind it. Only ratios mean something on another machine. "one CPU": clients and servers together on one CPU, which takes the jumps between CPUs out of the figures. CPU is what the server of the ' +
       'side took during a measurement, per operation where operations are counted, else in seconds; work that the kernel does for a caller is in no server’s CPU time.',
     '',
+    '"Warmed up": each side does what is measured for some seconds before the first round, which is not counted, so that a row is about a mount that is in use and not about its first ten thousand requests, ' +
+      'while V8 compiles what they run; what the very first measurement gave is the figure behind "at first". Rows without that figure begin at once.',
+    '',
     '*native* is the ordinary file system with the same files, as a restored backup would be; *pbkfs* this project with its own backend; *fuse-native* this project with `--backend fuse-native`; ' +
       '*passthrough_ll* libfuse’s multi-threaded C example; *fuse-overlayfs* and *overlayfs* Debian’s and the kernel’s overlay over plain files.',
     '',
@@ -90,8 +93,14 @@ function targetText({ unit }: Row, { target }: Verdict): string {
 function measuredText(row: Row, { target, measured }: Verdict): string {
   if (measured === undefined) return '–';
   if ('value' in target) return `${figure(measured)} ${row.unit}`;
-  const { least, greatest } = ratioOf(sideOf(row, target.side ?? 'pbkfs')!, sideOf(row, target.against)!);
-  return `${ratio(measured)} (${ratio(least)}…${ratio(greatest)})`;
+  const side = sideOf(row, target.side ?? 'pbkfs')!;
+  const against = sideOf(row, target.against)!;
+  const { least, greatest } = ratioOf(side, against);
+  const atFirst =
+    side.atFirst === undefined || against.atFirst === undefined
+      ? ''
+      : `, at first ${ratio(side.atFirst / against.atFirst)}`;
+  return `${ratio(measured)} (${ratio(least)}…${ratio(greatest)})${atFirst}`;
 }
 
 function renderCase(section: CaseResult): string[] {
@@ -135,6 +144,7 @@ function cell(row: Row, side: SideResult): string {
   if (against !== undefined && against !== side && Math.min(...against.samples) > 0) {
     parts.push(`${ratio(ratioOf(side, against).median)}×`);
   }
+  if (side.atFirst !== undefined) parts.push(`at first ${figure(side.atFirst)}`);
   if (side.p99 !== undefined) parts.push(`p99 ${figure(median(side.p99))} µs`);
   const { cpuSeconds, operations } = side;
   if (cpuSeconds !== undefined && median(cpuSeconds) > 0) {

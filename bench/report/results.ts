@@ -6,6 +6,8 @@ export interface SideResult {
   readonly side: string;
   /** One figure a round, in the row's unit. */
   readonly samples: readonly number[];
+  /** The figure of the very first measurement, before the side was warmed up; missing where rounds begin at once. */
+  readonly atFirst?: number;
   /** CPU seconds that the side's server took in each round; missing where there is no server. */
   readonly cpuSeconds?: readonly number[];
   /** Operations done in each round, where the unit counts operations. */

@@ -55,26 +55,35 @@ export class Context {
     return this.size(1, 0.5);
   }
 
+  /** Seconds until V8 has compiled what a row makes every thread of a mount do some thousand times a second. */
+  get warmUp(): number {
+    return this.size(5, 1);
+  }
+
   /** For {@link SidesSpec}: the peers of the command line, and where to say that one is missing. */
   get peers(): Pick<SidesSpec, 'peers' | 'missing'> {
     return { peers: this.options.peers, missing: (side, why) => this.#common.missingPeers.set(side, why) };
   }
 
-  /** Measures all sides of a row in turn. */
-  async row(row: Omit<Row, 'sides'>, contestants: readonly Contestant[], rounds = this.options.rounds): Promise<Row> {
-    const sides = await interleave(contestants, rounds, (side) => this.progress.say(`${row.what}: ${side}`));
+  /**
+   * Measures all sides of a row in turn.
+   * @param warmUp seconds of doing the same before the first round, for rows about a server that has been running
+   */
+  async row(row: Omit<Row, 'sides'>, contestants: readonly Contestant[], warmUp?: number): Promise<Row> {
+    const tick = (side: string) => this.progress.say(`${row.what}: ${side}`);
+    const sides = await interleave(contestants, { rounds: this.options.rounds, warmUp, tick });
     return { ...row, what: row.pinned ? `${row.what}, one CPU` : row.what, sides };
   }
 
-  /** The rows with and without everything on one CPU. */
+  /** The rows with and without everything on one CPU; who was warmed up for the first is for the second. */
   async rows(
     row: Omit<Row, 'sides' | 'pinned'>,
     contestants: (pinned: boolean) => readonly Contestant[],
-    rounds?: number,
+    warmUp?: number,
   ): Promise<Row[]> {
     return [
-      await this.row(row, contestants(false), rounds),
-      await this.row({ ...row, id: `${row.id}/pinned`, pinned: true }, contestants(true), rounds),
+      await this.row(row, contestants(false), warmUp),
+      await this.row({ ...row, id: `${row.id}/pinned`, pinned: true }, contestants(true)),
     ];
   }
 }

@@ -19,6 +19,25 @@ t.test('each target has its ratio, the range of the rounds and a verdict', async
   t.match(page, '- `case/waits`: cause unknown so far.');
 });
 
+t.test('what a side gave before it was warmed up stands beside', async (t) => {
+  const row = rowOf('case/reads', [0.9, 1], { atLeast: 0.9 });
+  const [native, mount] = row.sides;
+  const page = renderPage(
+    resultOf([
+      {
+        ...row,
+        sides: [
+          { ...native!, atFirst: 800 },
+          { ...mount!, atFirst: 400 },
+        ],
+      },
+    ]),
+    {},
+  );
+  t.match(page, '| 0.95 (0.90…1.00), at first 0.50 | reached |');
+  t.match(page, '| 950, 0.95×, at first 400, ');
+});
+
 t.test('a cause is found by the id of the row or the beginning of it', async (t) => {
   t.match(renderPage(result, { 'case/waits': 'Because.' }), '- `case/waits`: Because.');
   t.match(renderPage(result, { case: 'Generally.' }), '- `case/waits`: Generally.');
