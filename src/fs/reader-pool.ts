@@ -17,9 +17,11 @@ import { RestingReaders } from './resting-readers.js';
 /** Data threads at the start, and the most there may be when all of them are busy. */
 const INITIAL_THREADS = 4;
 const MAX_THREADS = 24;
-/** Readers that are added at a time, and how long all must have been busy with the same requests before that, in ms. */
+/** Readers that are added at a time. */
 const GROWTH = 4;
+/** All must have been busy with the same requests for so long, in ms, so many times in a row, before there are more. */
 const STUCK_AFTER = 3;
+const STUCK_TIMES = 3;
 
 /** What every data thread gets alike. */
 export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'handover' | 'resting' | 'fdLimit'>;
@@ -52,6 +54,8 @@ export class ReaderPool {
   #initial = 0;
   /** readers that were started and do not read yet */
   #starting = 0;
+  /** how many times in a row all were found stuck */
+  #stuck = 0;
   #closed = false;
   #terminated = false;
 
@@ -168,7 +172,8 @@ export class ReaderPool {
   /**
    * No thread is in read(2), or the last one there leaves READs to the others. A busy moment is no reason for another
    * thread: those that all finish within milliseconds would only get in each other's way, and so would one more where
-   * all processors have work. If they are stuck, several come at once.
+   * all processors have work. What they do is seen for an instant only, in which even a thread that decodes may wait;
+   * so it takes several looks in a row. If they are stuck, several come at once.
    */
   #watch(): void {
     const { control: words } = this.#shared;
@@ -180,7 +185,9 @@ export class ReaderPool {
       const behind = this.#handover.waiting > 0;
       const noneReads = !idle && Atomics.load(words, control.readsBegun) === begun;
       const noneTakes = behind && this.#handover.taken === taken;
-      if ((noneReads || noneTakes) && this.#starting === 0 && !this.#isComputing()) this.#grow();
+      const isStuck = (noneReads || noneTakes) && this.#starting === 0 && !this.#isComputing();
+      this.#stuck = isStuck ? this.#stuck + 1 : 0;
+      if (this.#stuck === STUCK_TIMES) this.#grow();
       if ((!idle || behind) && this.#started < MAX_THREADS) {
         this.#watch();
         return;
@@ -198,6 +205,7 @@ export class ReaderPool {
   }
 
   #grow(): void {
+    this.#stuck = 0;
     for (let i = 0; i < GROWTH && this.#started < MAX_THREADS; i++) this.#add(this.#nextDevice());
   }
 }
