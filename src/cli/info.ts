@@ -33,16 +33,16 @@ export function addInfoCommand(program: Command): void {
     .option('--block <number>', 'a block of that file', wholeNumber(0, 2 ** 32 - 2))
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
-    .action((argument: string | undefined, options: InfoOptions) => {
+    .action(async (argument: string | undefined, options: InfoOptions) => {
       const { file, block, json } = options;
       const mountpoint = chosenMount(argument, options.mountpoint);
       if (block !== undefined && file === undefined) throw new PbkfsError('usage', '--block needs --file');
       if (file === undefined) {
-        const info = readInfo(mountpoint);
+        const info = await readInfo(mountpoint);
         print(json, shown(info), () => render(info));
         return;
       }
-      const provenance = readProvenance(mountpoint, file);
+      const provenance = await readProvenance(mountpoint, file);
       const summary = provenance.summary();
       const origin = block === undefined ? undefined : provenance.block(block);
       print(json, { ...summary, ...(origin === undefined ? {} : { block: origin }) }, () =>

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { packageVersion } from '../version.js';
-import { endOnClosedPipe } from './closed-pipe.js';
+import { endWithOutput } from './closed-pipe.js';
 import { EXIT_STATUSES, reportFailure } from './report.js';
 
 const wantsJson = (): boolean => process.argv.includes('--json');
@@ -26,8 +26,9 @@ export function newProgram(): Command {
  * @param statusOf may choose another exit status for a failure
  */
 export function runProgram(program: Command, statusOf = (status: number, _error: unknown): number => status): void {
-  endOnClosedPipe();
+  const report = (error: unknown): number => statusOf(reportFailure(error, wantsJson()), error);
+  endWithOutput(report);
   program.parseAsync().catch((error: unknown) => {
-    process.exitCode = statusOf(reportFailure(error, wantsJson()), error);
+    process.exitCode = report(error);
   });
 }

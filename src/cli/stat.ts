@@ -43,7 +43,7 @@ export function addStatCommand(program: Command): void {
         await watch(mountpoint, options.watch === true ? 2 : options.watch, json, options.total ?? false);
         return;
       }
-      const stat = options.countersReset ? resetStat(mountpoint) : readStat(mountpoint, options.total ?? false);
+      const stat = await (options.countersReset ? resetStat(mountpoint) : readStat(mountpoint, options.total ?? false));
       process.stdout.write(json ? `${JSON.stringify(shown(stat), undefined, 2)}\n` : render(stat));
     });
 }
@@ -60,7 +60,7 @@ function seconds(value: string): number {
 async function watch(mountpoint: string, interval: number, json: boolean, total: boolean): Promise<void> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
-  let before = readStat(mountpoint, total);
+  let before = await readStat(mountpoint, total);
   if (json) process.stdout.write(`${JSON.stringify(shown(before))}\n`);
   else process.stdout.write(render(before));
   for (;;) {
@@ -69,7 +69,7 @@ async function watch(mountpoint: string, interval: number, json: boolean, total:
     } catch {
       return;
     }
-    const now = readStat(mountpoint, total);
+    const now = await readStat(mountpoint, total);
     process.stdout.write(json ? `${JSON.stringify(shown(now))}\n` : `${changes(before, now)}\n`);
     before = now;
   }

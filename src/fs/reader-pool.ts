@@ -16,7 +16,7 @@ import { RestingReaders } from './resting-readers.js';
 
 /** Data threads at the start, and the most there may be when all of them are busy. */
 const INITIAL_THREADS = 4;
-const MAX_THREADS = 24;
+export const MAX_THREADS = 24;
 /** Readers that are added at a time. */
 const GROWTH = 4;
 /** All must have been busy with the same requests for so long, in ms, so many times in a row, before there are more. */

@@ -10,12 +10,13 @@ import { ChainSentry } from './chain-sentry.js';
 import { ringBell } from './channel.js';
 import { backendInfo, type Connection, connect, endByForce, mountError, takeAway } from './connection.js';
 import { EarlyWriteback } from './early-writeback.js';
+import { checkOpenFiles } from './fd-limit.js';
 import { JournalSync } from './journal-sync.js';
 import { forgetClients, hasKernelClients } from './kernel-clients.js';
 import { KernelWriteback } from './kernel-writeback.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { runNamespaceThread } from './namespace-worker.js';
-import { ReaderPool } from './reader-pool.js';
+import { MAX_THREADS, ReaderPool } from './reader-pool.js';
 import { ActivityLog } from './report/activity.js';
 import { LiveReport } from './report/mount-report.js';
 import { saveCounters } from './report/saved-counters.js';
@@ -271,6 +272,7 @@ class MountServer implements Server {
 
 /** Mounts and serves in this process; see {@link ServeOptions}. Resolves once the mount can be used. */
 export async function serveMount(options: ServeOptions): Promise<Server> {
+  checkOpenFiles(MAX_THREADS);
   const server = new MountServer(options);
   await server.start();
   return server;

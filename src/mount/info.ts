@@ -20,20 +20,22 @@ export interface MountInfo {
 }
 
 /** @throws PbkfsError not_mounted */
-export function readInfo(path: string): MountInfo {
+export async function readInfo(path: string): Promise<MountInfo> {
   const mounted = findMounted(path);
   const summary = summarize(mounted.mountpoint, mounted.entry)!;
   return {
     summary,
-    status: isStale(mounted.mountpoint) ? undefined : quietly(() => readStatus(mounted)),
+    status: isStale(mounted.mountpoint) ? undefined : await quietly(() => readStatus(mounted)),
     server: mounted.owner?.server,
-    members: quietly(() => chainOf(mounted).members),
+    members: await quietly(() => chainOf(mounted).members),
   };
 }
 
 /** @param file on the mount: absolute, or relative to the mount point. @throws see openProvenance */
-export function readProvenance(path: string, file: string): Provenance {
+export async function readProvenance(path: string, file: string): Promise<Provenance> {
   const mounted = findServing(path);
+  // From one that hangs nothing is read.
+  await readStatus(mounted);
   return openProvenance(mounted, () => chainOf(mounted), file);
 }
 
@@ -52,9 +54,9 @@ export function chainOf({ mountpoint, owner }: Pick<Mounted, 'mountpoint' | 'own
 }
 
 /** What cannot be told is left out. */
-function quietly<T>(ask: () => T): T | undefined {
+async function quietly<T>(ask: () => T | Promise<T>): Promise<T | undefined> {
   try {
-    return ask();
+    return await ask();
   } catch (error) {
     if (error instanceof PbkfsError || (error as NodeJS.ErrnoException).syscall !== undefined) return undefined;
     throw error;

@@ -17,6 +17,7 @@ import { LastResort } from './last-resort.js';
 import { listCacheOf } from './list-cache.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
+import { lockMountpoint } from './mountpoint-lock.js';
 import { checkPidFile, removePidFile } from './pid-file.js';
 import { startPrefetch } from './prefetch/prefetch.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
@@ -64,7 +65,9 @@ export async function runMount(
   let keeper: ChainKeeper | undefined;
   let recovery: RecoveryConfig | undefined;
   let metrics: MetricsEndpoint | undefined;
+  let unlock: () => void = () => undefined;
   try {
+    unlock = lockMountpoint(paths.mountpoint);
     if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
     if (paths.logFile !== undefined) logFile = new LogFile(paths.logFile);
     log = createLogger(logSettings(request, logFile));
@@ -91,6 +94,8 @@ export async function runMount(
     if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
     if (!lastResort.tripped) prepared.rollback();
     throw error;
+  } finally {
+    unlock();
   }
   lastResort.arm(log, (error) => {
     abortMount(paths.mountpoint);

@@ -51,14 +51,7 @@ function existingMountpoint(path: string): string {
 
 function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
   cureStale(mountpoint);
-  const mounted = mountOn(mountpoint);
-  if (mounted !== undefined) {
-    const what = isOurs(mounted) ? `the pbkfs mount of ${mounted.source}` : `a ${mounted.type} file system`;
-    throw unusable(
-      `${mountpoint} is a mount point already: ${what} is mounted there`,
-      isOurs(mounted) ? `pbkfs unmount -D ${mountpoint}, or choose another directory` : 'choose another directory',
-    );
-  }
+  refuseMounted(mountpoint);
   let names: string[];
   let owner: { uid: number; gid: number };
   try {
@@ -86,6 +79,18 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
     );
   }
   return owner;
+}
+
+/** @throws PbkfsError mountpoint_unusable when something is mounted there */
+export function refuseMounted(mountpoint: string): void {
+  const mounted = mountOn(mountpoint);
+  if (mounted !== undefined) {
+    const what = isOurs(mounted) ? `the pbkfs mount of ${mounted.source}` : `a ${mounted.type} file system`;
+    throw unusable(
+      `${mountpoint} is a mount point already: ${what} is mounted there`,
+      isOurs(mounted) ? `pbkfs unmount -D ${mountpoint}, or choose another directory` : 'choose another directory',
+    );
+  }
 }
 
 /** The mount process would wait for itself if it used its own mount; and nothing may ever appear inside the catalog. */
@@ -127,6 +132,6 @@ function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
   }
 }
 
-function unusable(message: string, hint: string, cause?: unknown): PbkfsError {
+export function unusable(message: string, hint: string, cause?: unknown): PbkfsError {
   return new PbkfsError('mountpoint_unusable', message, { hint, ...(cause === undefined ? {} : { cause }) });
 }

@@ -1,12 +1,13 @@
 // The counters of a mount, as its own status file tells them, counted from its start or from the last reset.
 
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
+import { given } from '../given.js';
 import { replaceFile } from '../sys/durable-file.js';
+import { isStopped, readByChild } from './ask-mount.js';
 import { findServing, type Mounted } from './mounted.js';
 import { BASELINE, companionFile } from './registry.js';
+import { within } from './within.js';
 
 /** What `.pbkfs/stat` holds. */
 export interface MountStatus {
@@ -36,9 +37,9 @@ export interface MountStat {
  * @param total from the start of the mount, whatever was reset
  * @throws PbkfsError not_mounted, no_permission
  */
-export function readStat(path: string, total: boolean): MountStat {
+export async function readStat(path: string, total: boolean): Promise<MountStat> {
   const mounted = findServing(path);
-  return since(mounted, readStatus(mounted), total ? undefined : readBaseline(mounted));
+  return since(mounted, await readStatus(mounted), total ? undefined : readBaseline(mounted));
 }
 
 /**
@@ -46,9 +47,9 @@ export function readStat(path: string, total: boolean): MountStat {
  * @returns the counters up to now: what it counts from now on and they make up all
  * @throws PbkfsError no_permission where a reset cannot be remembered
  */
-export function resetStat(path: string): MountStat {
+export async function resetStat(path: string): Promise<MountStat> {
   const mounted = findServing(path);
-  const status = readStatus(mounted);
+  const status = await readStatus(mounted);
   const before = since(mounted, status, readBaseline(mounted));
   const file = companionFile(mounted.mountpoint, BASELINE);
   if (file === undefined) {
@@ -69,23 +70,27 @@ function since({ mountpoint, owner }: Mounted, status: MountStatus, baseline: Ba
   return { mountpoint, since: baseline.takenAt, status: { ...status, counters } };
 }
 
-/** The status file of a mount, read through it. */
-export function readStatus({ mountpoint, owner }: Mounted): MountStatus {
-  try {
-    return JSON.parse(readFileSync(join(mountpoint, HIDDEN_DIRECTORY, 'stat'), 'utf8')) as MountStatus;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new PbkfsError('no_permission', `no permission to look into ${mountpoint}`, {
-        hint: 'only root and the owner of the mounted files may',
-        cause: error,
-      });
-    }
-    throw new PbkfsError('not_mounted', `the mount on ${mountpoint} does not answer: ${(error as Error).message}`, {
-      ...(owner?.logFile === undefined ? {} : { hint: `look into its log, ${owner.logFile}` }),
-      cause: error,
+/** How long a mount may take to answer, in ms: it gives up itself after ten seconds. */
+const PATIENCE = 15_000;
+
+/**
+ * The status file of a mount, read through it.
+ * @throws PbkfsError not_mounted, also where a mount hangs; no_permission
+ */
+export async function readStatus({ mountpoint, owner }: Mounted): Promise<MountStatus> {
+  const told = await within(readByChild(mountpoint, 'stat', PATIENCE), PATIENCE);
+  if (typeof told === 'string') return JSON.parse(told) as MountStatus;
+  if (told !== undefined && /: (Permission denied|Operation not permitted)$/.test(told.reason)) {
+    throw new PbkfsError('no_permission', `no permission to look into ${mountpoint}`, {
+      hint: 'only root and the owner of the mounted files may',
     });
   }
+  const reason = told === undefined || told.reason.startsWith('Command failed') ? 'nothing came' : told.reason;
+  const hint =
+    owner !== undefined && isStopped(owner.pid)
+      ? `its process is stopped: "kill -CONT ${owner.pid}" lets it go on`
+      : owner?.logFile && `look into its log, ${owner.logFile}`;
+  throw new PbkfsError('not_mounted', `the mount on ${mountpoint} does not answer: ${reason}`, given({ hint }));
 }
 
 interface Baseline {

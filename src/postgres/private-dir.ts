@@ -2,7 +2,7 @@
 
 import { chmodSync, chownSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { reachableTempDir } from './reachable.js';
+import { socketTempDir } from './reachable.js';
 import type { PrivateFiles } from './safe-settings.js';
 import type { ServerUser } from './server-user.js';
 
@@ -17,7 +17,7 @@ export interface PrivateDir extends PrivateFiles {
 
 /** Makes the directory (mode 0700, owned by `user`) and its files. A short path: sockets allow 107 bytes. */
 export function makePrivateDir(user: ServerUser): PrivateDir {
-  const path = mkdtempSync(join(reachableTempDir(user), 'pbkfs-pg-'));
+  const path = mkdtempSync(join(socketTempDir(user), 'pbkfs-pg-'));
   const files: PrivateDir = {
     path,
     socketDir: path,

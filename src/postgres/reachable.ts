@@ -31,6 +31,15 @@ export function reachableTempDir(user: ServerUser): string {
   return canReach(usual, user) ? usual : '/tmp';
 }
 
+/** The longest directory that leaves room for `/pbkfs-pg-XXXXXX/.s.PGSQL.65535` in the 107 bytes of a socket's path. */
+const SOCKET_BASE_BYTES = 76;
+
+/** The same for directories that a socket lies in. */
+export function socketTempDir(user: ServerUser): string {
+  const usual = reachableTempDir(user);
+  return Buffer.byteLength(usual) <= SOCKET_BASE_BYTES ? usual : '/tmp';
+}
+
 function allows(path: string, user: ServerUser, bits: number): boolean {
   if (user.uid === 0) return true;
   const stat = statSync(path);

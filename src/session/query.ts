@@ -45,10 +45,13 @@ export function serverError(cause: unknown, before = ''): PbkfsError {
 /** Of the settings only a superuser may set the first. */
 const INSUFFICIENT_PRIVILEGE = '42501';
 
+/** What the library would take from PGSSLMODE and PGSSLNEGOTIATION, which a shell has for production. */
+const LOCAL = { ssl: false, sslnegotiation: 'postgres' } as const;
+
 async function open(server: ConnectionParameters, login: Login, options: string): Promise<import('pg').Client> {
   const { default: pg } = await import('pg');
   const { role = 'postgres', database = 'postgres' } = login;
-  const client = new pg.Client({ ...server, user: role, database, options });
+  const client = new pg.Client({ ...server, user: role, database, options, ...LOCAL });
   // A server that is stopped under it is noticed by its queries.
   client.on('error', () => undefined);
   try {

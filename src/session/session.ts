@@ -10,7 +10,7 @@ import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
 import type { PathBinding } from '../postgres/private-namespace.js';
-import { reachableTempDir } from '../postgres/reachable.js';
+import { reachableTempDir, socketTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
 import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
@@ -111,7 +111,8 @@ export async function openSession(
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
     if (replay.gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${replay.gap}`);
-    bindings = bindingsFor(replay.tablespaces, place.mountpoint, [binaries.binDir, reachableTempDir(user)]);
+    const needed = [binaries.binDir, reachableTempDir(user), socketTempDir(user)];
+    bindings = bindingsFor(replay.tablespaces, place.mountpoint, needed);
   };
   if (!resumed) lookThrough(recovery);
   if (!existing) {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { availableCatalogs, copyCatalog } from '../support/catalogs.js';
 import { isMounted, mountMissing } from '../support/mount.js';
+import { run } from '../support/run.js';
 import { swept } from '../support/swept.js';
 
 t.setTimeout(600_000);
@@ -40,6 +41,24 @@ for (const args of [
     t.same(await unread(...args), { status: null, signal: 'SIGPIPE', stderr: '' });
   });
 }
+
+/** Runs a command whose standard output, or standard error, is a full disk. */
+const full = (where: '>' | '2>', ...args: string[]) =>
+  run('sh', ['-c', `unset NODE_OPTIONS; exec "$@" ${where} /dev/full`, 'sh', process.execPath, CLI, ...args]);
+
+t.test('output that finds no room is an error in one line', async (t) => {
+  for (const args of [['list'], ['mount', '--help'], ['validate', '--help']]) {
+    const { status, stderr } = await full('>', ...args);
+    t.equal(status, 1);
+    t.match(stderr, /^pbkfs: cannot write to standard output: ENOSPC\nhint: .*\n$/);
+  }
+  const { status, stderr } = await full('>', 'list', '--json');
+  t.equal(status, 1);
+  t.match(JSON.parse(stderr), { error: { code: 'output_failed' } });
+  t.equal((await full('>', 'archive-get', '--help')).status, 255, 'PostgreSQL must not take it for the end of the WAL');
+  const refused = await full('2>', 'validate', '-B', '/nowhere', '-I', 'a', '-i', 'latest');
+  t.equal(refused.status, 1, 'a reason that cannot be said changes no exit status');
+});
 
 const missing = mountMissing || (availableCatalogs().includes('mini') ? false : 'the catalog mini is missing');
 

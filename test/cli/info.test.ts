@@ -52,6 +52,31 @@ t.test('tells all about a mount, dead or alive', { skip: mountMissing }, async (
   t.match(await pbkfs(['info', mount.mountpoint, '--file', 'PG_VERSION']), { status: 1, stderr: /is dead/ });
 });
 
+t.test('of a mount that hangs it tells what is known without it', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const { pid } = mount.process();
+  process.kill(pid, 'SIGSTOP');
+  try {
+    const on = (command: string, ...more: string[]) => pbkfs([command, mount.mountpoint, '--json', ...more]);
+    const [told, stat, file] = await Promise.all([on('info'), on('stat'), on('info', '--file', 'PG_VERSION')]);
+    t.equal(told.status, 0);
+    t.match(JSON.parse(told.stdout), { state: 'serving', pid, chainState: null });
+    for (const { status, stderr } of [stat, file]) {
+      t.equal(status, 1);
+      t.match(JSON.parse(stderr), {
+        error: {
+          code: 'not_mounted',
+          message: /does not answer/,
+          hint: `its process is stopped: "kill -CONT ${pid}" lets it go on`,
+        },
+      });
+    }
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  t.match(await info(mount), { chainState: 'intact' });
+});
+
 t.test('says where every block comes from', { skip: mountMissing }, async (t) => {
   const mount = await smallMount(t);
   const ids = ((await info(mount)) as Info).chain.map(({ id }) => id);

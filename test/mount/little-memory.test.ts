@@ -1,4 +1,5 @@
 // Machines with less memory than address space: a kernel that does not overcommit counts whatever a process could write.
+// Beside it the other limits that a process may have inherited.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,10 +15,11 @@ t.test('limits of what the mount process may be able to write', { skip: mountMis
   const { catalog } = await privateCatalog(t, 'mini');
   const mount = await mountCatalog(t, { catalog, instance: 'a', backup: 'latest' });
   await mount.unmount();
-  const remount = (kib: number) => {
+  const limited = (limit: string) => {
     const where = ['-D', mount.mountpoint, '-d', mount.diff];
-    return run('sh', ['-c', `ulimit -d ${kib} && exec "$@"`, 'sh', process.execPath, CLI, 'mount', ...where]);
+    return run('sh', ['-c', `ulimit ${limit} && exec "$@"`, 'sh', process.execPath, CLI, 'mount', ...where]);
   };
+  const remount = (kib: number) => limited(`-d ${kib}`);
 
   await t.test('1 GiB is enough', async (t) => {
     t.match(await remount(1 << 20), { status: 0, stderr: '' });
@@ -34,5 +36,33 @@ t.test('limits of what the mount process may be able to write', { skip: mountMis
     t.equal(status, 1);
     t.match(stderr, /^pbkfs: no memory for the table of files: 352 MiB .*\nhint: .*vm\.overcommit_memory.*\n$/);
     await mount.remount();
+  });
+});
+
+t.test('limits of open files', { skip: mountMissing }, async (t) => {
+  const { catalog } = await privateCatalog(t, 'mini');
+  const mount = await mountCatalog(t, { catalog, instance: 'a', backup: 'latest' });
+  await mount.unmount();
+  const remount = (files: number, ...more: string[]) => {
+    const command = [process.execPath, CLI, 'mount', '-D', mount.mountpoint, '-d', mount.diff, ...more];
+    // What tap preloads has descriptors of its own in every thread.
+    return run('sh', ['-c', `unset NODE_OPTIONS && ulimit -n ${files} && exec "$@"`, 'sh', ...command]);
+  };
+
+  await t.test('too few are refused before anything is mounted', async (t) => {
+    for (const files of [100, 255]) {
+      const { status, stderr } = await remount(files);
+      t.equal(status, 1);
+      t.match(stderr, new RegExp(`^pbkfs: the limit of ${files} open files is too low .* 256\nhint: .*ulimit -Hn`));
+    }
+  });
+
+  await t.test('what is asked for is enough for many files at a time', async (t) => {
+    t.match(await remount(256, '--threads', '16'), { status: 0, stderr: '' });
+    const script = 'for k in 1 2 3 4 5 6 7 8; do find . -type f -print0 | sort -zR | xargs -0 cat | cksum & done; wait';
+    const { status, stdout, stderr } = await run('sh', ['-c', `cd "$1" && ${script}`, 'sh', mount.mountpoint]);
+    t.match({ status, stderr }, { status: 0, stderr: '' });
+    t.equal(stdout.trim().split('\n').length, 8);
+    await mount.unmount();
   });
 });

@@ -1,10 +1,11 @@
 // A server's life on an ordinary data directory: start, stop, crash, recovery, errors.
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { connected, newCluster, postgres15, query, start } from '../support/postgres.js';
+import { makePrivateDir, removePrivateDir } from '../../src/postgres/private-dir.js';
+import { connected, newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 
 t.setTimeout(600_000);
 
@@ -28,6 +29,32 @@ t.test('runs as an unprivileged user, answers, keeps its data over a restart', a
   const second = await start(t, dataDir);
   t.equal(await query(second, 'select sum(n) from kept'), '500500');
   await second.stop('immediate');
+});
+
+t.test('a long TMPDIR leaves no room for a socket: that goes to /tmp', async (t) => {
+  const { user } = postgres15();
+  const before = process.env.TMPDIR;
+  t.teardown(() => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  });
+  const base = serverTempDir(t);
+  const of = (length: number): string => join(base, 'x'.repeat(length - base.length - 1));
+  for (const [length, room] of [
+    [76, true],
+    [77, false],
+    [130, false],
+  ] as const) {
+    const directory = of(length);
+    mkdirSync(directory);
+    chownSync(directory, user.uid, user.gid);
+    chmodSync(base, 0o755);
+    process.env.TMPDIR = directory;
+    const made = makePrivateDir(user);
+    t.teardown(() => removePrivateDir(made));
+    t.equal(made.path.startsWith(room ? `${directory}/` : '/tmp/pbkfs-pg-'), true, made.path);
+    t.ok(Buffer.byteLength(join(made.socketDir, '.s.PGSQL.65535')) <= 107, 'room for the longest name');
+  }
 });
 
 t.test('recovers committed rows after a crash of all its processes', async (t) => {

@@ -8,7 +8,7 @@ import { control, encodeChange, SharedState } from '../../overlay/shared/shared-
 import { unmountDevice } from '../../sys/fuse-mount.js';
 import { ChainSentry } from '../chain-sentry.js';
 import { failureLog } from '../failure-log.js';
-import { fdLimitPerThread } from '../fd-limit.js';
+import { checkOpenFiles, fdLimitPerThread } from '../fd-limit.js';
 import { JournalSync } from '../journal-sync.js';
 import { tidier } from '../namespace-loop.js';
 import { ActivityLog } from '../report/activity.js';
@@ -186,6 +186,7 @@ function abort(mountpoint: string): void {
 /** Mounts and serves in this thread, through fuse-native. Resolves once the mount can be used. */
 export async function serveNativeMount(options: ServeOptions): Promise<Server> {
   // What could refuse the mount comes before the diff is touched.
+  checkOpenFiles(1);
   const library = loadNativeLibrary();
   mountOptions(options);
   const server = new NativeServer(options, library);

@@ -47,12 +47,12 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
     });
   }
   const tablespaces = mapTablespaces(request, () => chainOf(mounted));
-  const before = changesOf(mounted);
+  const before = await changesOf(mounted);
   // The lock file of a server that runs would keep another from starting on the copy.
   const without = new Set(servers.length > 0 ? ['postmaster.pid', 'postmaster.opts'] : []);
   const tree = new MountedTree(mountpoint);
   const result = await write(request, tree, { to, mountpoint, tablespaces, without }, null);
-  if (changesOf(mounted) === before && !tree.hasChanged()) return { from: mountpoint, ...result };
+  if ((await changesOf(mounted)) === before && !tree.hasChanged()) return { from: mountpoint, ...result };
   const said = `${mountpoint} was written to while it was copied: the copy is of no single moment`;
   if (request.force) request.warn(said);
   else {
@@ -174,8 +174,8 @@ const CHANGES = [
   'fallocate',
 ];
 
-function changesOf(mounted: Mounted): number {
-  const { counters } = readStatus(mounted);
+async function changesOf(mounted: Mounted): Promise<number> {
+  const { counters } = await readStatus(mounted);
   return CHANGES.reduce((sum, name) => sum + (counters[name] ?? 0), 0);
 }
 

@@ -1,14 +1,13 @@
 // The metrics of all mounts of this host, read through the mounts themselves, of which some may be dead or hang.
 
-import { execFile } from 'node:child_process';
 import { type MetricName, metricDefinitions, metricNames } from '../../metrics/definitions.js';
+import { readByChild } from '../ask-mount.js';
 import { isOurs, readMounts } from '../mountinfo.js';
 import { textOf } from '../paths.js';
 import { within } from '../within.js';
 
 /** How long a mount may take to tell its metrics, in ms. */
 const PATIENCE = 3000;
-const MOST_BYTES = 8 << 20;
 
 export interface ScrapedMount {
   readonly mountpoint: string;
@@ -37,24 +36,13 @@ export class HostMounts {
   #read(mountpoint: string): Promise<string | undefined> {
     let reading = this.#reading.get(mountpoint);
     if (reading === undefined) {
-      reading = readByChild(mountpoint, this.#patience).finally(() => this.#reading.delete(mountpoint));
+      reading = readByChild(mountpoint, 'metrics', this.#patience)
+        .then((told) => (typeof told === 'string' ? told : undefined))
+        .finally(() => this.#reading.delete(mountpoint));
       this.#reading.set(mountpoint, reading);
     }
     return within(reading, this.#patience);
   }
-}
-
-/**
- * By a process of its own: a read from a mount that hangs blocks the thread that does it, and cannot be ended where the
- * request has reached the server. Resolves when the process has ended.
- */
-function readByChild(mountpoint: string, patience: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const options = { maxBuffer: MOST_BYTES, cwd: '/', timeout: patience, killSignal: 'SIGKILL' } as const;
-    execFile('cat', ['--', `${mountpoint}/.pbkfs/metrics`], options, (error, text) => {
-      resolve(error === null && text !== '' ? text : undefined);
-    }).unref();
-  });
 }
 
 function ourMountpoints(): string[] {

@@ -12,6 +12,7 @@
 
 import { PbkfsError } from '../../errors.js';
 import { lock, unlock } from '../../pending/mutex.js';
+import { shareable } from './shareable.js';
 
 const LOCK = 0;
 const NEXT = 1;
@@ -35,9 +36,9 @@ export class Arena {
     this.#words = new Int32Array(buffer);
   }
 
-  /** @param bytes size of the reservation, at most 4 GiB */
+  /** @param bytes size of the reservation, at most 4 GiB @throws PbkfsError no_memory */
   static create(bytes: number): Arena {
-    const arena = new Arena(new SharedArrayBuffer(Math.min(bytes, STEP), { maxByteLength: bytes }));
+    const arena = new Arena(shareable(Math.min(bytes, STEP), { maxByteLength: bytes }, 'the block indexes'));
     arena.#words[NEXT] = FIRST_UNIT;
     return arena;
   }

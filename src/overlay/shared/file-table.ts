@@ -5,10 +5,10 @@
 // recycled by the namespace thread only; between a request's arrival and its reply the kernel holds a reference, so a
 // row cannot be recycled under a request. Nothing may touch a row after the reply that ended the request.
 
-import { PbkfsError } from '../../errors.js';
 import { BARRIER_WORDS } from '../../pending/barrier.js';
 import { lock, unlock } from '../../pending/mutex.js';
 import { type Attributes, withoutSetId } from './attributes.js';
+import { shareable } from './shareable.js';
 import { nanosecondsOf, secondsOf } from './timestamp.js';
 
 /**
@@ -114,15 +114,7 @@ export class FileTable {
 
   /** @throws PbkfsError no_memory */
   static create(rows: number): FileTable {
-    const bytes = rows * ROW_BYTES;
-    try {
-      return new FileTable(new SharedArrayBuffer(bytes));
-    } catch (cause) {
-      throw new PbkfsError('no_memory', `no memory for the table of files: ${bytes >> 20} MiB of address space`, {
-        hint: 'see the limits of the process (ulimit -d, ulimit -v) and of the machine (vm.overcommit_memory, CommitLimit in /proc/meminfo)',
-        cause,
-      });
-    }
+    return new FileTable(shareable(rows * ROW_BYTES, {}, 'the table of files'));
   }
 
   /** Index of a row's first 32-bit word. */

@@ -43,6 +43,11 @@ t.test('a piece that was given back is used again, zeroed', async (t) => {
   );
 });
 
+t.test('an arena that cannot be reserved is one clear error', async (t) => {
+  const { message } = t.throws(() => Arena.create(2 ** 52), { code: 'no_memory' }) as Error;
+  t.equal(message, 'no memory for the block indexes: 4294967296 MiB of address space');
+});
+
 t.test('a full arena says so and goes on working', async (t) => {
   const arena = Arena.create(8192);
   const offset = arena.allocate(4096);

@@ -1,0 +1,43 @@
+// Reading what a mount tells of itself, of which some are dead or hang.
+
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
+
+const MOST_BYTES = 8 << 20;
+
+/** Why a mount did not tell. */
+export interface Silence {
+  readonly reason: string;
+}
+
+/**
+ * The content of a file of its hidden directory, by a process of its own: a read from a mount that hangs blocks the thread
+ * that does it, and cannot be ended where the request has reached the server. Resolves when that process has ended, which
+ * nobody has to wait for: it keeps no program alive.
+ * @param patience after how many ms the process is killed
+ */
+export function readByChild(mountpoint: string, name: string, patience: number): Promise<string | Silence> {
+  return new Promise((resolve) => {
+    const limits = { maxBuffer: MOST_BYTES, timeout: patience, killSignal: 'SIGKILL' } as const;
+    const options = { ...limits, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } };
+    const file = join(mountpoint, HIDDEN_DIRECTORY, name);
+    const child = execFile('cat', ['--', file], options, (error, text, said) => {
+      if (error === null && text !== '') resolve(text);
+      else resolve({ reason: said.trim() || error?.message || 'it says nothing' });
+    });
+    child.unref();
+    for (const pipe of [child.stdout, child.stderr]) (pipe as Socket | null)?.unref();
+  });
+}
+
+/** Whether somebody has stopped the process: SIGSTOP, a debugger. */
+export function isStopped(pid: number): boolean {
+  try {
+    return /^State:\s+[Tt]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
