@@ -13,6 +13,7 @@ export { type Catalog, type InstanceConfig, openCatalog } from './catalog.js';
 export { type ChainCheck, type ChainOptions, checkBackup, checkChain, resolveChain } from './chain.js';
 export { ChainReader, openChain, openKeptChain } from './chain-reader.js';
 export { type ChainChange, ChainWatch, chainChanges } from './chain-watch.js';
+export { checksumSwitch } from './checksum-switch.js';
 export { type CompressAlg, compressAlgs } from './codec/names.js';
 export { BLCKSZ, RELSEG_BLOCKS } from './constants.js';
 export { crc32c, crcOfFd } from './crc.js';
