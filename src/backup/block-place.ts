@@ -1,7 +1,6 @@
 // Explaining a block index to people: where a block is stored, and what vouches for it.
 
 import { INFO_HAS_CHECKSUM, INFO_OWN_CHECKSUM, INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
-import { RELSEG_BLOCKS } from './constants.js';
 import { isZeroPage, pageChecksum } from './page-checksum.js';
 import type { BlockIndex, DatafileSource, StreamPart } from './types.js';
 
@@ -25,9 +24,12 @@ export function blockPlace(source: DatafileSource, index: BlockIndex, block: num
   return { part, offset: index.offset[block]!, size: size === INFO_UNKNOWN ? 0 : size, known };
 }
 
-/** pd_checksum of a page, and what it should be; both 0 for an empty one. */
-export function blockChecksums(page: Buffer, segno: number, block: number): { stored: number; computed: number } {
+/**
+ * pd_checksum of a page, and what it should be; both 0 for an empty one.
+ * @param absoluteBlock DatafileSource.firstBlock + block
+ */
+export function blockChecksums(page: Buffer, absoluteBlock: number): { stored: number; computed: number } {
   const PD_CHECKSUM = 8;
   if (isZeroPage(page, 0)) return { stored: 0, computed: 0 };
-  return { stored: page.readUInt16LE(PD_CHECKSUM), computed: pageChecksum(page, 0, segno * RELSEG_BLOCKS + block) };
+  return { stored: page.readUInt16LE(PD_CHECKSUM), computed: pageChecksum(page, 0, absoluteBlock) };
 }

@@ -4,18 +4,18 @@ import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { COMPRESS_ALGS_HINT } from './codec/names.js';
-import { BLCKSZ, S_IFDIR, S_IFMT } from './constants.js';
+import { BLCKSZ, RELSEG_BLOCKS, S_IFDIR, S_IFMT } from './constants.js';
 import { UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type ChainLists, type ReadChainLists, readChainLists } from './lists/chain-lists.js';
 import type { DigestStore } from './lists/digest-store.js';
 import type { PathTable } from './lists/path-table.js';
 import type { Layer } from './member.js';
-import { PG_CONTROL_PATH, systemIdentifierOf } from './pg-control.js';
+import { PG_CONTROL_PATH, segmentBlocksOf, systemIdentifierOf } from './pg-control.js';
 import { openRaw, readRaw, verifyRaw } from './raw-reader.js';
 import { lengthMayBeCut, requireOlderCopy, resolveDatafile } from './resolve-datafile.js';
 import { resolveRaw } from './resolve-raw.js';
 import { DATABASE_MAP, parseTablespaceMap, TABLESPACE_MAP } from './tablespace-map.js';
-import type { Chain, FileSource, RawSource, TreeEntry } from './types.js';
+import type { Chain, DatafileSource, FileSource, RawSource, TreeEntry } from './types.js';
 
 /** What restore would make of a chain, to be asked file by file. Holds no descriptors. */
 export class ChainReader {
@@ -24,17 +24,20 @@ export class ChainReader {
   readonly isChecked: boolean;
   readonly #lists: ChainLists;
   readonly #layers: readonly Layer[];
+  readonly #segmentBlocks: number;
   /** Lengths that had to be found by reading streams; by number of the file. */
   readonly #scanned = new Map<number, number>();
 
   /**
    * Use openChain.
+   * @param segmentBlocks of the cluster
    * @param kept the lists come from a digest
    */
-  constructor(chain: Chain, lists: ChainLists, kept = false) {
+  constructor(chain: Chain, lists: ChainLists, segmentBlocks: number, kept = false) {
     this.chain = chain;
     this.#lists = lists;
     this.#layers = layersOf(chain, lists);
+    this.#segmentBlocks = segmentBlocks;
     this.isChecked = kept;
   }
 
@@ -116,7 +119,11 @@ export class ChainReader {
     if (kind === undefined || kind === 'dir') {
       throw new PbkfsError('backup_not_found', `backup ${this.chain.target.id} has no file ${displayPath(path)}`);
     }
-    return kind === 'datafile' ? resolveDatafile(this.#layers, path, file) : resolveRaw(this.#layers, path, file);
+    return kind === 'datafile' ? this.#datafile(path, file) : resolveRaw(this.#layers, path, file);
+  }
+
+  #datafile(path: string, file: number): DatafileSource {
+    return resolveDatafile(this.#layers, path, file, this.#segmentBlocks);
   }
 
   /** The list alone tells, but for versions before 2.3.0 (format page 7.3). */
@@ -128,7 +135,7 @@ export class ChainReader {
     if (nBlocks !== UNKNOWN_BLOCKS && !maybeCut) return nBlocks * BLCKSZ;
     const known = this.#scanned.get(file);
     if (known !== undefined) return known;
-    const { length } = resolveDatafile(this.#layers, this.paths.path(file), file);
+    const { length } = this.#datafile(this.paths.path(file), file);
     this.#scanned.set(file, length);
     return length;
   }
@@ -175,8 +182,8 @@ function readLists(chain: Chain): ChainLists {
 }
 
 function open(chain: Chain, lists: ChainLists, kept: boolean): ChainReader {
-  requireOneCluster(layersOf(chain, lists), lists.paths);
-  return new ChainReader(chain, lists, kept);
+  const { segmentBlocks } = oneCluster(layersOf(chain, lists), lists.paths);
+  return new ChainReader(chain, lists, segmentBlocks, kept);
 }
 
 function layersOf({ members }: Chain, { lists }: ChainLists): Layer[] {
@@ -207,14 +214,17 @@ function refuseUnsupported({ members }: Chain, { lists, unsupported }: ReadChain
 }
 
 /** Every backup stores pg_control; intact copies must name the same system. */
-function requireOneCluster(layers: readonly Layer[], paths: PathTable): void {
+function oneCluster(layers: readonly Layer[], paths: PathTable): { segmentBlocks: number } {
   const file = paths.number(PG_CONTROL_PATH);
   let first: { id: string; system: bigint } | undefined;
+  let segmentBlocks = RELSEG_BLOCKS;
   for (const { layer, backup, list } of layers) {
     const entry = list.entry(file);
     if (entry === undefined || entry.isDirectory || entry.isDatafile || entry.size <= 0) continue;
-    const system = systemIdentifierIn(layers.slice(0, layer + 1), file);
+    const image = controlFileIn(layers.slice(0, layer + 1), file);
+    const system = image === undefined ? undefined : systemIdentifierOf(image);
     if (system === undefined) continue;
+    segmentBlocks = segmentBlocksOf(image!) ?? segmentBlocks;
     first ??= { id: backup.id, system };
     if (system !== first.system) {
       throw new PbkfsError(
@@ -226,11 +236,12 @@ function requireOneCluster(layers: readonly Layer[], paths: PathTable): void {
       );
     }
   }
+  return { segmentBlocks };
 }
 
-function systemIdentifierIn(layers: readonly Layer[], file: number): bigint | undefined {
+function controlFileIn(layers: readonly Layer[], file: number): Buffer | undefined {
   try {
-    return systemIdentifierOf(readWhole(resolveRaw(layers, PG_CONTROL_PATH, file)));
+    return readWhole(resolveRaw(layers, PG_CONTROL_PATH, file));
   } catch (error) {
     // A damaged copy shows itself when somebody reads it; here it just tells nothing.
     if (error instanceof PbkfsError) return undefined;

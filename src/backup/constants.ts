@@ -3,7 +3,10 @@
 /** Bytes of one block (page). pg_probackup 2.x and this reader handle 8 KiB blocks only. */
 export const BLCKSZ = 8192;
 
-/** Blocks of one full relation segment file (1 GiB); block numbers in a page stream are relative to their segment. */
+/**
+ * Blocks of one full relation segment file (1 GiB) where pg_control does not say otherwise; block numbers in a page stream
+ * are relative to their segment.
+ */
 export const RELSEG_BLOCKS = 131072;
 
 /** Bytes of a page stream's record header: u32 block, i32 compressed_size. */

@@ -13,6 +13,7 @@ export { type Catalog, type InstanceConfig, openCatalog } from './catalog.js';
 export { type ChainCheck, type ChainOptions, checkBackup, checkChain, resolveChain } from './chain.js';
 export { ChainReader, openChain, openKeptChain } from './chain-reader.js';
 export { type ChainChange, ChainWatch, chainChanges } from './chain-watch.js';
+export { checksumSwitch } from './checksum-switch.js';
 export { type CompressAlg, compressAlgs } from './codec/names.js';
 export { BLCKSZ, RELSEG_BLOCKS } from './constants.js';
 export { crc32c, crcOfFd } from './crc.js';
@@ -22,7 +23,7 @@ export { DigestStore } from './lists/digest-store.js';
 export type { PathTable } from './lists/path-table.js';
 export { pageChecksum } from './page-checksum.js';
 export { type BlockCounts, type FdOf, PageReader } from './page-reader.js';
-export { PG_CONTROL_PATH, pgControlCrc, systemIdentifierOf } from './pg-control.js';
+export { PG_CONTROL_PATH, pgControlCrc, segmentBlocksOf, systemIdentifierOf } from './pg-control.js';
 export { openRaw, readRaw, verifyRaw, verifyRawFd } from './raw-reader.js';
 export { storedIdentities, storedIdentity } from './stored-identity.js';
 export type {

@@ -46,7 +46,7 @@ let lanes: LaneSums | undefined;
 
 /**
  * Checksum of the 8192 bytes at `offset`, pd_checksum taken as zero.
- * @param absoluteBlock block number within the whole relation fork: segno * 131072 + block
+ * @param absoluteBlock block number within the whole relation fork: DatafileSource.firstBlock + block
  * @returns 1..65535
  */
 export function pageChecksum(bytes: Uint8Array, offset: number, absoluteBlock: number): number {

@@ -10,7 +10,7 @@ import {
   infoLayer,
 } from './block-info.js';
 import { decodeFullSizePayload, decodePage } from './codec/decode.js';
-import { BLCKSZ, RECORD_HEADER, RELSEG_BLOCKS } from './constants.js';
+import { BLCKSZ, RECORD_HEADER } from './constants.js';
 import { damagedBlock } from './damage.js';
 import { looksCompressed } from './full-size-payload.js';
 import { isZeroPage, pageChecksum } from './page-checksum.js';
@@ -245,9 +245,7 @@ export class PageReader {
   ): string | undefined {
     const inPage = out[outOffset + PD_CHECKSUM]! | (out[outOffset + PD_CHECKSUM + 1]! << 8);
     // pg_probackup notes 0 for an all-zero page; a computed checksum is never 0.
-    const computed = isZeroPage(out, outOffset)
-      ? 0
-      : pageChecksum(out, outOffset, source.segno * RELSEG_BLOCKS + block);
+    const computed = isZeroPage(out, outOffset) ? 0 : pageChecksum(out, outOffset, source.firstBlock + block);
     const hasMap = (index.info[block]! & INFO_HAS_CHECKSUM) !== 0;
     if (computed === 0 && !hasMap) return 'an empty page in a damaged file, and no header map says that it was one';
     const wanted = hasMap ? index.checksum[block]! : inPage;

@@ -1,5 +1,7 @@
-// global/pg_control: the CRC that PostgreSQL keeps inside it, which content lists repeat instead of the file's own.
+// global/pg_control: the CRC that PostgreSQL keeps inside it, which content lists repeat instead of the file's own; the
+// cluster's identity, and how long its segment files are.
 
+import { BLCKSZ } from './constants.js';
 import { crc32c } from './crc.js';
 
 /** Path whose listed crc is the CRC field inside the file (format page 8). */
@@ -26,4 +28,22 @@ export function pgControlCrc(image: Uint8Array): number | undefined {
 export function systemIdentifierOf(image: Uint8Array): bigint | undefined {
   if (pgControlCrc(image) === undefined) return undefined;
   return new DataView(image.buffer, image.byteOffset, image.byteLength).getBigUint64(0, true);
+}
+
+/** floatFormat of ControlFileData: the same in all versions, wherever it stands, and followed by blcksz and relseg_size. */
+const FLOAT_FORMAT = 1234567;
+
+/**
+ * Blocks of one full segment file of a relation: 1 GiB, unless PostgreSQL was built --with-segsize.
+ * @returns undefined when the image is damaged
+ */
+export function segmentBlocksOf(image: Uint8Array): number | undefined {
+  if (pgControlCrc(image) === undefined) return undefined;
+  const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
+  for (let at = 0; at < lastOffset && at + 16 <= image.length; at += 8) {
+    if (view.getFloat64(at, true) !== FLOAT_FORMAT || view.getUint32(at + 8, true) !== BLCKSZ) continue;
+    const blocks = view.getUint32(at + 12, true);
+    return blocks === 0 ? undefined : blocks;
+  }
+  return undefined;
 }

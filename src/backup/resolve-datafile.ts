@@ -23,12 +23,18 @@ import type { BackupInfo, DatafileSource, HeaderChunk, StreamPart } from './type
  * them (7.2). Size 0 and "not listed" mean length 0; an unknown length does not lower the cap.
  * @param layers FULL first
  * @param file number of a data file that the target lists
+ * @param segmentBlocks blocks of a full segment file of this cluster
  * @throws PbkfsError backup_damaged when the chain contradicts itself; page_damaged when the length has to be found by
  *   reading streams and one is damaged
  */
-export function resolveDatafile(layers: readonly Layer[], path: string, file: number): DatafileSource {
+export function resolveDatafile(
+  layers: readonly Layer[],
+  path: string,
+  file: number,
+  segmentBlocks: number,
+): DatafileSource {
   const target = layers.at(-1)!;
-  const segno = segnoOf(target.list.entry(file)!, path);
+  const firstBlock = segnoOf(target.list.entry(file)!, path) * segmentBlocks;
   const parts: StreamPart[] = [];
   let cap = NO_CAP;
   // Streams newer than the newest member whose length is known; they alone are read when the target's is not.
@@ -48,8 +54,10 @@ export function resolveDatafile(layers: readonly Layer[], path: string, file: nu
     layer = parentOf(layers, layer, path, file, size === UNCHANGED);
   }
   const nBlocks =
-    unknownParts === 0 ? knownLength : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength);
-  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, segno, layers: parts };
+    unknownParts === 0
+      ? knownLength
+      : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength, segmentBlocks);
+  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, firstBlock, layers: parts };
 }
 
 /** Whether the length that a list gives for a file stored in this backup may be too long: see blocksOf. */

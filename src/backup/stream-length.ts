@@ -1,7 +1,7 @@
 // The length of a datafile whose list does not give it, or gives it wrong: backups before 2.3.0 (format page 7.3).
 
 import fs from 'node:fs';
-import { NO_CAP, RECORD_HEADER, RELSEG_BLOCKS } from './constants.js';
+import { NO_CAP, RECORD_HEADER } from './constants.js';
 import { damagedBlock, openStored } from './damage.js';
 import { TRUNCATED, walkStream } from './stream-walk.js';
 import type { StreamPart } from './types.js';
@@ -11,10 +11,11 @@ import type { StreamPart } from './types.js';
  * a truncation marker fixes the length its backup saw.
  * @param layers newest first: the streams newer than the first member whose length is known
  * @param olderLength length in blocks at that member; 0 when there is none
+ * @param segmentBlocks more than this no file of the cluster has
  * @returns length in blocks
  * @throws PbkfsError page_damaged
  */
-export function scanLength(layers: readonly StreamPart[], olderLength: number): number {
+export function scanLength(layers: readonly StreamPart[], olderLength: number, segmentBlocks: number): number {
   let length = 0;
   let cap = NO_CAP;
   for (const part of layers) {
@@ -27,12 +28,12 @@ export function scanLength(layers: readonly StreamPart[], olderLength: number): 
     } finally {
       fs.closeSync(fd);
     }
-    if (length > RELSEG_BLOCKS) {
+    if (length > segmentBlocks) {
       throw damagedBlock(
         part.backupId,
         part.file,
         length - 1,
-        `a relation segment has at most ${RELSEG_BLOCKS} blocks`,
+        `a relation segment has at most ${segmentBlocks} blocks`,
       );
     }
   }

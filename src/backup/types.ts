@@ -155,7 +155,8 @@ export interface DatafileSource {
   /** Logical bytes, nBlocks * 8192. */
   readonly length: number;
   readonly nBlocks: number;
-  readonly segno: number;
+  /** Of the whole relation, which page checksums count by: the number of the file's first block. */
+  readonly firstBlock: number;
   /** Newest first. */
   readonly layers: readonly StreamPart[];
   /** What storedIdentities found when the source was first used, set by whoever keeps it in use. */

@@ -2,7 +2,14 @@
 
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { displayPath, openCatalog, type Problem, resolveChain, validateChain } from '../backup/index.js';
+import {
+  checksumSwitch,
+  displayPath,
+  openCatalog,
+  type Problem,
+  resolveChain,
+  validateChain,
+} from '../backup/index.js';
 import { lockChain } from '../mount/index.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
@@ -47,8 +54,10 @@ async function validate(options: ValidateOptions): Promise<number> {
   const found = resolveChain(catalog, instance, backupId, { force, purpose: 'read' });
   const lock = await lockChain(found);
   try {
-    for (const warning of lock.warnings) process.stderr.write(`pbkfs: warning: ${warning}\n`);
     const chain = resolveChain(catalog, instance, found.target.id, { force: true, purpose: 'read' });
+    for (const warning of [...lock.warnings, ...checksumSwitch(chain)]) {
+      process.stderr.write(`pbkfs: warning: ${warning}\n`);
+    }
     const line = new ProgressLine(process.stderr);
     const began = Date.now();
     const { files, bytes, problems } = await validateChain(catalog, chain, {

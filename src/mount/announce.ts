@@ -1,6 +1,6 @@
 // Making a mount known that can be used now: to the registry, the log, whoever started it, and the service manager.
 
-import { externalDirectories } from '../backup/index.js';
+import { checksumSwitch, externalDirectories } from '../backup/index.js';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { given } from '../given.js';
 import type { Logger } from '../log.js';
@@ -35,10 +35,11 @@ export async function announce(known: Known, tell: (info: MountedInfo) => Promis
   const { instance, target, members } = chain;
   const { mountpoint, diff, catalog } = paths;
   enterIntoRegistry(known);
-  const noWal = request.noWal ? [NO_WAL] : [];
   // Whoever mounts a diff again has been told.
-  const external = prepared.fresh || request.readOnly ? externalDirectories(target) : [];
-  for (const warning of [...noWal, ...leftOut(external)]) log.warn(warning);
+  const first = prepared.fresh || request.readOnly;
+  const own = [...(request.noWal ? [NO_WAL] : []), ...(first ? checksumSwitch(chain) : [])];
+  const external = first ? externalDirectories(target) : [];
+  for (const warning of [...own, ...leftOut(external)]) log.warn(warning);
   const info = {
     pid: process.pid,
     mountpoint,
@@ -46,7 +47,7 @@ export async function announce(known: Known, tell: (info: MountedInfo) => Promis
     backupId: target.id,
     backend: server?.backend ?? 'kernel',
     chainLength: members.length,
-    warnings: [...warnings, ...noWal, ...withoutPassthrough(server)],
+    warnings: [...warnings, ...own, ...withoutPassthrough(server)],
     externalDirectories: external,
     ...given({ metricsAddress }),
   };

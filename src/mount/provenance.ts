@@ -162,7 +162,7 @@ export class Provenance {
   #checkOwn(block: number): Pick<BlockOrigin, 'checksum' | 'message'> {
     if (this.#source?.kind !== 'datafile') return { checksum: 'none', message: null };
     const page = readPage(this.#path, block);
-    const { stored, computed } = blockChecksums(page, this.#source.segno, block);
+    const { stored, computed } = blockChecksums(page, this.#source.firstBlock + block);
     if (stored === 0) return { checksum: 'none', message: null };
     if (stored === computed) return { checksum: 'page', message: null };
     return { checksum: 'damaged', message: `pd_checksum is ${stored}, the page has ${computed}` };

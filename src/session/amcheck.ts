@@ -64,10 +64,22 @@ export async function amcheck(options: AmcheckOptions, problems: Problems): Prom
   return `${checked} tables and indexes of ${databases.length} databases`;
 }
 
+/** What PostgreSQL sets for a database whose DROP DATABASE was interrupted: it lets nobody in, and can only be dropped. */
+const INVALID = 'datconnlimit = -2';
+
 /** @throws PbkfsError server_failed */
-export async function connectableDatabases(server: ConnectionParameters, login: Login): Promise<string[]> {
-  const found = await rows<[string]>(server, 'select datname from pg_database where datallowconn order by oid', login);
-  return found.map(([name]) => name);
+export function connectableDatabases(server: ConnectionParameters, login: Login): Promise<string[]> {
+  return databasesThat(`datallowconn and not ${INVALID}`, server, login);
+}
+
+/** @throws PbkfsError server_failed */
+export function invalidDatabases(server: ConnectionParameters, login: Login): Promise<string[]> {
+  return databasesThat(INVALID, server, login);
+}
+
+async function databasesThat(condition: string, server: ConnectionParameters, login: Login): Promise<string[]> {
+  const question = `select datname from pg_database where ${condition} order by oid`;
+  return (await rows<[string]>(server, question, login)).map(([name]) => name);
 }
 
 async function extensionSchema(client: Client): Promise<string> {

@@ -5,7 +5,7 @@ import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { given } from '../given.js';
 import { unmount } from '../mount/unmount.js';
 import { readControlFile } from '../postgres/control-file.js';
-import { amcheck, connectableDatabases } from './amcheck.js';
+import { amcheck, connectableDatabases, invalidDatabases } from './amcheck.js';
 import { type Costs, costsOf } from './costs.js';
 import { type Finding, find } from './finding.js';
 import type { Guarded } from './guarded.js';
@@ -128,7 +128,10 @@ async function recovered({ server, binaries }: Session, login: Required<Login>):
     await ask(server.connection, 'select count(*) from pg_class', { ...login, database });
   }
   const [lsn] = await ask(server.connection, 'select pg_current_wal_insert_lsn()::text', login);
-  return `PostgreSQL ${binaries.version} recovered to ${lsn}, ${databases.length} databases`;
+  const invalid = await invalidDatabases(server.connection, login);
+  const leftOut =
+    invalid.length === 0 ? '' : ` (not ${invalid.join(', ')}: an interrupted DROP DATABASE left it invalid)`;
+  return `PostgreSQL ${binaries.version} recovered to ${lsn}, ${databases.length} databases${leftOut}`;
 }
 
 /** What was asked for, one after the other; the server is stopped in order after its checks. */

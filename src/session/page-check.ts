@@ -2,7 +2,8 @@
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BLCKSZ, pageChecksum, RELSEG_BLOCKS } from '../backup/index.js';
+import { BLCKSZ, PG_CONTROL_PATH, pageChecksum, RELSEG_BLOCKS, segmentBlocksOf } from '../backup/index.js';
+import { readIfThere } from '../sys/read-if-there.js';
 import type { Problems } from './finding.js';
 
 /** A fork of a relation, and which segment of it. Not those of temporary tables, whose names begin with a letter. */
@@ -14,7 +15,8 @@ const PD_UPPER = 14;
 
 interface Segment {
   readonly path: string;
-  readonly number: number;
+  /** Of the relation, which checksums count by. */
+  readonly firstBlock: number;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function pageCheck(
 
 async function checkSegment(
   dataDir: string,
-  { path, number }: Segment,
+  { path, firstBlock }: Segment,
   buffer: Buffer,
   problems: Problems,
   checked: (blocks: number) => void,
@@ -61,7 +63,7 @@ async function checkSegment(
       const { bytesRead } = await file.read(buffer, 0, CHUNK, block * BLCKSZ);
       const whole = Math.floor(bytesRead / BLCKSZ);
       for (let i = 0; i < whole; i++) {
-        const problem = pageProblem(buffer, i * BLCKSZ, number * RELSEG_BLOCKS + block + i);
+        const problem = pageProblem(buffer, i * BLCKSZ, firstBlock + block + i);
         if (problem !== undefined) problems.add(`${path}, block ${block + i}: ${problem}`);
       }
       checked(whole);
@@ -101,11 +103,13 @@ async function relationSegments(dataDir: string): Promise<Segment[]> {
       if (/\/PG_[^/]*$/.test(version)) directories.push(...(await list(version)));
     }
   }
+  const control = readIfThere(join(dataDir, PG_CONTROL_PATH));
+  const segmentBlocks = (control && segmentBlocksOf(control)) ?? RELSEG_BLOCKS;
   const segments: Segment[] = [];
   for (const directory of directories) {
     for (const path of await list(directory)) {
       const match = RELATION.exec(path.slice(directory.length + 1));
-      if (match !== null) segments.push({ path, number: Number(match[1] ?? 0) });
+      if (match !== null) segments.push({ path, firstBlock: Number(match[1] ?? 0) * segmentBlocks });
     }
   }
   return segments;

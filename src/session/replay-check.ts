@@ -13,6 +13,8 @@ export interface Replay {
   readonly restoreCommand: string;
   /** CREATE TABLESPACE in it. */
   readonly tablespaces: readonly CreatedTablespace[];
+  /** CREATE TABLESPACE in it without a path: a directory of pg_tblspc itself (allow_in_place_tablespaces). */
+  readonly inPlace: boolean;
   /** Where recovery ends although the archive goes on: at a missing segment. For people. */
   readonly gap: string | undefined;
 }
@@ -38,10 +40,12 @@ export function checkReplay(
     progress(++read);
   };
   const tablespaces: CreatedTablespace[] = [];
+  let inPlace = false;
   for (const event of path.events(seen)) {
     if (isBehind(event, recovery?.target, path.consistent)) break;
-    // Without a path it lies in the data directory itself (allow_in_place_tablespaces).
-    if (event.kind === 'tablespace' && event.path !== '') tablespaces.push(event);
+    if (event.kind !== 'tablespace') continue;
+    if (event.path === '') inPlace = true;
+    else tablespaces.push(event);
   }
   const { fault } = path;
   // Where the last segment breaks off, WAL may simply end; before that, recovery would end early and quietly.
@@ -54,7 +58,7 @@ export function checkReplay(
   const restoreCommand = `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
   // Any other target that lies behind it is refused.
   const gap = recovery?.target.kind === 'latest' ? path.gap() : undefined;
-  return { restoreCommand, tablespaces, gap };
+  return { restoreCommand, tablespaces, inPlace, gap };
 }
 
 /** Whether recovery has stopped before this event, for certain. */

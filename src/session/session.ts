@@ -23,7 +23,7 @@ import { ask, type Login } from './query.js';
 import { checkReplay } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
 import { cleanUpAbandoned } from './session-record.js';
-import { bindingsFor, makeDirectories } from './tablespaces.js';
+import { bindingsFor, hasInPlace, makeDirectories } from './tablespaces.js';
 import { dropUnknownSettings } from './unknown-settings.js';
 
 export interface SessionRequest {
@@ -105,11 +105,13 @@ export async function openSession(
   let restoreCommand = MOUNT_RESTORE_COMMAND;
   let bindings: readonly PathBinding[] = [];
   let external: readonly string[] = [];
+  let replaysInPlace = false;
   const lookThrough = (replayed: Parameters<typeof checkReplay>[3]): void => {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
     const seen = (count: number): void => progress.detail(`${count} segments`);
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
+    replaysInPlace = replay.inPlace;
     if (replay.gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${replay.gap}`);
     const needed = [binaries.binDir, reachableTempDir(user), socketTempDir(user)];
     bindings = bindingsFor(replay.tablespaces, place.mountpoint, needed);
@@ -149,12 +151,13 @@ export async function openSession(
   const ephemeral = request.ephemeral ? EPHEMERAL : {};
   // A mount of ours is synced: the walk over all files at the start would find nothing to do.
   const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
+  const inPlace = replaysInPlace || hasInPlace(dataDir) ? { allow_in_place_tablespaces: 'on' } : {};
   let known = false;
   const options: StartOptions = {
     dataDir,
     binaries,
     user,
-    settings: { ...memorySettings(), ...synced, ...ephemeral, ...request.settings },
+    settings: { ...memorySettings(), ...synced, ...inPlace, ...ephemeral, ...request.settings },
     ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses || standby } } : {}),
     bindings,
     ...given({ port: request.port, socketDir: request.socketDir, preload: request.preload }),

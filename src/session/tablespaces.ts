@@ -1,7 +1,7 @@
 // CREATE TABLESPACE in WAL to be replayed: it would change the mode of a directory of this host, at its absolute path,
 // and empty one in it, production's or not. The server gets directories of the mount in their place, or is not started.
 
-import { chownSync, existsSync, mkdirSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { formatLsn, type Lsn } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
@@ -56,6 +56,15 @@ export function makeDirectories(bindings: readonly PathBinding[], user: ServerUs
     mkdirSync(directory, { mode: 0o700 });
     chownSync(directory, user.uid, user.gid);
   }
+}
+
+/**
+ * Whether a tablespace is a directory of pg_tblspc itself and no link. A server without allow_in_place_tablespaces
+ * panics at the end of recovery when it finds one.
+ */
+export function hasInPlace(dataDir: string): boolean {
+  const entries = readdirSync(join(dataDir, 'pg_tblspc'), { withFileTypes: true });
+  return entries.some((entry) => entry.isDirectory() && /^\d+$/.test(entry.name));
 }
 
 function isWithin(path: string, directory: string): boolean {

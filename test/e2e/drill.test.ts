@@ -100,6 +100,27 @@ t.test('a sound backup passes all checks', { skip: mountMissing }, async (t) => 
   }
 });
 
+t.test(
+  'a database that an interrupted DROP DATABASE left is no fault of the backup',
+  { skip: mountMissing },
+  async (t) => {
+    const dataDir = await newCluster(t, ['--wal-segsize=1']);
+    const server = await start(t, dataDir, { settings: { wal_keep_size: '1GB', fsync: 'off' } });
+    const catalog = new LiveCatalog(join(serverTempDir(t), 'catalog'), dataDir);
+    await query(server, 'create database torn');
+    await query(server, `update pg_database set datconnlimit = -2 where datname = 'torn'`);
+    await catalog.backup(server, { stream: true });
+    await server.stop('fast');
+    const { drill } = place(t, ['-B', catalog.path, '-I', 'main']);
+    const { status, stderr, report } = await drill(['--amcheck']);
+    t.equal(status, 0, stderr);
+    t.match(report.backups[0]!.findings, [
+      { check: 'recovery', passed: true, what: /, 2 databases \(not torn: / },
+      { check: 'amcheck', passed: true, what: / of 2 databases$/ },
+    ]);
+  },
+);
+
 t.test('damage is found, and a newest backup that is no good is told of', { skip: mountMissing }, async (t) => {
   const dataDir = await newCluster(t);
   const server = await start(t, dataDir, { settings: { wal_keep_size: '1GB', fsync: 'off', autovacuum: 'off' } });

@@ -127,3 +127,31 @@ t.test('replayed tablespaces are made on the mount', { skip }, async (t) => {
     unchanged(t);
   });
 });
+
+t.test('tablespaces without a path, in the backup and in its WAL', { skip: mountMissing }, async (t) => {
+  const dataDir = await newCluster(t, ['--wal-segsize=1']);
+  const settings = { wal_keep_size: '1GB', fsync: 'off', allow_in_place_tablespaces: 'on' };
+  const server = await start(t, dataDir, { settings });
+  const catalog = new LiveCatalog(join(serverTempDir(t), 'catalog'), dataDir);
+  const make = async (name: string): Promise<void> => {
+    await query(server, `create tablespace ${name} location ''`);
+    await query(server, `create table in_${name} tablespace ${name} as select generate_series(1, 1000) n`);
+  };
+  const none = await catalog.backup(server, { stream: false });
+  await make('before');
+  const one = await catalog.backup(server, { stream: false, mode: 'DELTA' });
+  await make('after');
+  await catalog.archive(server);
+  await server.stop('immediate');
+  const base = serverTempDir(t);
+  const sql = join(base, 'check.sql');
+  const drilled = async (id: string, tables: readonly string[], target: string): Promise<void> => {
+    writeFileSync(sql, tables.map((table) => `select sum(n) = 500500 from ${table};`).join('\n'));
+    const args = ['-B', catalog.path, '-I', 'main', '-i', id, '--recovery-target', target, '--sql', sql, '--checksums'];
+    const { status, stdout, stderr } = await pbkfs(['drill', ...args]);
+    t.equal(status, 0, `${id} to ${target}: ${stdout}${stderr}`);
+  };
+  await drilled(one.id, ['in_before'], 'immediate');
+  await drilled(one.id, ['in_before', 'in_after'], 'latest');
+  await drilled(none.id, ['in_before', 'in_after'], 'latest');
+});

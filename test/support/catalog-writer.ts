@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type BackupMode, backupIdOf, type CompressAlg, crc32c } from '../../src/backup/index.js';
+import { absolute } from './pages.js';
 import { type StoredStream, writeStream } from './stream-writer.js';
 
 /** Pages of a page stream: block number and page. */
@@ -28,6 +29,8 @@ export type FileContent = Common &
         readonly nBlocks?: number | null;
         readonly alg?: CompressAlg;
         readonly segno?: number;
+        /** Number of block 0 in the relation; where it is missing, segments before it have 1 GiB. */
+        readonly firstBlock?: number;
         /** Appends a truncation marker (format page 4.1). */
         readonly truncateTo?: number;
         /** Changes the stream's bytes after its CRC was taken. */
@@ -175,7 +178,8 @@ function addStream(
 ): void {
   const alg = spec.alg ?? 'zlib';
   const segno = spec.segno ?? 0;
-  const stored = writeStream(spec.pages, { alg, segno, version: writer.version, truncateTo: spec.truncateTo });
+  const { firstBlock = absolute(segno, 0), truncateTo } = spec;
+  const stored = writeStream(spec.pages, { alg, firstBlock, version: writer.version, truncateTo });
   values.is_datafile = 1;
   values.segno = segno;
   values.size = stored.bytes.length;

@@ -3,7 +3,7 @@
 import zlib from 'node:zlib';
 import { BLCKSZ, type CompressAlg, crc32c, pageChecksum } from '../../src/backup/index.js';
 import type { HeaderVariant, Pages } from './catalog-writer.js';
-import { absolute, encodePage } from './pages.js';
+import { encodePage } from './pages.js';
 
 export interface StoredStream {
   readonly bytes: Buffer;
@@ -18,13 +18,14 @@ export interface StoredStream {
 
 interface StreamOptions {
   readonly alg: CompressAlg;
-  readonly segno: number;
+  /** Number of block 0 in the relation. */
+  readonly firstBlock: number;
   readonly version: string;
   readonly truncateTo: number | undefined;
 }
 
 /** Encodes pages in the given order. */
-export function writeStream(pages: Pages, { alg, segno, version, truncateTo }: StreamOptions): StoredStream {
+export function writeStream(pages: Pages, { alg, firstBlock, version, truncateTo }: StreamOptions): StoredStream {
   const old = before(version, 2, 4);
   const pieces: Buffer[] = [];
   const offsets: number[] = [];
@@ -38,7 +39,7 @@ export function writeStream(pages: Pages, { alg, segno, version, truncateTo }: S
   for (const [block, page] of pages) {
     const payload = encodePage(alg, page);
     const isZero = page.every((byte) => byte === 0);
-    const checksum = isZero ? 0 : pageChecksum(page, 0, absolute(segno, block));
+    const checksum = isZero ? 0 : pageChecksum(page, 0, firstBlock + block);
     headers.push({ block, pos, checksum, lsn: page.readBigUInt64LE(0) });
     offsets.push(pos);
     put(recordHeader(block, payload.length));

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { decodeFullSizePayload, decodePage } from '../codec/decode.js';
-import { BLCKSZ, RELSEG_BLOCKS } from '../constants.js';
+import { BLCKSZ, RECORD_HEADER, RELSEG_BLOCKS } from '../constants.js';
 import { openStored } from '../damage.js';
 import { looksCompressed } from '../full-size-payload.js';
 import { type HeaderEntries, readHeaderMap } from '../header-map.js';
@@ -34,8 +34,8 @@ interface Bench {
   readonly bytes: Buffer;
   readonly stream: Buffer;
   /** Of the records of the file under work. */
-  readonly blocks: Uint32Array;
-  readonly offsets: Float64Array;
+  blocks: Uint32Array;
+  offsets: Float64Array;
 }
 
 const DECODED = 0;
@@ -56,6 +56,14 @@ function makeBench(): Bench {
   };
 }
 
+/** As many records as the file can hold: there are clusters with segments above 1 GiB. */
+function makeRoom(bench: Bench, { part, segmentBlocks }: StreamCheck): void {
+  const most = Math.min(segmentBlocks, Math.ceil(part.storedSize / (RECORD_HEADER + 1)));
+  if (most <= bench.blocks.length) return;
+  bench.blocks = new Uint32Array(most);
+  bench.offsets = new Float64Array(most);
+}
+
 /**
  * @param read told of bytes that have been checked, not of all
  * @returns what is wrong; empty for a file that is as pg_probackup stored it and whose pages were good in the source
@@ -63,6 +71,7 @@ function makeBench(): Bench {
 export function checkStream(check: StreamCheck, read: (bytes: number) => void): Problem[] {
   const { part, path } = check;
   bench ??= makeBench();
+  makeRoom(bench, check);
   const problems: Problem[] = [];
   const problem = (kind: ProblemKind, message: string, block?: number): void => {
     problems.push({ kind, backup: part.backupId, file: path, message, ...(block === undefined ? {} : { block }) });
@@ -123,8 +132,8 @@ function walk(
       part,
       fd,
       (block, size, offset) => {
-        if (block >= RELSEG_BLOCKS)
-          throw new Error(`block ${block}: a relation segment has at most ${RELSEG_BLOCKS} blocks`);
+        if (block >= check.segmentBlocks)
+          throw new Error(`block ${block}: a relation segment has at most ${check.segmentBlocks} blocks`);
         blocks[count] = block;
         offsets[count] = offset;
         payload = size;
@@ -198,7 +207,7 @@ function judge(
 /** @param at where the page lies in `bytes` */
 function judgePage(
   { memory, bytes }: Bench,
-  { part, segno }: StreamCheck,
+  { part, firstBlock }: StreamCheck,
   stop: Lsn | undefined,
   at: number,
   block: number,
@@ -208,7 +217,7 @@ function judgePage(
     return mapped === undefined || mapped === 0 ? undefined : `an empty page, the header map says ${mapped}`;
   if (mapped !== undefined || part.pageChecksums) {
     const own = bytes[at + 8]! | (bytes[at + 9]! << 8);
-    const computed = checksumInPlace(memory, at, segno * RELSEG_BLOCKS + block);
+    const computed = checksumInPlace(memory, at, firstBlock + block);
     if (mapped !== undefined && mapped !== computed) return `page checksum ${computed}, the header map says ${mapped}`;
     if (part.pageChecksums && own !== computed) {
       const since = mapped === undefined ? '' : '; it was so in the source already';

@@ -1,7 +1,11 @@
 // Which stored files of a chain there are to check: every file of every member's list that has bytes.
 
 import { PbkfsError } from '../../errors.js';
+import { readIfThere } from '../../sys/read-if-there.js';
+import { pathBytes } from '../byte-path.js';
+import { RELSEG_BLOCKS } from '../constants.js';
 import { type Member, openMember, storedFile } from '../member.js';
+import { PG_CONTROL_PATH, segmentBlocksOf } from '../pg-control.js';
 import { fileCrcKind } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
@@ -16,7 +20,10 @@ export type Check =
       readonly kind: 'stream';
       readonly path: string;
       readonly part: StreamPart;
-      readonly segno: number;
+      /** See DatafileSource. */
+      readonly firstBlock: number;
+      /** Blocks of a full segment file. */
+      readonly segmentBlocks: number;
       /** Pages newer than this cannot be in the backup; '' where its control file does not say. */
       readonly stopLsn: string;
     };
@@ -36,6 +43,7 @@ export function planValidation(chain: Chain): Plan {
   const problems: Problem[] = [];
   const members: Member[] = [];
   let bytes = 0;
+  let segmentBlocks = RELSEG_BLOCKS;
   for (const [layer, backup] of chain.members.entries()) {
     let member: Member;
     try {
@@ -51,12 +59,13 @@ export function planValidation(chain: Chain): Plan {
       continue;
     }
     members.push(member);
+    segmentBlocks = segmentBlocksIn(member) ?? segmentBlocks;
     const { list } = member;
     for (let row = 0; row < list.count; row++) {
       const size = list.size[row]!;
       if (size <= 0 || list.isDirectory(row)) continue;
       try {
-        checks.push(checkOf(member, row));
+        checks.push(checkOf(member, row, segmentBlocks));
         bytes += size;
       } catch (error) {
         if (!(error instanceof PbkfsError)) throw error;
@@ -73,13 +82,24 @@ export function sizeOf(check: Check): number {
   return check.kind === 'raw' ? check.source.size : check.part.storedSize;
 }
 
-function checkOf(member: Member, row: number): Check {
+/** By the member's own pg_control. What is wrong with that file is told by its check. */
+function segmentBlocksIn(member: Member): number | undefined {
+  try {
+    const image = readIfThere(pathBytes(storedFile(member, PG_CONTROL_PATH)));
+    return image === undefined ? undefined : segmentBlocksOf(image);
+  } catch {
+    return undefined;
+  }
+}
+
+function checkOf(member: Member, row: number, segmentBlocks: number): Check {
   const { list, backup, layer } = member;
   const path = list.path(row);
   const external = list.externalDir(row);
   if (list.isDatafile(row) && external === 0) {
     const part = streamPart(member, path, list.entry(row));
-    return { kind: 'stream', path, part, segno: list.segno(row), stopLsn: backup.stopLsn ?? '' };
+    const firstBlock = list.segno(row) * segmentBlocks;
+    return { kind: 'stream', path, part, firstBlock, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
   }
   const file =
     external === 0

@@ -1,0 +1,96 @@
+// Clusters of a PostgreSQL built --with-segsize: page checksums count by the relation's blocks, and pg_control tells how
+// many of them lie in the files before.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import {
+  openCatalog,
+  type Problem,
+  pgControlCrc,
+  RELSEG_BLOCKS,
+  resolveChain,
+  segmentBlocksOf,
+  validateChain,
+} from '../../src/backup/index.js';
+import { Problems } from '../../src/session/finding.js';
+import { pageCheck } from '../../src/session/page-check.js';
+import { type BackupSpec, type FileSpec, startTime } from '../support/catalog-writer.js';
+import { extractCatalog } from '../support/catalogs.js';
+import { controlFile } from '../support/control-file.js';
+import { makePage } from '../support/pages.js';
+import { openSynthetic } from '../support/synthetic.js';
+
+const FILE = 'base/5/16384';
+
+/** Later than the LSNs of made-up pages. */
+const lsn = { 'stop-lsn': 'F0/2100168' };
+
+function control(segmentBlocks: number): FileSpec {
+  const content = controlFile(segmentBlocks);
+  return { path: 'global/pg_control', content, keys: { crc: pgControlCrc(content)! } };
+}
+
+/** Faults of stored files; these catalogs have no WAL, which is one too. */
+async function faultsOf(root: string): Promise<Problem[]> {
+  const catalog = openCatalog(root);
+  const { problems } = await validateChain(catalog, resolveChain(catalog, 'main', 'latest'), {
+    jobs: 1,
+    found: () => undefined,
+  });
+  return problems.filter(({ kind }) => kind !== 'wal');
+}
+
+t.test('segments of 2 MiB', async (t) => {
+  const segmentBlocks = 256;
+  const pages = [0, 1, 2].map((block): [number, Buffer] => [block, makePage(block + 1, 3 * segmentBlocks + block)]);
+  for (const header of ['good', 'none'] as const) {
+    const file: FileSpec = { path: `${FILE}.3`, pages, segno: 3, firstBlock: 3 * segmentBlocks, header };
+    const full: BackupSpec = { start: startTime(0), mode: 'FULL', control: lsn, files: [control(segmentBlocks), file] };
+    const { root, reader, read } = openSynthetic(t.testdir({}), [full]);
+    t.match(reader.resolve(file.path), { firstBlock: 3 * segmentBlocks });
+    t.ok(read(file.path).equals(Buffer.concat(pages.map(([, page]) => page))), `header map: ${header}`);
+    if (header === 'good') t.same(await faultsOf(root), []);
+  }
+
+  const dataDir = t.testdir({ global: {}, pg_tblspc: {} });
+  mkdirSync(join(dataDir, 'base/5'), { recursive: true });
+  writeFileSync(join(dataDir, 'global/pg_control'), controlFile(segmentBlocks));
+  writeFileSync(join(dataDir, `${FILE}.3`), Buffer.concat(pages.map(([, page]) => page)));
+  const problems = new Problems();
+  t.equal(await pageCheck(dataDir, 1, () => undefined, problems), '3 blocks of 1 files');
+  t.same(problems.kept, [], 'a data directory is checked by them too');
+});
+
+t.test('segments of 2 GiB', async (t) => {
+  const block = RELSEG_BLOCKS + 10;
+  const chain = (segmentBlocks: number): BackupSpec[] => [
+    { start: startTime(0), mode: 'FULL', files: [control(segmentBlocks), { path: FILE, pages: [] }] },
+    {
+      start: startTime(1),
+      mode: 'DELTA',
+      parent: startTime(0),
+      control: lsn,
+      files: [control(segmentBlocks), { path: FILE, pages: [[block, makePage(1, block)]] }],
+    },
+  ];
+  const large = openSynthetic(t.testdir({}), chain(2 * RELSEG_BLOCKS));
+  t.match(large.reader.resolve(FILE), { nBlocks: block + 1 });
+  t.same(await faultsOf(large.root), []);
+  const usual = openSynthetic(t.testdir({}), chain(RELSEG_BLOCKS));
+  t.match(await faultsOf(usual.root), [{ message: /has at most 131072 blocks/ }]);
+});
+
+t.test('pg_control of real clusters says 1 GiB; a damaged one says nothing', async (t) => {
+  const { reader, read } = openSynthetic(t.testdir({}), [
+    { start: startTime(0), mode: 'FULL', files: [control(256), { path: FILE, pages: [] }] },
+  ]);
+  const made = read('global/pg_control');
+  t.equal(segmentBlocksOf(made), 256);
+  made[100]! ^= 1;
+  t.equal(segmentBlocksOf(made), undefined);
+  t.match(reader.resolve(FILE), { firstBlock: 0 });
+  const catalog = openCatalog(`${await extractCatalog('mini')}/catalog`);
+  const { members } = resolveChain(catalog, 'a', 'latest');
+  t.equal(segmentBlocksOf(readFileSync(`${members[0]!.directory}/database/global/pg_control`)), RELSEG_BLOCKS);
+});
