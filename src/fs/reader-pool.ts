@@ -7,6 +7,7 @@ import { PbkfsError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { control, type SharedState } from '../overlay/shared/shared-state.js';
 import { cloneDevice } from '../sys/fuse-device.js';
+import { THREAD_LIMITS } from '../sys/thread-limits.js';
 import { runnableThreads } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers } from './channel.js';
 import type { DataMessage, DataThreadData } from './data-thread.js';
@@ -116,7 +117,10 @@ export class ReaderPool {
       resting: this.#resting!.buffer,
       fdLimit: fdLimitPerThread(MAX_THREADS),
     };
-    const reader = new Worker(new URL('./data-thread.js', import.meta.url), { workerData: data });
+    const reader = new Worker(new URL('./data-thread.js', import.meta.url), {
+      workerData: data,
+      resourceLimits: THREAD_LIMITS,
+    });
     this.#starting++;
     this.#devices.push(device);
     this.#readers.add(reader);
