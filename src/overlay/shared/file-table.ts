@@ -8,6 +8,7 @@
 import { PbkfsError } from '../../errors.js';
 import { BARRIER_WORDS } from '../../pending/barrier.js';
 import { lock, unlock } from '../../pending/mutex.js';
+import { MEMORY_HINT } from '../../sys/counted-memory.js';
 import { type Attributes, withoutSetId } from './attributes.js';
 import { nanosecondsOf, secondsOf } from './timestamp.js';
 
@@ -119,7 +120,7 @@ export class FileTable {
       return new FileTable(new SharedArrayBuffer(bytes));
     } catch (cause) {
       throw new PbkfsError('no_memory', `no memory for the table of files: ${bytes >> 20} MiB of address space`, {
-        hint: 'see the limits of the process (ulimit -d, ulimit -v) and of the machine (vm.overcommit_memory, CommitLimit in /proc/meminfo)',
+        hint: MEMORY_HINT,
         cause,
       });
     }
