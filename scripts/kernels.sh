@@ -11,6 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
+. scripts/tap-summary.sh
 mirror=http://deb.debian.org/debian
 # With files, names, servers, kills and mounts of every kind.
 tests='dist/test/e2e/backups-bundled.test.js dist/test/e2e/life.test.js dist/test/e2e/killed-mount.test.js dist/test/e2e/workload.test.js
@@ -90,9 +91,7 @@ for release in "${releases[@]}"; do
   debugfs -R "dump /result $log" "$disk" 2>/dev/null
   version=$(debugfs -R 'cat /kernel' "$disk" 2>/dev/null)
   rm -f "$disk"
-  summary=$(grep -aE '^# \{ total: ' "$log" | tail -n 1 || true)
-  count() { sed -nE "s/.*[ {]$1: ([0-9]+).*/\1/p" <<<"$summary"; }
-  passed=$(count pass) failed=$(count fail)
+  passed=$(tap_count "$log" pass || true) failed=$(tap_count "$log" fail || true)
   # A run that broke off must not look like success.
   if ! grep -aqx 'exit status 0' "$log" && [ "${failed:-0}" = 0 ]; then failed=1; fi
   verdicts+=("Linux ${version:-of $release}: ${passed:-0} passed, ${failed:-0} failed")

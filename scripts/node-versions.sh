@@ -10,6 +10,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
+. scripts/tap-summary.sh
 tests=''
 majors=()
 while [ $# -gt 0 ]; do
@@ -48,9 +49,7 @@ for major in "${majors[@]}"; do
   # shellcheck disable=SC2086 # the glob is to be expanded, in the clone
   under bash -c "npm run --silent test:tap -- --reporter=tap $tests" >"$log" 2>&1
   status=$?
-  summary=$(grep -aE '^# \{ total: ' "$log" | tail -n 1)
-  count() { sed -nE "s/.*[ {]$1: ([0-9]+).*/\1/p" <<<"$summary"; }
-  passed=$(count pass) failed=$(count fail)
+  passed=$(tap_count "$log" pass) failed=$(tap_count "$log" fail)
   # A run that broke off must not look like success.
   if [ "$status" != 0 ] && [ "${failed:-0}" = 0 ]; then failed=1; fi
   verdicts+=("Node $version: ${passed:-0} passed, ${failed:-0} failed")

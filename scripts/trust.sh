@@ -14,6 +14,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
+. scripts/tap-summary.sh
 lives=1000 rounds=25 fuzz=5000 deep=no output=$root/docs/trust.md extra=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -43,12 +44,11 @@ suite() {
   shift 4
   local raw=$work/${test//\//-}.tap begun=$SECONDS
   env "$@" nice node "dist/test/$test.test.js" >"$raw" 2>&1
-  local status=$? summary result details
-  summary=$(grep -aE '^# \{ total: ' "$raw" | tail -n 1)
-  count() { sed -nE "s/.*[ {]$1: ([0-9]+).*/\1/p" <<<"$summary"; }
+  local status=$? result details
+  count() { tap_count "$raw" "$1"; }
   result=passed
   [ -z "$(count skip)" ] || result="passed, $(count skip) skipped"
-  if [ $status != 0 ] || [ -z "$summary" ] || [ -n "$(count fail)" ]; then
+  if [ $status != 0 ] || [ -z "$(count total)" ] || [ -n "$(count fail)" ]; then
     result="**failed** ($(count fail))"
     failed=1
   fi

@@ -1,6 +1,7 @@
 // Starting the namespace thread: also before it is known what it is to serve, since a thread takes its time to come up.
 
 import { Worker } from 'node:worker_threads';
+import { THREAD_LIMITS } from '../sys/thread-limits.js';
 import type { NamespaceThreadData, NamespaceThreadStart } from './namespace-thread.js';
 
 let spare: Worker | undefined;
@@ -9,7 +10,10 @@ let spare: Worker | undefined;
 export function startNamespaceThread(): Worker {
   // Data threads count from 1.
   const workerData: NamespaceThreadStart = { thread: 0 };
-  const worker = new Worker(new URL('./namespace-thread.js', import.meta.url), { workerData });
+  const worker = new Worker(new URL('./namespace-thread.js', import.meta.url), {
+    workerData,
+    resourceLimits: THREAD_LIMITS,
+  });
   // Whoever takes a thread hears of its end; one that fails before is not taken.
   worker.on('error', () => undefined);
   worker.unref();

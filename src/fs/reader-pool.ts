@@ -6,7 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { PbkfsError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { control, type SharedState } from '../overlay/shared/shared-state.js';
+import { hasRoom, MEMORY_HINT } from '../sys/counted-memory.js';
 import { cloneDevice } from '../sys/fuse-device.js';
+import { ROOM_PER_THREAD, THREAD_LIMITS } from '../sys/thread-limits.js';
 import { runnableThreads } from '../sys/thread-state.js';
 import { Channel, type ChannelBuffers } from './channel.js';
 import type { DataMessage, DataThreadData } from './data-thread.js';
@@ -84,10 +86,19 @@ export class ReaderPool {
   /**
    * Starts the first thread; as soon as it reads, the others follow: whoever waits for the mount then need not share the
    * CPUs with four threads that come up. The pool owns the device from now on.
+   * @throws PbkfsError no_memory
    */
   start(device: number, settings: ReaderSettings, threads = INITIAL_THREADS): void {
     this.#settings = settings;
-    this.#initial = Math.max(1, Math.min(MAX_THREADS, threads));
+    const initial = Math.max(1, Math.min(MAX_THREADS, threads));
+    // One more for the namespace thread's heap.
+    const room = (initial + 1) * ROOM_PER_THREAD;
+    if (!hasRoom(room)) {
+      throw new PbkfsError('no_memory', `no memory for ${initial} threads: ${room >> 20} MiB of address space`, {
+        hint: MEMORY_HINT,
+      });
+    }
+    this.#initial = initial;
     this.#resting = RestingReaders.create(this.#initial);
     this.#add(device);
   }
@@ -120,7 +131,10 @@ export class ReaderPool {
       resting: this.#resting!.buffer,
       fdLimit: fdLimitPerThread(MAX_THREADS),
     };
-    const reader = new Worker(new URL('./data-thread.js', import.meta.url), { workerData: data });
+    const reader = new Worker(new URL('./data-thread.js', import.meta.url), {
+      workerData: data,
+      resourceLimits: THREAD_LIMITS,
+    });
     this.#starting++;
     this.#devices.push(device);
     this.#readers.add(reader);
@@ -206,6 +220,7 @@ export class ReaderPool {
 
   #grow(): void {
     this.#stuck = 0;
+    if (!hasRoom(GROWTH * ROOM_PER_THREAD)) return;
     for (let i = 0; i < GROWTH && this.#started < MAX_THREADS; i++) this.#add(this.#nextDevice());
   }
 }

@@ -9,9 +9,10 @@ const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
 
 /**
  * Two pools of memory instead of one a thread, and what is free at their ends goes back: of 131 MB that an idle mount
- * took, 12. What was set already stays.
+ * took, 12. mimalloc, which @node-rs/crc32 contains, makes writable what it uses of the 1 GiB that it reserves, and not all
+ * of it: a limit (ulimit -d) counts that. What was set already stays.
  */
-const MEMORY = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '65536' };
+const MEMORY = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '65536', MIMALLOC_ARENA_EAGER_COMMIT: '0' };
 
 /** A mount process that waits for its request; without one it ends when the process that started it does. */
 export interface MountProcess {

@@ -4,6 +4,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { pause } from '../sys/pause.js';
+import { THREAD_LIMITS } from '../sys/thread-limits.js';
 
 /** Marks the thread that this module starts. */
 const TASK = 'pbkfs unmount';
@@ -30,7 +31,10 @@ const POLL_MS = 50;
 export function unmountElsewhere(mountpoint: string, how: UnmountHow, patience: number): Promise<void> {
   const data: Task = { task: TASK, mountpoint, how, patience };
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: data });
+    const worker = new Worker(new URL(import.meta.url), {
+      workerData: data,
+      resourceLimits: THREAD_LIMITS,
+    });
     worker.once('message', ({ code, message }: Outcome) => {
       if (message === undefined) resolve();
       else reject(Object.assign(new Error(message), { code }));

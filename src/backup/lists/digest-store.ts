@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import type { Chain } from '../types.js';
 import { ChainLists } from './chain-lists.js';
 import { DIGEST, isOurs, isPrivate } from './digest-file.js';
@@ -76,7 +77,10 @@ export class DigestStore {
     const file = this.#fileOf(identity);
     const data: DigestThreadData = { directory: this.#directory, file, key, seenAt, lists: lists.data, written };
     try {
-      const worker = new Worker(new URL('./digest-thread.js', import.meta.url), { workerData: data });
+      const worker = new Worker(new URL('./digest-thread.js', import.meta.url), {
+        workerData: data,
+        resourceLimits: THREAD_LIMITS,
+      });
       worker.on('error', () => undefined);
       worker.unref();
       this.#written = written;

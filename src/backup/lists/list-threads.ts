@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import type { BackupInfo } from '../types.js';
 import { listPath } from './list-file.js';
 import { PathTable, type PathTableData } from './path-table.js';
@@ -122,6 +123,7 @@ export class ListThreads {
     const data: ListThreadData = { control: this.#control, port: port2, jobs: this.#jobs, paths };
     const worker = new Worker(new URL('./list-thread.js', import.meta.url), {
       workerData: data,
+      resourceLimits: THREAD_LIMITS,
       transferList: [port2],
     });
     // Its end says nothing that the word of progress does not say.

@@ -1,6 +1,7 @@
 // Checking a whole chain on a pool of worker threads: everything a mount would ever read, and what it never looks at.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import type { Catalog } from '../catalog.js';
 import type { Chain } from '../types.js';
 import { planWal } from './check-wal.js';
@@ -76,6 +77,7 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
     filename: new URL('./worker.js', import.meta.url).href,
     minThreads: threads,
     maxThreads: threads,
+    resourceLimits: THREAD_LIMITS,
   });
   const timer = setInterval(tell, PROGRESS_MS);
   try {

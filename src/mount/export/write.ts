@@ -4,6 +4,7 @@ import { chmodSync, lchownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
+import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import { bytesOf, textOf } from '../paths.js';
 import { fromWire, type WireError } from '../wire-error.js';
 import { interruptible } from './interruption.js';
@@ -78,6 +79,7 @@ async function copyFiles(
     filename: new URL('./worker.js', import.meta.url).href,
     minThreads: threads,
     maxThreads: threads,
+    resourceLimits: THREAD_LIMITS,
   });
   const timer = setInterval(tell, PROGRESS_MS);
   try {

@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import type { Sample } from '../../metrics/exposition.js';
+import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import { fromWire, toWire, type WireError } from '../wire-error.js';
 import { within } from '../within.js';
 import type { CatalogReading } from './catalog-worker.js';
@@ -65,7 +66,10 @@ export class CatalogWatch {
 
   #readAgain(): Promise<void> {
     return new Promise((resolve) => {
-      const worker = new Worker(new URL('./catalog-worker.js', import.meta.url), { workerData: this.#path });
+      const worker = new Worker(new URL('./catalog-worker.js', import.meta.url), {
+        workerData: this.#path,
+        resourceLimits: THREAD_LIMITS,
+      });
       worker.unref();
       const failed = (error: WireError): void => {
         this.#failed = true;

@@ -1,6 +1,7 @@
 // Memory for all threads, or the reason why there is none.
 
 import { PbkfsError } from '../../errors.js';
+import { MEMORY_HINT } from '../../sys/counted-memory.js';
 
 /** @throws PbkfsError no_memory, which names what it was for */
 export function shareable(bytes: number, options: { maxByteLength?: number }, what: string): SharedArrayBuffer {
@@ -9,7 +10,7 @@ export function shareable(bytes: number, options: { maxByteLength?: number }, wh
   } catch (cause) {
     const asked = Math.floor((options.maxByteLength ?? bytes) / 2 ** 20);
     throw new PbkfsError('no_memory', `no memory for ${what}: ${asked} MiB of address space`, {
-      hint: 'see the limits of the process (ulimit -d, ulimit -v) and of the machine (vm.overcommit_memory, CommitLimit in /proc/meminfo)',
+      hint: MEMORY_HINT,
       cause,
     });
   }
