@@ -3,7 +3,7 @@
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { COMPRESS_ALGS_HINT, compressAlgs } from './codec/names.js';
-import { BLCKSZ, NO_CAP } from './constants.js';
+import { BLCKSZ, NO_CAP, RELSEG_BLOCKS } from './constants.js';
 import { type ListEntry, segnoOf, UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type Layer, storedFile } from './member.js';
 import {
@@ -34,7 +34,9 @@ export function resolveDatafile(
   segmentBlocks: number,
 ): DatafileSource {
   const target = layers.at(-1)!;
-  const firstBlock = segnoOf(target.list.entry(file)!, path) * segmentBlocks;
+  const segno = segnoOf(target.list.entry(file)!, path);
+  const firstBlock = segno * segmentBlocks;
+  const usualFirstBlock = segno * RELSEG_BLOCKS;
   const parts: StreamPart[] = [];
   let cap = NO_CAP;
   // Streams newer than the newest member whose length is known; they alone are read when the target's is not.
@@ -57,7 +59,7 @@ export function resolveDatafile(
     unknownParts === 0
       ? knownLength
       : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength, segmentBlocks);
-  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, firstBlock, layers: parts };
+  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, firstBlock, usualFirstBlock, layers: parts };
 }
 
 /** Whether the length that a list gives for a file stored in this backup may be too long: see blocksOf. */

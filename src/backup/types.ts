@@ -157,6 +157,11 @@ export interface DatafileSource {
   readonly nBlocks: number;
   /** Of the whole relation, which page checksums count by: the number of the file's first block. */
   readonly firstBlock: number;
+  /**
+   * The same if segment files had 1 GiB: header maps count by it where pg_probackup was built with another segment size
+   * than the cluster's server, which it does not ask for.
+   */
+  readonly usualFirstBlock: number;
   /** Newest first. */
   readonly layers: readonly StreamPart[];
   /** What storedIdentities found when the source was first used, set by whoever keeps it in use. */

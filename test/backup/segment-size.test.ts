@@ -62,6 +62,25 @@ t.test('segments of 2 MiB', async (t) => {
   t.same(problems.kept, [], 'a data directory is checked by them too');
 });
 
+t.test('segments of 2 MiB, backed up by a pg_probackup that was built for 1 GiB', async (t) => {
+  const segmentBlocks = 256;
+  const pages = [0, 1].map((block): [number, Buffer] => [block, makePage(block + 1, 3 * segmentBlocks + block)]);
+  const chain = (header: 'good' | 'wrong checksums'): BackupSpec[] => [
+    {
+      start: startTime(0),
+      mode: 'FULL',
+      control: lsn,
+      files: [control(segmentBlocks), { path: `${FILE}.3`, pages, segno: 3, header }],
+    },
+  ];
+  const { root, read } = openSynthetic(t.testdir({}), chain('good'));
+  t.ok(read(`${FILE}.3`).equals(Buffer.concat(pages.map(([, page]) => page))));
+  t.same(await faultsOf(root), []);
+  const wrong = openSynthetic(t.testdir({}), chain('wrong checksums'));
+  t.throws(() => wrong.read(`${FILE}.3`), { code: 'page_damaged' });
+  t.match(await faultsOf(wrong.root), [{ block: 0 }, { block: 1 }]);
+});
+
 t.test('segments of 2 GiB', async (t) => {
   const block = RELSEG_BLOCKS + 10;
   const chain = (segmentBlocks: number): BackupSpec[] => [

@@ -22,6 +22,7 @@ export type Check =
       readonly part: StreamPart;
       /** See DatafileSource. */
       readonly firstBlock: number;
+      readonly usualFirstBlock: number;
       /** Blocks of a full segment file. */
       readonly segmentBlocks: number;
       /** Pages newer than this cannot be in the backup; '' where its control file does not say. */
@@ -99,7 +100,8 @@ function checkOf(member: Member, row: number, segmentBlocks: number): Check {
   if (list.isDatafile(row) && external === 0) {
     const part = streamPart(member, path, list.entry(row));
     const firstBlock = list.segno(row) * segmentBlocks;
-    return { kind: 'stream', path, part, firstBlock, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
+    const usualFirstBlock = list.segno(row) * RELSEG_BLOCKS;
+    return { kind: 'stream', path, part, firstBlock, usualFirstBlock, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
   }
   const file =
     external === 0
