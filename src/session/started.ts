@@ -9,6 +9,7 @@ import { companionFile, findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { cleanUp, findPostmaster, signal } from './clean-up.js';
+import { holdingSignals } from './held-signals.js';
 import type { Session } from './session.js';
 
 interface Started {
@@ -73,9 +74,13 @@ export async function stopSession(path: string, request: StopRequest): Promise<S
   if (postmaster !== undefined) await stopServer(postmaster, mountpoint, request);
   const { mounted = false, remove = [] } = started ?? {};
   const unmounted = mounted && isMountPoint(mountpoint);
-  if (unmounted) await unmount(mountpoint, { stopTimeout: request.timeout });
-  await cleanUp({ remove });
-  if (file !== undefined) rmSync(file, { force: true });
+  // As long as it is mounted "pbkfs stop" can be said again.
+  const mayEnd = (): boolean => unmounted && isMountPoint(mountpoint);
+  await holdingSignals(mayEnd, async () => {
+    if (unmounted) await unmount(mountpoint, { stopTimeout: request.timeout });
+    await cleanUp({ remove });
+    if (file !== undefined) rmSync(file, { force: true });
+  });
   return { mountpoint, server: postmaster !== undefined, unmounted, removed: remove };
 }
 
