@@ -2,9 +2,9 @@
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
-import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+import { notStopped, stopRunning } from '../postgres/stop-running.js';
+import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
 import { isOurs, type MountEntry, mountOn } from './mountinfo.js';
 import { resolveMountpoint, textOf } from './paths.js';
@@ -20,7 +20,6 @@ const STOP_SIGNALS = [
   ['SIGINT', 5000],
   ['SIGQUIT', 8000],
 ] as const;
-const POLL_MS = 20;
 
 /**
  * The postmasters whose working directory lies on the mount. Found in /proc alone; without root only those of this user.
@@ -75,13 +74,11 @@ async function stop(
 ): Promise<OrphanedServer[]> {
   const mount = mountOn(mountpoint);
   const servers = mount === undefined || !isOurs(mount) ? [] : findServers(mount);
-  for (const [signal, patience] of signals) {
-    for (const server of servers) if (isAlive(server)) process.kill(server.pid, signal);
-    for (const deadline = Date.now() + patience; servers.some(isAlive) && Date.now() < deadline; ) await sleep(POLL_MS);
-  }
-  const left = servers.filter(isAlive);
+  let left: readonly OrphanedServer[] = servers;
+  for (const [signal, patience] of signals) left = await stopRunning(left, signal, patience);
   if (left.length === 0) return servers;
-  throw isStale(mountpoint) ? stillRunning(mountpoint, left) : notStopped(mountpoint, left);
+  const hint = 'it has been told to and may still do so: try again, with a larger --stop-timeout or with --force';
+  throw isStale(mountpoint) ? stillRunning(mountpoint, left) : notStopped(mountpoint, left, hint);
 }
 
 function mountpointOf(path: string): string | undefined {
@@ -90,13 +87,6 @@ function mountpointOf(path: string): string | undefined {
   } catch {
     return undefined; // there is no such directory
   }
-}
-
-function notStopped(mountpoint: string, servers: readonly OrphanedServer[]): PbkfsError {
-  const list = servers.map(({ pid }) => `process ${pid}`).join(', ');
-  return new PbkfsError('mount_busy', `the PostgreSQL server on ${mountpoint} did not stop in time: ${list}`, {
-    hint: 'it has been told to and may still do so: try again, with a larger --stop-timeout or with --force',
-  });
 }
 
 /** The working directory of a process of PostgreSQL that sits on the mount. */

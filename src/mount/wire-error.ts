@@ -1,7 +1,7 @@
 // Errors on their way from the mount process to the terminal: plain data, and back.
 
 import { type ErrorCode, PbkfsError } from '../errors.js';
-import { isFull } from '../overlay/diff/full-disk.js';
+import { isFull, MAKE_ROOM } from '../overlay/diff/full-disk.js';
 
 export interface WireError {
   readonly code: ErrorCode;
@@ -25,11 +25,7 @@ export function toWire(error: unknown): WireError {
     };
   }
   if (isFull(error)) {
-    return {
-      code: 'internal',
-      message: error.message,
-      hint: 'make room on that file system and try again; a mount writes a few KiB to its diff before it serves',
-    };
+    return { code: 'internal', message: error.message, hint: MAKE_ROOM };
   }
   if (code === 'EROFS') {
     return {

@@ -1,4 +1,4 @@
-// Children of a process, by /proc: to kill a server the hard way and to know when it is gone.
+// Processes of a server, by /proc: its children, and signals to what still runs.
 
 import { readdirSync } from 'node:fs';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
@@ -14,9 +14,13 @@ export function childrenOf(pid: number): ProcessIdentity[] {
 
 /** SIGKILL to this very process; no error when it has ended. */
 export function killHard(target: ProcessIdentity): void {
-  if (!isAlive(target)) return;
+  signal(target, 'SIGKILL');
+}
+
+/** A signal to this very process; no error when it has ended. */
+export function signal(target: ProcessIdentity, name: NodeJS.Signals): void {
   try {
-    process.kill(target.pid, 'SIGKILL');
+    if (isAlive(target)) process.kill(target.pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

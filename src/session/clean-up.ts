@@ -8,7 +8,7 @@ import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/lock.js';
 import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
-import { childrenOf, killHard } from '../postgres/processes.js';
+import { childrenOf, killHard, signal } from '../postgres/processes.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 
 /** What a session has made; every path absolute. */
@@ -87,12 +87,4 @@ async function killServer(dataDir: string): Promise<void> {
   const left = [...(isAlive(postmaster) ? childrenOf(postmaster.pid) : []), ...all];
   for (const process of left) killHard(process);
   while (left.some(isAlive)) await sleep(POLL_MS);
-}
-
-export function signal(target: ProcessIdentity, name: NodeJS.Signals): void {
-  try {
-    if (isAlive(target)) process.kill(target.pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }

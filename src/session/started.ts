@@ -1,14 +1,14 @@
 // A session that goes on without us: remembered beside the mount's entry in the registry, ended by `pbkfs stop`.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isMountPoint } from '../mount/mountinfo.js';
 import { resolveMountpoint } from '../mount/paths.js';
 import { companionFile, findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
-import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
-import { cleanUp, findPostmaster, signal } from './clean-up.js';
+import { notStopped, stopRunning } from '../postgres/stop-running.js';
+import { type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
+import { cleanUp, findPostmaster } from './clean-up.js';
 import { holdingSignals } from './held-signals.js';
 import type { Session } from './session.js';
 
@@ -21,7 +21,6 @@ interface Started {
 }
 
 const SUFFIX = 'server';
-const POLL_MS = 50;
 
 /** Lets the session live on when this process ends. */
 export function leaveSession(session: Session): void {
@@ -89,20 +88,12 @@ async function stopServer(
   mountpoint: string,
   { now, timeout, waiting }: StopRequest,
 ): Promise<void> {
-  signal(postmaster, now ? 'SIGQUIT' : 'SIGINT');
-  for (const began = Date.now(); isAlive(postmaster); await sleep(POLL_MS)) {
-    const waited = Date.now() - began;
-    if (waited >= timeout) throw notStopped(postmaster.pid, mountpoint, now);
-    waiting(waited / 1000);
-  }
-}
-
-function notStopped(pid: number, mountpoint: string, now: boolean): PbkfsError {
-  return new PbkfsError('mount_busy', `the PostgreSQL server on ${mountpoint} did not stop in time: process ${pid}`, {
-    hint: now
-      ? `it has been told to: try again, or end it by hand (kill -KILL ${pid}) and then try again`
-      : 'it has been told to and may still do so: try again, with a larger --stop-timeout, or with --now for no checkpoint',
-  });
+  const left = await stopRunning([postmaster], now ? 'SIGQUIT' : 'SIGINT', timeout, waiting);
+  if (left.length === 0) return;
+  const hint = now
+    ? `it has been told to: try again, or end it by hand (kill -KILL ${postmaster.pid}) and then try again`
+    : 'it has been told to and may still do so: try again, with a larger --stop-timeout, or with --now for no checkpoint';
+  throw notStopped(mountpoint, left, hint);
 }
 
 function identity({ pid, startTime, bootId }: ProcessIdentity): ProcessIdentity {

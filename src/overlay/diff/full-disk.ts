@@ -3,6 +3,9 @@
 import { PbkfsError } from '../../errors.js';
 import { hasCode } from './storage.js';
 
+/** For the hint of an error that names the file system. */
+export const MAKE_ROOM = 'make room on that file system and try again; a mount needs some 100 KiB';
+
 /** Whether the disk, or the user's quota, is used up. */
 export function isFull(error: unknown): boolean {
   return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT');
@@ -12,7 +15,7 @@ export function isFull(error: unknown): boolean {
 export function refusedAsFull(diff: string, error: unknown): unknown {
   if (!isFull(error)) return error;
   return new PbkfsError('diff_full', `no room on the file system of the diff ${diff}: ${(error as Error).message}`, {
-    hint: `nothing is lost; make some 100 KiB of room there and try again ("pbkfs fsck -d ${diff}" needs none)`,
+    hint: `nothing is lost: ${MAKE_ROOM} ("pbkfs fsck -d ${diff}" needs none)`,
     cause: error,
   });
 }
