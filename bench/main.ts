@@ -81,7 +81,9 @@ async function measure(options: BenchOptions, args: readonly string[]): Promise<
 /** The cases of the page that were not measured now stay, in the order of the page. */
 function merge(before: BenchResult | undefined, now: BenchResult): BenchResult {
   if (before === undefined) return now;
-  const all = new Map([...before.cases, ...now.cases].map((result) => [result.name, result]));
+  const { machine } = now;
+  const measured = now.cases.map((result) => ({ ...result, machine }));
+  const all = new Map([...before.cases, ...measured].map((result) => [result.name, result]));
   const order = cases.map(({ name }) => name);
   const missingPeers = { ...before.missingPeers, ...now.missingPeers };
   return {

@@ -1,6 +1,6 @@
 // docs/benchmarks.md, made from the raw data.
 
-import type { BenchResult, CaseResult, Row, SideResult } from './results.js';
+import type { BenchResult, CaseResult, Machine, Row, SideResult } from './results.js';
 import { median, ratioOf, sideOf, type Verdict, verdicts } from './statistics.js';
 
 /** Why a target is missed, by the id of a row: bench/causes.json, which maintainers write. */
@@ -33,8 +33,7 @@ function introduction(result: BenchResult): string[] {
   const missing = Object.entries(missingPeers).map(([name, why]) => `- ${name}: ${why}`);
   return [
     `Made by \`${result.command}\` on ${result.started.slice(0, 16).replace('T', ' ')} UTC, ${result.rounds} rounds${result.quick ? ', quick (smaller files, shorter rounds)' : ''}: ` +
-      `${machine.cpus} CPUs (${machine.cpu}), ${machine.memoryGib} GiB, ${machine.filesystem}, Linux ${machine.kernel}, Node ${machine.node}, PostgreSQL ${machine.postgres}, ${machine.fio}, ` +
-      `pbkfs ${machine.pbkfs}; load average ${result.load.toFixed(1)} at the start.`,
+      `${machineText(machine)}; load average ${result.load.toFixed(1)} at the start.`,
     '',
     'All sides of a table are measured in turn, round after round. Figures are medians of the rounds; a ratio is the median of the ratios of each round, with the least and the greatest one ' +
       'behind it. Only ratios mean something on another machine. "one CPU": clients and servers together on one CPU, which takes the jumps between CPUs out of the figures. CPU is what the server of the ' +
@@ -48,6 +47,11 @@ function introduction(result: BenchResult): string[] {
     '',
     ...(missing.length === 0 ? ['No peer was missing.'] : ['Not measured:', '', ...missing]),
   ];
+}
+
+function machineText(machine: Machine): string {
+  const { cpus, cpu, memoryGib, filesystem, kernel, node, postgres, fio, pbkfs } = machine;
+  return `${cpus} CPUs (${cpu}), ${memoryGib} GiB, ${filesystem}, Linux ${kernel}, Node ${node}, PostgreSQL ${postgres}, ${fio}, pbkfs ${pbkfs}`;
 }
 
 function summary(result: BenchResult, causes: Causes): string[] {
@@ -109,7 +113,7 @@ function renderCase(section: CaseResult): string[] {
     '',
     section.method,
     '',
-    `\`npm run bench -- --case ${section.name}\`, ${section.seconds} s, measured ${section.measured.slice(0, 16).replace('T', ' ')} UTC.`,
+    `\`npm run bench -- --case ${section.name}\`, ${section.seconds} s, measured ${section.measured.slice(0, 16).replace('T', ' ')} UTC${section.machine === undefined ? '' : `, later than the rest: ${machineText(section.machine)}`}.`,
     '',
   ];
   if (section.failed !== undefined) lines.push(`**Failed:** ${section.failed.split('\n')[0]}`, '');

@@ -42,6 +42,8 @@ export interface CaseResult {
   /** ISO time at which it ended. */
   readonly measured: string;
   readonly seconds: number;
+  /** Of a case that was measured later than the rest of its page (`--merge`); else that of the page. */
+  readonly machine?: Machine;
   readonly rows: readonly Row[];
   /** What could not be measured here, and why. */
   readonly absent: readonly string[];

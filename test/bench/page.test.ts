@@ -58,6 +58,14 @@ t.test('machine, versions, missing peers, commands and failures are named', asyn
   }
 });
 
+t.test('a case that was measured later names its machine', async (t) => {
+  const [first] = result.cases;
+  const machine = { ...result.machine, cpu: 'another processor', pbkfs: '0.1.0 (def)' };
+  const page = renderPage({ ...result, cases: [first!, { ...first!, name: 'later', machine }] }, {});
+  t.match(page, '--case case`, 60 s, measured 2026-11-21 12:01 UTC.\n');
+  t.match(page, /--case later`.* UTC, later than the rest: 2 CPUs \(another processor\), .*pbkfs 0\.1\.0 \(def\)\.\n/);
+});
+
 t.test('figures have three digits', async (t) => {
   t.strictSame([123456, 1234, 12.345, 0.0123456, 0].map(figure), ['123 000', '1 230', '12.3', '0.0123', '0']);
 });
