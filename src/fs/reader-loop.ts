@@ -152,8 +152,9 @@ function readRequest(device: number, buffer: Uint8Array): number {
   } catch (error) {
     if (isMountGone(error)) return 0;
     const { code } = error as NodeJS.ErrnoException;
-    // ENOENT: the request was interrupted before it was read.
-    if (code === 'EINTR' || code === 'EAGAIN' || code === 'ENOENT') return -1;
+    // ENOENT: the request was interrupted before it was read. ECONNABORTED: the connection ended while this thread took a
+    // request, such as the RELEASE of the last file of a mount that was detached (fuse_dev_do_read); ENODEV comes next.
+    if (code === 'EINTR' || code === 'EAGAIN' || code === 'ENOENT' || code === 'ECONNABORTED') return -1;
     throw error;
   }
 }

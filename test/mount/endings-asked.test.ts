@@ -75,6 +75,20 @@ t.test('umount -l serves open files to their end', { skip: mountMissing }, async
   t.equal(readFileSync(mount.path('base/1/new'), 'utf8'), 'written after');
 });
 
+t.test(
+  'a connection that ends while a thread takes a request is a clean end, too',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await smallMount(t);
+    const owner = mount.process();
+    mount.fault('aborted-read', '');
+    t.match(await run('umount', [mount.mountpoint]), { status: 0 });
+    await ended(owner, PROCESS_ENDS);
+    t.equal(mount.state().state, 'clean');
+    t.notMatch(mount.log(), /ERROR/);
+  },
+);
+
 t.test('Ctrl-C ends a mount in the foreground', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);
   const options = ['-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];

@@ -9,6 +9,7 @@
 //   slow-read                    every read of a file below the path in the content takes 50 ms, or as its second line says
 //   no-sync                      fsync and fdatasync do nothing in data threads and for the journal
 //   lose-writes                  writes to files whose path matches the content are acknowledged and not made
+//   aborted-read                 a data thread's first read after the end of the mount fails with ECONNABORTED, not ENODEV
 //   slow-sync                    every fdatasync of the file named in the content takes 2 s
 
 import childProcess = require('node:child_process');
@@ -88,8 +89,17 @@ function armData(directory: string): void {
   armWrites(directory);
   const { readSync, fdatasyncSync, fsyncSync } = fs;
   const targets = new Map<number, boolean>();
+  let aborted = false;
   fs.readSync = ((fd: number, ...rest: unknown[]) => {
-    const count = (readSync as (...args: unknown[]) => number)(fd, ...rest);
+    let count: number;
+    try {
+      count = (readSync as (...args: unknown[]) => number)(fd, ...rest);
+    } catch (error) {
+      const gone = (error as NodeJS.ErrnoException).code === 'ENODEV' && !aborted;
+      if (!gone || contentOf(directory, 'aborted-read') === undefined) throw error;
+      aborted = true;
+      throw Object.assign(new Error('ECONNABORTED: injected'), { code: 'ECONNABORTED', syscall: 'read' });
+    }
     // Requests arrive through here; what is thrown instead is no errno that the loop knows.
     if (isDevice(fd, targets)) trip(directory, 'data');
     else sleep(slowness(directory, 'slow-read', fd, 50));
