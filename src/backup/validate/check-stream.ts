@@ -218,9 +218,10 @@ function judgePage(
   if (mapped !== undefined || part.pageChecksums) {
     const own = bytes[at + 8]! | (bytes[at + 9]! << 8);
     const computed = checksumInPlace(memory, at, firstBlock + block);
-    const usual = (): number => checksumInPlace(memory, at, usualFirstBlock + block);
-    if (mapped !== undefined && mapped !== computed && (usualFirstBlock === firstBlock || mapped !== usual()))
-      return `page checksum ${computed}, the header map says ${mapped}`;
+    if (mapped !== undefined && mapped !== computed) {
+      const isUsual = usualFirstBlock !== firstBlock && mapped === checksumInPlace(memory, at, usualFirstBlock + block);
+      if (!isUsual) return `page checksum ${computed}, the header map says ${mapped}`;
+    }
     if (part.pageChecksums && own !== computed) {
       const since = mapped === undefined ? '' : '; it was so in the source already';
       return `pd_checksum is ${own}, the page has ${computed}${since}`;
