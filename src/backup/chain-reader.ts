@@ -10,7 +10,7 @@ import { type ChainLists, type ReadChainLists, readChainLists } from './lists/ch
 import type { DigestStore } from './lists/digest-store.js';
 import type { PathTable } from './lists/path-table.js';
 import type { Layer } from './member.js';
-import { PG_CONTROL_PATH, segmentBlocksOf, systemIdentifierOf } from './pg-control.js';
+import { PG_CONTROL_PATH, parsePgControl } from './pg-control.js';
 import { openRaw, readRaw, verifyRaw } from './raw-reader.js';
 import { lengthMayBeCut, requireOlderCopy, resolveDatafile } from './resolve-datafile.js';
 import { resolveRaw } from './resolve-raw.js';
@@ -222,11 +222,11 @@ function oneCluster(layers: readonly Layer[], paths: PathTable): { segmentBlocks
     const entry = list.entry(file);
     if (entry === undefined || entry.isDirectory || entry.isDatafile || entry.size <= 0) continue;
     const image = controlFileIn(layers.slice(0, layer + 1), file);
-    const system = image === undefined ? undefined : systemIdentifierOf(image);
-    if (system === undefined) continue;
-    segmentBlocks = segmentBlocksOf(image!) ?? segmentBlocks;
-    first ??= { id: backup.id, system };
-    if (system !== first.system) {
+    const control = image && parsePgControl(image);
+    if (control === undefined) continue;
+    segmentBlocks = control.segmentBlocks ?? segmentBlocks;
+    first ??= { id: backup.id, system: control.systemIdentifier };
+    if (control.systemIdentifier !== first.system) {
       throw new PbkfsError(
         'backup_damaged',
         `backups ${first.id} and ${backup.id} of one chain are of different clusters`,

@@ -23,7 +23,7 @@ export { DigestStore } from './lists/digest-store.js';
 export type { PathTable } from './lists/path-table.js';
 export { pageChecksum } from './page-checksum.js';
 export { type BlockCounts, type FdOf, PageReader } from './page-reader.js';
-export { PG_CONTROL_PATH, pgControlCrc, segmentBlocksOf, systemIdentifierOf } from './pg-control.js';
+export { PG_CONTROL_PATH, parsePgControl, pgControlCrc } from './pg-control.js';
 export { openRaw, readRaw, verifyRaw, verifyRawFd } from './raw-reader.js';
 export { storedIdentities, storedIdentity } from './stored-identity.js';
 export type {

@@ -24,26 +24,27 @@ export function pgControlCrc(image: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** The cluster's identity: the first 8 bytes. @returns undefined when the image is damaged */
-export function systemIdentifierOf(image: Uint8Array): bigint | undefined {
-  if (pgControlCrc(image) === undefined) return undefined;
-  return new DataView(image.buffer, image.byteOffset, image.byteLength).getBigUint64(0, true);
-}
-
 /** floatFormat of ControlFileData: the same in all versions, wherever it stands, and followed by blcksz and relseg_size. */
 const FLOAT_FORMAT = 1234567;
 
-/**
- * Blocks of one full segment file of a relation: 1 GiB, unless PostgreSQL was built --with-segsize.
- * @returns undefined when the image is damaged
- */
-export function segmentBlocksOf(image: Uint8Array): number | undefined {
+export interface PgControl {
+  /** The cluster's identity: the first 8 bytes. */
+  readonly systemIdentifier: bigint;
+  /** Blocks of one full segment file of a relation: 1 GiB, unless PostgreSQL was built --with-segsize; undefined when it does not say. */
+  readonly segmentBlocks: number | undefined;
+}
+
+/** @returns undefined when the image is damaged */
+export function parsePgControl(image: Uint8Array): PgControl | undefined {
   if (pgControlCrc(image) === undefined) return undefined;
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
-  for (let at = 0; at < lastOffset && at + 16 <= image.length; at += 8) {
+  return { systemIdentifier: view.getBigUint64(0, true), segmentBlocks: segmentBlocksIn(view) };
+}
+
+function segmentBlocksIn(view: DataView): number | undefined {
+  for (let at = 0; at < lastOffset && at + 16 <= view.byteLength; at += 8) {
     if (view.getFloat64(at, true) !== FLOAT_FORMAT || view.getUint32(at + 8, true) !== BLCKSZ) continue;
-    const blocks = view.getUint32(at + 12, true);
-    return blocks === 0 ? undefined : blocks;
+    return view.getUint32(at + 12, true) || undefined;
   }
   return undefined;
 }

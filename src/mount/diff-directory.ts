@@ -69,12 +69,18 @@ export function inspectDiff(diff: string): DiffDirectory {
   });
 }
 
-/** Creates an absent diff directory, durably. Private: it holds the data of a database. @throws PbkfsError mount_failed */
+/** Creates an absent diff directory, durably. Private: it holds the data of a database. @throws PbkfsError mount_failed, diff_busy */
 export function createDiff(diff: string): void {
   try {
     mkdirSync(diff, { mode: 0o700 });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new PbkfsError('diff_busy', `the diff ${diff} was made by somebody else a moment ago`, {
+        hint: 'two mounts cannot share a diff: give this one another',
+        cause: error,
+      });
+    }
     // That one names the user, too.
     if (code === 'EACCES' || code === 'EPERM') throw error;
     throw new PbkfsError('mount_failed', `cannot create the diff ${diff}: ${code}`, {

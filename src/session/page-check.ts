@@ -2,7 +2,7 @@
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BLCKSZ, PG_CONTROL_PATH, pageChecksum, RELSEG_BLOCKS, segmentBlocksOf } from '../backup/index.js';
+import { BLCKSZ, PG_CONTROL_PATH, pageChecksum, parsePgControl, RELSEG_BLOCKS } from '../backup/index.js';
 import { readIfThere } from '../sys/read-if-there.js';
 import type { Problems } from './finding.js';
 
@@ -104,7 +104,7 @@ async function relationSegments(dataDir: string): Promise<Segment[]> {
     }
   }
   const control = readIfThere(join(dataDir, PG_CONTROL_PATH));
-  const segmentBlocks = (control && segmentBlocksOf(control)) ?? RELSEG_BLOCKS;
+  const segmentBlocks = (control && parsePgControl(control))?.segmentBlocks ?? RELSEG_BLOCKS;
   const segments: Segment[] = [];
   for (const directory of directories) {
     for (const path of await list(directory)) {

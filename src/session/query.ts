@@ -49,6 +49,8 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 const LOCAL = { ssl: false, sslnegotiation: 'postgres' } as const;
 
 async function open(server: ConnectionParameters, login: Login, options: string): Promise<import('pg').Client> {
+  // A shell may ask for libpq with this; it is read when the module is loaded, and pg-native is not installed.
+  delete process.env.NODE_PG_FORCE_NATIVE;
   const { default: pg } = await import('pg');
   const { role = 'postgres', database = 'postgres' } = login;
   const client = new pg.Client({ ...server, user: role, database, options, ...LOCAL });

@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 
-export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Exit status of a process that a signal has ended, as shells name it. */
 export function statusOfSignal(name: NodeJS.Signals): number {

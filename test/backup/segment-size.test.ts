@@ -7,10 +7,10 @@ import t from 'tap';
 import {
   openCatalog,
   type Problem,
+  parsePgControl,
   pgControlCrc,
   RELSEG_BLOCKS,
   resolveChain,
-  segmentBlocksOf,
   validateChain,
 } from '../../src/backup/index.js';
 import { Problems } from '../../src/session/finding.js';
@@ -105,11 +105,12 @@ t.test('pg_control of real clusters says 1 GiB; a damaged one says nothing', asy
     { start: startTime(0), mode: 'FULL', files: [control(256), { path: FILE, pages: [] }] },
   ]);
   const made = read('global/pg_control');
-  t.equal(segmentBlocksOf(made), 256);
+  t.equal(parsePgControl(made)?.segmentBlocks, 256);
   made[100]! ^= 1;
-  t.equal(segmentBlocksOf(made), undefined);
+  t.equal(parsePgControl(made), undefined);
   t.match(reader.resolve(FILE), { firstBlock: 0 });
   const catalog = openCatalog(`${await extractCatalog('mini')}/catalog`);
   const { members } = resolveChain(catalog, 'a', 'latest');
-  t.equal(segmentBlocksOf(readFileSync(`${members[0]!.directory}/database/global/pg_control`)), RELSEG_BLOCKS);
+  const image = readFileSync(`${members[0]!.directory}/database/global/pg_control`);
+  t.equal(parsePgControl(image)?.segmentBlocks, RELSEG_BLOCKS);
 });

@@ -16,6 +16,7 @@ t.test('an-absent-diff-is-created-private', async (t) => {
   createDiff(diff);
   t.equal(statSync(diff).mode & 0o777, 0o700);
   t.strictSame(inspectDiff(diff), { kind: 'empty' });
+  t.throws(() => createDiff(diff), { code: 'diff_busy', message: /somebody else/, hint: /another/ });
   t.throws(() => createDiff('/proc/diff'), { code: 'mount_failed', message: /\/proc\/diff: ENOENT/, hint: /room/ });
 });
 

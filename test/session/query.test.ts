@@ -15,6 +15,7 @@ const PRODUCTION = {
   PGUSER: 'nobody',
   PGDATABASE: 'nowhere',
   PGOPTIONS: '-c statement_timeout=1',
+  NODE_PG_FORCE_NATIVE: '1',
 };
 
 t.test('an environment made for production', async (t) => {

@@ -9,7 +9,7 @@ import { parseConfigText } from '../../src/backup/config-text.js';
 import { parseContentList } from '../../src/backup/content-parser.js';
 import { HeaderEntries, readHeaderMap } from '../../src/backup/header-map.js';
 import { backupIdOf } from '../../src/backup/index.js';
-import { pgControlCrc, systemIdentifierOf } from '../../src/backup/pg-control.js';
+import { parsePgControl, pgControlCrc } from '../../src/backup/pg-control.js';
 import { walkStream } from '../../src/backup/stream-walk.js';
 import { parseTablespaceMap } from '../../src/backup/tablespace-map.js';
 import type { StreamPart } from '../../src/backup/types.js';
@@ -98,7 +98,7 @@ fuzz(
   (bytes) => void parseTablespaceMap(bytes),
   named,
 );
-fuzz('pg_control', Buffer.alloc(600, 7), (bytes) => void [pgControlCrc(bytes), systemIdentifierOf(bytes)], never);
+fuzz('pg_control', Buffer.alloc(600, 7), (bytes) => void [pgControlCrc(bytes), parsePgControl(bytes)], never);
 
 const file = join(root, 'fuzzed');
 const part: StreamPart = {

@@ -5,7 +5,7 @@ import { readIfThere } from '../../sys/read-if-there.js';
 import { pathBytes } from '../byte-path.js';
 import { RELSEG_BLOCKS } from '../constants.js';
 import { type Member, openMember, storedFile } from '../member.js';
-import { PG_CONTROL_PATH, segmentBlocksOf } from '../pg-control.js';
+import { PG_CONTROL_PATH, parsePgControl } from '../pg-control.js';
 import { fileCrcKind } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
@@ -87,7 +87,7 @@ export function sizeOf(check: Check): number {
 function segmentBlocksIn(member: Member): number | undefined {
   try {
     const image = readIfThere(pathBytes(storedFile(member, PG_CONTROL_PATH)));
-    return image === undefined ? undefined : segmentBlocksOf(image);
+    return image && parsePgControl(image)?.segmentBlocks;
   } catch {
     return undefined;
   }
