@@ -2,9 +2,9 @@
 
 import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
-import { pathBytes } from './byte-path.js';
 import { type Catalog, findBackup } from './catalog.js';
 import { type Refusal, refusalOf } from './chain-state.js';
+import { listPath } from './lists/list-file.js';
 import type { BackupInfo, Chain } from './types.js';
 
 export interface ChainOptions {
@@ -105,8 +105,7 @@ function followChain(
 }
 
 function missingList(backup: BackupInfo): Refusal | undefined {
-  const list = `${backup.directory}/backup_content.control`;
-  if (fs.statSync(pathBytes(list), { throwIfNoEntry: false })?.isFile()) return undefined;
+  if (fs.statSync(listPath(backup.directory), { throwIfNoEntry: false })?.isFile()) return undefined;
   return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
 }
 
