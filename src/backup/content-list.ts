@@ -171,8 +171,13 @@ export interface ListEntry {
   readonly headerSize: number;
 }
 
-/** The segment number; where an old list has none, by the `.N` of the name. */
+/**
+ * The segment number of a data file. A relation's file has it in its name, and only there is it sure: pg_probackup 2.5.9
+ * lists 0 for all of them. Of other names what is listed counts, and where nothing is, the `.N` of the name.
+ */
 export function segnoOf({ segno }: ListEntry, path: string): number {
+  const relation = /(?:^|\/)[1-9]\d{0,9}(?:\.([1-9]\d{0,4}))?$/.exec(path);
+  if (relation !== null) return Number(relation[1] ?? 0);
   if (segno >= 0) return segno;
   const match = /\.(\d{1,7})$/.exec(path);
   return match === null ? 0 : Number(match[1]);

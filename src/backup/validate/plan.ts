@@ -4,6 +4,7 @@ import { PbkfsError } from '../../errors.js';
 import { readIfThere } from '../../sys/read-if-there.js';
 import { pathBytes } from '../byte-path.js';
 import { RELSEG_BLOCKS } from '../constants.js';
+import { type FirstBlock, firstBlockOf } from '../first-block.js';
 import { type Member, openMember, storedFile } from '../member.js';
 import { PG_CONTROL_PATH, parsePgControl } from '../pg-control.js';
 import { fileCrcKind } from '../program-version.js';
@@ -16,18 +17,15 @@ import type { Problem } from './problem.js';
 export type Check =
   | WalCheck
   | { readonly kind: 'raw'; readonly path: string; readonly source: RawSource }
-  | {
+  | ({
       readonly kind: 'stream';
       readonly path: string;
       readonly part: StreamPart;
-      /** See DatafileSource. */
-      readonly firstBlock: number;
-      readonly usualFirstBlock: number;
       /** Blocks of a full segment file. */
       readonly segmentBlocks: number;
       /** Pages newer than this cannot be in the backup; '' where its control file does not say. */
       readonly stopLsn: string;
-    };
+    } & FirstBlock);
 
 export interface Plan {
   readonly checks: readonly Check[];
@@ -99,9 +97,8 @@ function checkOf(member: Member, row: number, segmentBlocks: number): Check {
   const external = list.externalDir(row);
   if (list.isDatafile(row) && external === 0) {
     const part = streamPart(member, path, list.entry(row));
-    const firstBlock = list.segno(row) * segmentBlocks;
-    const usualFirstBlock = list.segno(row) * RELSEG_BLOCKS;
-    return { kind: 'stream', path, part, firstBlock, usualFirstBlock, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
+    const first = firstBlockOf(list.segno(row), segmentBlocks);
+    return { kind: 'stream', path, part, ...first, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
   }
   const file =
     external === 0
