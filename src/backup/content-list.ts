@@ -8,6 +8,12 @@ import { KeyTable } from './lists/key-table.js';
 /** `size` of a file that is unchanged since the parent: nothing is stored. */
 export const UNCHANGED = -1;
 
+/**
+ * `size` of a file that went while it was backed up: as if it were not listed. 2.0.15 to 2.1.2 forgot to leave it out where
+ * its neighbour in the list went, too.
+ */
+export const VANISHED = -2;
+
 /** n_blocks where the list does not say. */
 export const UNKNOWN_BLOCKS = -1;
 
