@@ -51,3 +51,11 @@ export function fullSizeMayBeCompressed(version: number): boolean {
 export function fileCrcKind(version: number): FileCrcKind {
   return version >= number(2, 0, 22) && version <= number(2, 0, 24) ? 'crc32' : 'crc32c';
 }
+
+/**
+ * Before 2.0.27 a file that went while it was backed up was listed as unchanged, in a FULL too; and so was, by the oldest
+ * of these versions, an empty relation that was new in a PAGE backup.
+ */
+export function vanishedIsUnchanged(version: number): boolean {
+  return version < number(2, 0, 27);
+}
