@@ -6,6 +6,7 @@ import { pathBytes } from './byte-path.js';
 import { type Catalog, findBackup } from './catalog.js';
 import { type Refusal, refusalOf } from './chain-state.js';
 import type { BackupInfo, Chain } from './types.js';
+import { parseLsnNumber } from './wal/lsn.js';
 
 export interface ChainOptions {
   /** Accept members in state CORRUPT or ORPHAN. Nothing else is ever forced. */
@@ -100,6 +101,10 @@ function followChain(
     if (backup.mode === 'FULL') return { members, refusal: undefined };
     const parent = parentOf(backups, instance, backup);
     if (!('directory' in parent)) return refuse(backup, parent);
+    if (members.includes(parent)) {
+      const reason = `its parents lead back to ${parent.id}`;
+      return refuse(backup, { code: 'backup_damaged', reason, hint: 'choose another backup' });
+    }
     backup = parent;
   }
 }
@@ -129,13 +134,21 @@ function parentOf(backups: readonly BackupInfo[], instance: string, backup: Back
     }
     return { code: 'backup_unusable', reason: `its parent ${parentId} is missing`, hint: 'choose another backup' };
   }
-  // Also ends loops: along a chain start times only fall.
-  if (parent.startTime !== undefined && backup.startTime !== undefined && parent.startTime >= backup.startTime) {
+  if (endsBefore(backup, parent)) {
     return {
       code: 'backup_damaged',
-      reason: `its parent ${parentId} is not older than itself`,
+      reason: `it ends at ${backup.stopLsn}, before its parent ${parentId}, which ends at ${parent.stopLsn}`,
       hint: 'choose another backup',
     };
   }
   return parent;
+}
+
+/**
+ * Along a chain WAL positions never fall: pages of a parent could be newer than the backup. Start times may, where the
+ * clock was set back between two backups.
+ */
+function endsBefore(backup: BackupInfo, parent: BackupInfo): boolean {
+  const [end, parentEnd] = [backup, parent].map(({ stopLsn }) => parseLsnNumber(stopLsn ?? '') ?? 0);
+  return end! > 0 && end! < parentEnd!;
 }

@@ -122,7 +122,7 @@ t.test('chains that do not hold together', (t) => {
   ]);
   t.match(checkChain(catalog, 'main', id(1)), { reason: new RegExp(`parent ${id(0)} is missing`) });
   t.match(checkChain(catalog, 'main', id(2)), { reason: /names no parent/ });
-  t.match(checkChain(catalog, 'main', id(4)), { reason: /not older/ });
+  t.match(checkChain(catalog, 'main', id(4)), { reason: new RegExp(`lead back to ${id(4)}`) });
   t.match(checkChain(catalog, 'main', id(6)), { reason: /backup_content.control is missing/ });
   for (const [purpose, said] of [
     [undefined, 'mounted'],
@@ -142,6 +142,23 @@ t.test('chains that do not hold together', (t) => {
   for (const path of ['/nonexistent', '/dev/null']) {
     t.throws(() => openCatalog(path), { code: 'catalog_not_found', hint: /-B/ }, path);
   }
+  t.end();
+});
+
+t.test('positions in the WAL order a chain, not the clock', (t) => {
+  const ends = (lsn: string) => ({ control: { 'stop-lsn': lsn } });
+  const catalog = catalogOf(t, [
+    full(3, ends('0/FF000000')),
+    delta(2, 3, ends('1/0')),
+    delta(1, 2, ends('1/0')),
+    delta(4, 3, ends('0/FE000000')),
+    delta(5, 4, ends('1/0')),
+    delta(6, 3, ends('0/0')),
+  ]);
+  t.ok(checkChain(catalog, 'main', id(1)).mountable, 'the clock was set back');
+  t.match(checkChain(catalog, 'main', id(4)), { mountable: false, reason: /ends at 0\/FE000000, before its parent/ });
+  t.match(checkChain(catalog, 'main', id(5), { force: true }), { mountable: false, reason: new RegExp(id(4)) });
+  t.ok(checkChain(catalog, 'main', id(6)).mountable, 'where the end is not known');
   t.end();
 });
 
