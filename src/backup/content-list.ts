@@ -9,7 +9,7 @@ import { KeyTable } from './lists/key-table.js';
 export const UNCHANGED = -1;
 
 /**
- * `size` of a file that went while it was backed up: as if it were not listed. 2.0.15 to 2.1.2 forgot to leave it out where
+ * `size` of a file that went while it was backed up: as if it were not listed. 2.0.27 to 2.1.2 forgot to leave it out where
  * its neighbour in the list went, too.
  */
 export const VANISHED = -2;
