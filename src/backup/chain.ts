@@ -154,7 +154,7 @@ function parentOf(backups: readonly BackupInfo[], instance: string, backup: Back
 
 /**
  * Along a chain WAL positions never fall: pages of a parent could be newer than the backup. Start times may, where the
- * clock was set back between two backups.
+ * clock was set back between two backups of a pg_probackup up to 2.5.6; later ones refuse that.
  */
 function endsBefore(backup: BackupInfo, parent: BackupInfo): boolean {
   const [end, parentEnd] = [backup, parent].map(({ stopLsn }) => parseLsnNumber(stopLsn ?? '') ?? 0);
