@@ -3,8 +3,9 @@
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { COMPRESS_ALGS_HINT, compressAlgs } from './codec/names.js';
-import { BLCKSZ, NO_CAP, RELSEG_BLOCKS } from './constants.js';
+import { BLCKSZ, NO_CAP } from './constants.js';
 import { type ListEntry, segnoOf, UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
+import { firstBlockOf } from './first-block.js';
 import { type Layer, storedFile } from './member.js';
 import {
   fileCrcKind,
@@ -34,9 +35,6 @@ export function resolveDatafile(
   segmentBlocks: number,
 ): DatafileSource {
   const target = layers.at(-1)!;
-  const segno = segnoOf(target.list.entry(file)!, path);
-  const firstBlock = segno * segmentBlocks;
-  const usualFirstBlock = segno * RELSEG_BLOCKS;
   const parts: StreamPart[] = [];
   let cap = NO_CAP;
   // Streams newer than the newest member whose length is known; they alone are read when the target's is not.
@@ -59,7 +57,8 @@ export function resolveDatafile(
     unknownParts === 0
       ? knownLength
       : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength, segmentBlocks);
-  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, firstBlock, usualFirstBlock, layers: parts };
+  const first = firstBlockOf(segnoOf(target.list.entry(file)!, path), segmentBlocks);
+  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, ...first, layers: parts };
 }
 
 /** Whether the length that a list gives for a file stored in this backup may be too long: see blocksOf. */
