@@ -7,7 +7,7 @@ import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { control } from '../overlay/shared/shared-state.js';
 import { BellWaiter } from './bell-waiter.js';
-import { type Channel, question } from './channel.js';
+import { type Channel, countOf, question } from './channel.js';
 import { type NamespaceDispatch, NO_REPLY } from './namespace-dispatch.js';
 import { opcode } from './protocol/constants.js';
 import { operationOf } from './protocol/operations.js';
@@ -133,7 +133,7 @@ function answer(overlay: Overlay, kind: number, row: number, generation: number)
     case question.ensureObject:
       return overlay.ensureObject(row, generation);
     case question.holdUnsynced:
-      return JSON.stringify(overlay.holdUnsynced(row));
+      return JSON.stringify(overlay.holdUnsynced(countOf(row, generation)));
     case question.release:
       overlay.forget(row, generation, 1);
       return '';
