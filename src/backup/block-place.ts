@@ -2,6 +2,7 @@
 
 import { INFO_HAS_CHECKSUM, INFO_OWN_CHECKSUM, INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
 import { isZeroPage, pageChecksum } from './page-checksum.js';
+import { PD_CHECKSUM } from './page-header.js';
 import type { BlockIndex, DatafileSource, StreamPart } from './types.js';
 
 export interface BlockPlace {
@@ -29,7 +30,6 @@ export function blockPlace(source: DatafileSource, index: BlockIndex, block: num
  * @param absoluteBlock DatafileSource.firstBlock + block
  */
 export function blockChecksums(page: Buffer, absoluteBlock: number): { stored: number; computed: number } {
-  const PD_CHECKSUM = 8;
   if (isZeroPage(page, 0)) return { stored: 0, computed: 0 };
   return { stored: page.readUInt16LE(PD_CHECKSUM), computed: pageChecksum(page, 0, absoluteBlock) };
 }

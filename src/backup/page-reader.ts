@@ -14,6 +14,7 @@ import { BLCKSZ, RECORD_HEADER } from './constants.js';
 import { damagedBlock } from './damage.js';
 import { looksCompressed } from './full-size-payload.js';
 import { isZeroPage, pageChecksum } from './page-checksum.js';
+import { PD_CHECKSUM } from './page-header.js';
 import { PageInPlace } from './page-in-place.js';
 import { MAX_RUN, StoredRun } from './stored-run.js';
 import { StreamTrust } from './stream-trust.js';
@@ -21,9 +22,6 @@ import type { BlockIndex, DatafileSource, StreamPart, VerifyMode } from './types
 
 // node:fs has so many names that V8 does not remember where one is: looking it up costs a call itself.
 const { readSync } = fs;
-
-/** Offset of pd_checksum (u16) in a page. */
-const PD_CHECKSUM = 8;
 
 /** Where the blocks of a read came from. */
 export interface BlockCounts {

@@ -18,8 +18,7 @@ export class ProgressLine {
   draw(done: number, total: number): void {
     if (!this.#stream.isTTY) return;
     const line = describeProgress(done, total, (Date.now() - this.#began) / 1000);
-    // A terminal that does not know its width says 0.
-    this.#stream.write(`\r${line.slice(0, (this.#stream.columns || 80) - 1)}\u001b[K`);
+    this.#stream.write(`\r${line.slice(0, lineWidth(this.#stream))}\u001b[K`);
     this.#drawn = true;
   }
 
@@ -28,6 +27,11 @@ export class ProgressLine {
     if (this.#drawn) this.#stream.write('\r\u001b[K');
     this.#drawn = false;
   }
+}
+
+/** Characters that may be drawn on one line of a terminal, so that it does not wrap. One that does not know its width says 0. */
+export function lineWidth(stream: NodeJS.WriteStream): number {
+  return (stream.columns || 80) - 1;
 }
 
 /** `[######------]  50%  1.2 GiB of 2.4 GiB  310 MiB/s  4 s left` */

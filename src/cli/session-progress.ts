@@ -1,6 +1,7 @@
 // What a session does, step by step, on one line of a terminal; in a pipe only warnings.
 
 import type { SessionProgress } from '../session/session.js';
+import { lineWidth } from './progress-line.js';
 
 export function sessionProgress(stream: NodeJS.WriteStream = process.stderr): SessionProgress & { clear(): void } {
   let step = '';
@@ -8,7 +9,7 @@ export function sessionProgress(stream: NodeJS.WriteStream = process.stderr): Se
   const draw = (text: string): void => {
     if (!stream.isTTY || text === shown) return;
     shown = text;
-    stream.write(text === '' ? '\r\u001b[K' : `\r${text.slice(0, stream.columns - 1)}\u001b[K`);
+    stream.write(text === '' ? '\r\u001b[K' : `\r${text.slice(0, lineWidth(stream))}\u001b[K`);
   };
   return {
     step: (text) => {

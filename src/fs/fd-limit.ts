@@ -1,7 +1,7 @@
 // How many backing files a data thread may keep open.
 
-import { readFileSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
+import { processLimit } from '../sys/process-limit.js';
 
 /** Descriptors the process needs for everything else: devices, logs, journal, event loops of the threads. */
 const RESERVED = 160;
@@ -28,6 +28,5 @@ export function checkOpenFiles(threads: number): void {
 
 /** Node has raised the soft limit to the hard one. */
 function openFiles(): number {
-  const limits = readFileSync('/proc/self/limits', 'latin1');
-  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
+  return processLimit('Max open files');
 }

@@ -1,7 +1,5 @@
 // Requests that need names: decoded, handed to the namespace, and answered. No rule about names lives here.
 
-import { type StatsFs, statfsSync } from 'node:fs';
-import { BLCKSZ } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
 import type { AttributeFields } from '../overlay/namespace/records.js';
@@ -11,14 +9,13 @@ import { emptyAttributes, withoutSetId } from '../overlay/shared/attributes.js';
 import { timestampOf } from '../overlay/shared/timestamp.js';
 import { DirectoryHandles } from './directory-handles.js';
 import { FileHandles } from './file-handles.js';
+import { FileSystemStat } from './file-system-stat.js';
 import { MAX_TRANSFER, OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 
 /** The request has no reply. */
 export const NO_REPLY = -2;
-
-const STATFS_BLOCK = 4096;
 
 /** Requests that change something. */
 const CHANGES: ReadonlySet<number> = new Set([
@@ -40,8 +37,8 @@ export class NamespaceDispatch {
   readonly #directories: DirectoryHandles;
   readonly #diff: string | null;
   readonly #handles: FileHandles;
+  readonly #fileSystem: FileSystemStat;
   readonly #none = emptyAttributes();
-  #totalBlocks: number | undefined;
 
   /** @param diff directory whose file system statfs reports; null: read-only */
   constructor(overlay: Overlay, reply: Reply, diff: string | null, warn: (message: string) => void) {
@@ -50,6 +47,7 @@ export class NamespaceDispatch {
     this.#diff = diff;
     this.#handles = new FileHandles(overlay, reply, warn);
     this.#directories = new DirectoryHandles(overlay, reply);
+    this.#fileSystem = new FileSystemStat(overlay, diff);
   }
 
   /** Answers a request: the length of the reply's body, or NO_REPLY. Errors are thrown. */
@@ -227,7 +225,7 @@ export class NamespaceDispatch {
   }
 
   #statfs(): number {
-    const stat = this.#diff === null ? this.#fullFileSystem() : this.#limited(statfsSync(this.#diff));
+    const stat = this.#fileSystem.now();
     this.#reply.clear(0, size.statfs);
     this.#reply.u64(0, stat.blocks);
     this.#reply.u64(8, stat.bfree);
@@ -238,23 +236,6 @@ export class NamespaceDispatch {
     this.#reply.u32(44, 255);
     this.#reply.u32(48, stat.bsize);
     return size.statfs;
-  }
-
-  /** A read-only mount is as large as its files, and has no room. */
-  #fullFileSystem() {
-    this.#totalBlocks ??= Math.ceil(this.#overlay.totalBytes() / STATFS_BLOCK);
-    return { blocks: this.#totalBlocks, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: STATFS_BLOCK };
-  }
-
-  /** What is free in the diff's file system, as far as the limit lets it be used. */
-  #limited(stat: StatsFs): Pick<StatsFs, 'blocks' | 'bfree' | 'bavail' | 'files' | 'ffree' | 'bsize'> {
-    const { limit, blocks } = this.#overlay.budget;
-    if (limit === 0) return stat;
-    const scale = BLCKSZ / stat.bsize;
-    const free = Math.floor(Math.max(0, limit - blocks) * scale);
-    const { files, ffree, bsize } = stat;
-    const [bfree, bavail] = [Math.min(stat.bfree, free), Math.min(stat.bavail, free)];
-    return { blocks: Math.floor(limit * scale), bfree, bavail, files, ffree, bsize };
   }
 
   #opendir(request: Request): number {

@@ -6,6 +6,7 @@ import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { replaceFileUnsynced } from '../sys/durable-file.js';
+import { isPrivateDirectory } from '../sys/private-files.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { isOurs, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
@@ -65,7 +66,7 @@ export function register(entry: RegistryEntry, directories = registryDirectories
   for (const directory of directories) {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
+      if (!isPrivateDirectory(directory)) throw new Error(`${directory} belongs to somebody else`);
       // A power loss ends the mount too.
       replaceFileUnsynced(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
       return;
@@ -78,7 +79,7 @@ export function register(entry: RegistryEntry, directories = registryDirectories
 
 /** Removes the entry of a mount point, unless another process has registered a newer mount there. */
 export function unregister(mountpoint: string, owner: ProcessIdentity, directories = registryDirectories()): void {
-  for (const directory of directories.filter(isPrivate)) {
+  for (const directory of directories.filter(isPrivateDirectory)) {
     const file = fileOf(directory, mountpoint);
     const entry = readEntry(file);
     if (entry === undefined || sameProcess(entry, owner)) remove(file);
@@ -88,7 +89,7 @@ export function unregister(mountpoint: string, owner: ProcessIdentity, directori
 /** The entry of a mount point, whether its process still lives or not; one whose process lives comes first. */
 export function findRegistered(mountpoint: string, directories = registryDirectories()): RegistryEntry | undefined {
   const found = directories
-    .filter(isPrivate)
+    .filter(isPrivateDirectory)
     .map((directory) => readEntry(fileOf(directory, mountpoint)))
     .filter((entry) => entry !== undefined);
   return found.find(isAlive) ?? found[0];
@@ -101,7 +102,7 @@ export function findRegistered(mountpoint: string, directories = registryDirecto
 export function listRegistered(directories = registryDirectories()): RegistryEntry[] {
   const entries = new Map<string, RegistryEntry>();
   const mounts = readMounts();
-  for (const directory of directories.filter(isPrivate)) {
+  for (const directory of directories.filter(isPrivateDirectory)) {
     for (const name of readdirSync(directory).filter((file) => file.endsWith('.json'))) {
       const file = join(directory, name);
       const entry = readEntry(file);
@@ -113,12 +114,6 @@ export function listRegistered(directories = registryDirectories()): RegistryEnt
     }
   }
   return [...entries.values()];
-}
-
-/** In /tmp anybody may have made a directory of that name before us. */
-function isPrivate(directory: string): boolean {
-  const stats = lstatSync(directory, { throwIfNoEntry: false });
-  return stats?.isDirectory() === true && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0;
 }
 
 /** Suffix of the file that remembers where the counters of a mount stood when they were reset. */
@@ -141,7 +136,7 @@ export function writableDirectory(): string | undefined {
   for (const directory of registryDirectories()) {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      if (isPrivate(directory)) return directory;
+      if (isPrivateDirectory(directory)) return directory;
     } catch {
       // The next place, then.
     }
@@ -151,7 +146,7 @@ export function writableDirectory(): string | undefined {
 
 /** Where they may lie, and nobody else can have put them. */
 export function privateDirectories(): string[] {
-  return registryDirectories().filter(isPrivate);
+  return registryDirectories().filter(isPrivateDirectory);
 }
 
 /** A mount point holds any bytes and any length: its hash is the file's name. */

@@ -10,9 +10,14 @@ const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
 /**
  * Two pools of memory instead of one a thread, and what is free at their ends goes back: of 131 MB that an idle mount
  * took, 12. mimalloc, which @node-rs/crc32 contains, makes writable what it uses of the 1 GiB that it reserves, and not all
- * of it: a limit (ulimit -d) counts that. What was set already stays.
+ * of it: a limit (ulimit -d) counts that. What was set already stays. A mount in the foreground has what its caller set:
+ * contrib/pbkfs@.service has the same.
  */
-const MEMORY = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '65536', MIMALLOC_ARENA_EAGER_COMMIT: '0' };
+export const MEMORY_SETTINGS = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+  MIMALLOC_ARENA_EAGER_COMMIT: '0',
+};
 
 /** A mount process that waits for its request; without one it ends when the process that started it does. */
 export interface MountProcess {
@@ -28,7 +33,7 @@ export function startMountProcess(mountpoint: string, program: URL = MOUNT_PROCE
   const child = spawn(process.execPath, [fileURLToPath(program), mountpoint], {
     detached: true,
     cwd: '/',
-    env: { ...MEMORY, ...process.env },
+    env: { ...MEMORY_SETTINGS, ...process.env },
     // What Node itself prints when it dies early must reach the terminal; the process turns to its log once mounted.
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

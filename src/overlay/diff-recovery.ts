@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
-import { closeObject, DiffFile, type DiffStorage, objectPaths, openObject } from './diff/index.js';
+import { closeObject, DiffFile, type DiffStorage, failedBefore, objectPaths, openObject } from './diff/index.js';
 import { type Inode, isNeverWritten } from './namespace/inode.js';
 import { rowFlag, word } from './shared/file-table.js';
 import { missingObject } from './shared/missing-object.js';
@@ -105,11 +105,7 @@ export class Recovery {
       return;
     }
     if ((flags & rowFlag.object) === 0) return;
-    if ((flags & rowFlag.syncFailed) !== 0) {
-      throw new PbkfsError('diff_sync_failed', `object ${inode.objectId}: an earlier sync failed`, {
-        hint: 'The diff’s storage lost data it had accepted. Check the storage, then mount again.',
-      });
-    }
+    if ((flags & rowFlag.syncFailed) !== 0) throw failedBefore(`object ${inode.objectId}`);
     const fd = this.#openPlain(inode.objectId!, false)!;
     try {
       fdatasyncSync(fd);

@@ -1,9 +1,7 @@
 // The storage of a diff as the namespace thread uses it.
 
-import { fallocate } from '../sys/libc.js';
+import { FALLOC_FL_KEEP_SIZE, fallocate } from '../sys/libc.js';
 import { NodeStorage } from './diff/index.js';
-
-const FALLOC_FL_KEEP_SIZE = 1;
 
 /** The real file system, with its fallocate. */
 export function diffStorage(): NodeStorage {

@@ -68,7 +68,9 @@ export class SharedJournal {
     this.#compactor?.runIfDue();
   }
 
+  /** @throws the storage's error; diff_sync_failed once a sync has failed, whichever thread's, until a rewrite */
   sync(): void {
+    if (Atomics.load(this.#words, control.journalFailed) !== 0) this.#journal.noteSyncFailed();
     this.#journal.sync();
   }
 
@@ -82,7 +84,7 @@ export class SharedJournal {
       this.rewrite(records);
     } catch (error) {
       if (!isFull(error)) throw error;
-      this.#journal.sync();
+      this.sync();
     }
   }
 

@@ -6,7 +6,6 @@ import {
   constants,
   cpSync,
   existsSync,
-  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -17,6 +16,7 @@ import {
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PbkfsError } from '../errors.js';
+import { isPrivateDirectory } from '../sys/private-files.js';
 import { canReach, reachableTempDir } from './reachable.js';
 import type { ServerUser } from './server-user.js';
 
@@ -83,7 +83,7 @@ function reachableCopy(directory: string, name: string, user: ServerUser): strin
   const { version } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string };
   const base = reachableTempDir(user);
   const copy = join(base, `pbkfs-${name.replaceAll('/', '-')}-${version}-${process.getuid?.()}`);
-  if (isOurs(copy)) return copy;
+  if (isPrivateDirectory(copy)) return copy;
   const unfinished = mkdtempSync(join(base, 'pbkfs-server-'));
   try {
     cpSync(join(directory, 'native'), join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
@@ -95,16 +95,10 @@ function reachableCopy(directory: string, name: string, user: ServerUser): strin
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
     // Somebody was faster (rename says ENOTEMPTY or EEXIST); theirs is as good, if it is of this very user.
-    if (isOurs(copy)) return copy;
+    if (isPrivateDirectory(copy)) return copy;
     throw error;
   }
   return copy;
-}
-
-/** A name in a shared directory may be anybody's: only a directory that we own and nobody else can write counts. */
-function isOurs(directory: string): boolean {
-  const stat = lstatSync(directory, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0;
 }
 
 function openUp(directory: string): void {

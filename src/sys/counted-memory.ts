@@ -3,6 +3,7 @@
 // figures, since memory taken for a try is refused to other threads meanwhile.
 
 import { readFileSync } from 'node:fs';
+import { processLimit } from './process-limit.js';
 
 /** For the hint of an error. */
 export const MEMORY_HINT =
@@ -18,9 +19,7 @@ export function hasRoom(bytes: number): boolean {
 }
 
 function processRoom(): number {
-  // The soft limit, or "unlimited".
-  const limit = figure('/proc/self/limits', /^Max data size +(\d+)/m) ?? Infinity;
-  return limit - kib('/proc/self/status', /^VmData:\s+(\d+)/m);
+  return processLimit('Max data size') - kib('/proc/self/status', /^VmData:\s+(\d+)/m);
 }
 
 function machineRoom(): number {

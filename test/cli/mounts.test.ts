@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { SmallMount, smallMount, unmounted } from '../mount/small-mount.js';
+import { matchWhole } from '../support/match-whole.js';
 import { CLI, isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { faults } from '../support/schema.js';
@@ -51,7 +52,8 @@ t.test('three mounts at once, names with blanks and Cyrillic letters', { skip: m
   const found = await listed(...mounts);
   t.equal(found.length, 3);
   for (const mount of mounts) {
-    t.match(
+    matchWhole(
+      t,
       found.find(({ mountpoint }) => mountpoint === mount.mountpoint),
       {
         state: 'serving',
@@ -74,7 +76,7 @@ t.test('three mounts at once, names with blanks and Cyrillic letters', { skip: m
   );
   t.match(await pbkfs(['stat', first.mountpoint]), { status: 0, stdout: new RegExp(`on ${first.mountpoint}`) });
   await third.kill9();
-  t.match(await listed(third), [{ state: 'dead', pid: null, diff: third.diff }]);
+  matchWhole(t, await listed(third), [{ state: 'dead', pid: null, diff: third.diff }]);
   t.match(await pbkfs(['stat', third.mountpoint]), { status: 1, stderr: /is dead.*\nhint: pbkfs unmount -D/ });
   t.match(await pbkfs(['unmount', '-d', third.diff]), { status: 0, stdout: /^took away the dead mount/ });
   t.match(await pbkfs(['unmount', '-d', third.diff]), { status: 1, stderr: /is not mounted\nhint: it was last/ });
@@ -181,7 +183,7 @@ t.test('a busy mount: waits, names the users, forces, goes out of sight', { skip
   t.strictSame(faults('unmount', lazy.stdout), []);
   t.match(JSON.parse(lazy.stdout), { kind: 'detached' });
   t.notOk(mount.mounted);
-  t.match(await listed(mount), [{ state: 'ending' }]);
+  matchWhole(t, await listed(mount), [{ state: 'ending' }]);
   last.kill();
   await until(() => mount.state().state === 'clean', 30_000);
 });

@@ -34,10 +34,17 @@ t.test('damage: exit 1, a line that names backup, file and block; the same as JS
   const catalog = writeSmallCatalog(join(directory(t), 'catalog'));
   const id = backupIdOf(startTime(1));
   const file = join(catalog, 'backups/main', id, 'database/base/2/200');
+  const args = ['validate', '-B', catalog, '-I', 'main', '-i', backupIdOf(startTime(3)).toLowerCase()];
+  const asJson = async () => {
+    const { status, stdout } = await pbkfs([...args, '--json']);
+    t.equal(status, 1);
+    return JSON.parse(stdout) as { valid: boolean; chain: string[]; problems: { kind: string; file: string }[] };
+  };
+  // It has no WAL, and its pages come from later than its end.
+  const usual = new Set((await asJson()).problems.map((problem) => JSON.stringify(problem)));
   const bytes = readFileSync(file);
   bytes[8200 + 8 + 4000]! ^= 1;
   writeFileSync(file, bytes);
-  const args = ['validate', '-B', catalog, '-I', 'main', '-i', backupIdOf(startTime(3)).toLowerCase()];
   const text = await pbkfs(args);
   t.equal(text.status, 1);
   t.match(
@@ -45,17 +52,15 @@ t.test('damage: exit 1, a line that names backup, file and block; the same as JS
     new RegExp(`^backup ${id}, file base/2/200, block 1: page checksum \\d+, the header map says \\d+$`, 'm'),
   );
   t.match(text.stdout, new RegExp(`^backup ${id}, file base/2/200: it has CRC \\d+, \\d+ is listed$`, 'm'));
-  const json = await pbkfs([...args, '--json']);
-  t.equal(json.status, 1);
-  const result = JSON.parse(json.stdout) as { valid: boolean; chain: string[]; problems: { kind: string }[] };
+  const result = await asJson();
   t.equal(result.valid, false);
   t.equal(result.chain.length, 3);
-  t.match(
+  t.strictSame(
     result.problems
-      .filter(({ kind }) => kind !== 'wal')
-      .map(({ kind }) => kind)
+      .filter((problem) => !usual.has(JSON.stringify(problem)))
+      .map((problem) => `${problem.kind} ${problem.file}`)
       .sort(),
-    ['file', 'page'],
+    ['file base/2/200', 'page base/2/200'],
   );
 });
 

@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
+import { matchWhole } from '../support/match-whole.js';
 import { isMounted, mountCatalog, mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, query, start } from '../support/postgres.js';
 import { smallStream } from './targets.js';
@@ -35,7 +36,8 @@ t.test(
     await json('show', ...source);
     t.match(await json('validate', ...source, '-i', target.backup), { valid: true });
     const { mounts } = (await json('list')) as { mounts: { mountpoint: string; servers: object[] }[] };
-    t.match(
+    matchWhole(
+      t,
       mounts.find((listed) => listed.mountpoint === mountpoint),
       { state: 'serving', servers: [{ pid: server.pid, dataDirectory: mountpoint }], metricsAddress: null },
     );
@@ -61,7 +63,7 @@ t.test(
     t.equal(await query(crashed, 'select count(*) from kept'), '5000', 'it recovers as after a crash');
     await crashed.stop();
 
-    t.match(await json('unmount', '-D', mountpoint, '--stop-server'), {
+    matchWhole(t, await json('unmount', '-D', mountpoint, '--stop-server'), {
       kind: 'clean',
       stoppedServers: [{ pid: server.pid, dataDirectory: mountpoint }],
     });
@@ -76,7 +78,7 @@ t.test(
     await plain.stop();
     chmodSync(beside('plain'), 0o700);
     t.match(await pbkfs(['cleanup', '-d', diff, '--json']), { status: 1, stderr: /diff_not_empty/ });
-    t.match(await json('cleanup', '-d', diff, '--force'), { diff, backupId: target.backup, left: [] });
+    matchWhole(t, await json('cleanup', '-d', diff, '--force'), { diff, backupId: target.backup, left: [] });
     t.strictSame(
       readdirSync(dirname(diff)).filter((name) => name === 'diff'),
       [],

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { virtualNames } from '../../src/overlay/namespace/virtual-file.js';
 import { smallMount } from '../mount/small-mount.js';
+import { matchWhole } from '../support/match-whole.js';
 import { mountMissing } from '../support/mount.js';
 import { prometheusMissing, promtool } from '../support/promtool.js';
 import { until } from '../support/until.js';
@@ -38,7 +39,7 @@ t.test('virtual files of a mount', { skip: mountMissing }, async (t) => {
   t.throws(() => statSync(path('nothing')), { code: 'ENOENT' });
 
   const status = JSON.parse(text('status.json'));
-  t.match(status, {
+  matchWhole(t, status, {
     pid: mount.process().pid,
     mountpoint: mount.mountpoint,
     catalog: mount.catalog,

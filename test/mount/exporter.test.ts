@@ -27,7 +27,8 @@ t.test('a mount that hangs or is dead does not hold up the others', async (t) =>
   // Nobody ever writes to it: whoever opens it waits.
   execFileSync('mkfifo', [join(mounts[1]!, '.pbkfs/metrics')]);
   const host = new HostMounts(1000, () => mounts);
-  for (let round = 0; round < 2; round++) {
+  let answers = 0;
+  for (let round = 0; round < 2 || (answers === 0 && round < 20); round++) {
     const begun = Date.now();
     const [one, two] = await Promise.all([host.scrape(), host.scrape()]);
     t.ok(Date.now() - begun < 30_000);
@@ -36,7 +37,9 @@ t.test('a mount that hangs or is dead does not hold up the others', async (t) =>
       one.map(({ text }) => text !== undefined),
       [text(one[0]!), false, false],
     );
+    if (text(one[0]!)) answers++;
   }
+  t.ok(answers > 0, 'the good one was read');
 });
 
 /** On a machine that is very busy even the good one may be late; it must not be wrong. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { MEMORY_SETTINGS } from '../../src/mount/start-process.js';
 import { mountMissing } from '../support/mount.js';
 import { NotifySocket } from '../support/notify-socket.js';
 import { repoRoot } from '../support/paths.js';
@@ -13,12 +14,18 @@ import { unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 
+const unit = readFileSync(join(repoRoot, 'contrib/pbkfs@.service'), 'utf8');
+
+t.test('the unit gives its process what a mount in the background has', async (t) => {
+  const environment = Object.entries(MEMORY_SETTINGS).map(([name, value]) => `${name}=${value}`);
+  t.match(unit, `\nEnvironment=${environment.join(' ')}\n`);
+});
+
 t.test('the command of the unit tells READY, and STOPPING after SIGTERM', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);
   const path = join(mount.base, 'notify');
   const socket = new NotifySocket(path);
   t.teardown(() => socket.close());
-  const unit = readFileSync(join(repoRoot, 'contrib/pbkfs@.service'), 'utf8');
   t.match(unit, /^Type=notify$/m);
   t.match(unit, /^ExecStart=\/usr\/bin\/env pbkfs mount --console --config /m);
   const options = ['-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];

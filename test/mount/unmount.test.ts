@@ -8,6 +8,7 @@ import { isDiffLocked } from '../../src/mount/lock.js';
 import { findRegistered } from '../../src/mount/registry.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
 import { isAlive } from '../../src/sys/process-identity.js';
+import { matchWhole } from '../support/match-whole.js';
 import { mountMissing } from '../support/mount.js';
 import { until } from '../support/until.js';
 import { fakeMount } from './fake/mount.js';
@@ -77,7 +78,7 @@ t.test('what keeps it mounted in another mount namespace is named', { skip: moun
     message: holder,
     hint: /nsenter/,
   });
-  t.match(waited, [{ for: 'namespaces', pid: owner.pid, holders: holder }]);
+  matchWhole(t, waited, [{ for: 'namespaces', pid: owner.pid, holders: holder }]);
   t.notOk(mount.isMounted());
   await t.rejects(unmount(mount.mountpoint, { stopTimeout: 0 }), { message: holder }, 'also when it is asked again');
   container.kill('SIGKILL');

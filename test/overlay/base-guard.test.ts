@@ -9,6 +9,7 @@ import { control, encodeChange } from '../../src/overlay/shared/shared-state.js'
 import { type BackupSpec, startTime, writeCatalog } from '../support/catalog-writer.js';
 import type { DirectOptions } from '../support/direct-options.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
+import { matchWhole } from '../support/match-whole.js';
 import { makePage } from '../support/pages.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
@@ -142,11 +143,13 @@ t.test('pages that were bad in the source are served, counted each and reported 
     writeCatalog(directory, [{ start: startTime(1), mode: 'FULL', files: [{ path: '100', pages: bad }] }]),
   );
   const direct = open(t, { catalog, diff });
-  t.ok(direct.readAll('100').equals(Buffer.concat(bad.map(([, page]) => page))));
-  t.ok(direct.readAll('100').length > 0);
-  t.equal(direct.counters().badInSource % 3, 0);
-  t.ok(direct.counters().badInSource >= 3);
-  t.match(direct.warnings, [/^100: block 2 has a wrong checksum/]);
+  // As the kernel keeps them: of a file that was forgotten nobody knows any more what was said.
+  direct.keepInodes = true;
+  for (const read of ['first', 'second']) {
+    t.ok(direct.readAll('100').equals(Buffer.concat(bad.map(([, page]) => page))), read);
+    t.equal(direct.counters().badInSource, 3, `${read}: each once`);
+  }
+  matchWhole(t, direct.warnings, [/^100: block 2 has a wrong checksum/]);
   t.ok(readdirSync(`${diff}/objects`).length === 0);
   t.end();
 });

@@ -66,7 +66,8 @@ t.test(
     mkdirSync(`${diff}/journal.new`);
     makeAndRemove(direct, 100);
     t.ok(journalSize(diff) > COMPACT_FROM);
-    t.match(direct.warnings, [/journal could not be shortened .*EEXIST/]);
+    t.ok(direct.warnings.length > 0 && direct.warnings.length < 5, `${direct.warnings.length} warnings`);
+    for (const said of direct.warnings) t.match(said, /journal could not be shortened .*EEXIST/);
     rmdirSync(`${diff}/journal.new`);
     makeAndRemove(direct, 200);
     t.ok(journalSize(diff) < 2 * COMPACT_FROM, `${journalSize(diff)} bytes`);

@@ -1,7 +1,9 @@
 // What a mount makes of a diff whose last mount did not end cleanly.
 
-import { rmSync, statSync, truncateSync } from 'node:fs';
-import t from 'tap';
+import fs, { rmSync, statSync, truncateSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { basename } from 'node:path';
+import t, { type Test } from 'tap';
 import { rowFlag } from '../../src/overlay/shared/file-table.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
 import { smallFiles } from '../support/small-catalog.js';
@@ -166,6 +168,65 @@ t.test('a failed sync of names is not followed by one that succeeds', async (t) 
   Atomics.store(words, control.journalFd, fd);
   t.throws(() => direct.fsyncdir('base'), { code: 'diff_sync_failed' });
   direct.kill();
+});
+
+/** What is renamed and removed from now on, in order, by the last part of the names. */
+function watchNames(t: Test): string[] {
+  const said: string[] = [];
+  const { renameSync, unlinkSync } = fs;
+  fs.renameSync = (from, to) => {
+    said.push(`rename ${basename(String(from))}`);
+    renameSync(from, to);
+  };
+  fs.unlinkSync = (path) => {
+    said.push(`remove ${basename(String(path))}`);
+    unlinkSync(path);
+  };
+  syncBuiltinESMExports();
+  t.teardown(() => {
+    Object.assign(fs, { renameSync, unlinkSync });
+    syncBuiltinESMExports();
+  });
+  return said;
+}
+
+t.test('a failed sync of names counts at the end: no object goes before the journal was written anew', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const { control: words } = direct.shared;
+  direct.create('base/new').write(0, block);
+  direct.syncAll();
+  const [object] = objects(diff);
+  direct.unlink('base/new');
+  const fd = Atomics.load(words, control.journalFd);
+  Atomics.store(words, control.journalFd, -1);
+  t.throws(() => direct.fsyncdir('base'));
+  Atomics.store(words, control.journalFd, fd);
+  direct.engine.close();
+  const said = watchNames(t);
+  direct.overlay.close();
+  t.strictSame(
+    said.filter((line) => line === 'rename journal.new' || line === `remove ${object}`),
+    ['rename journal.new', `remove ${object}`],
+  );
+  mount(diff).close();
+  t.same(objects(diff), []);
+});
+
+t.test('after a failed sync of the names of objects an end is no clean one', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const { control: words } = direct.shared;
+  direct.create('base/new').write(0, block);
+  const fd = Atomics.load(words, control.objectsFd);
+  Atomics.store(words, control.objectsFd, -1);
+  t.throws(() => direct.fsync('base/new'));
+  Atomics.store(words, control.objectsFd, fd);
+  direct.engine.close();
+  t.throws(() => direct.overlay.close(), { code: 'diff_sync_failed', hint: /check the storage/ });
+  const after = mount(diff);
+  t.ok(after.readAll('base/new').equals(block), 'and nothing is lost');
+  after.close();
 });
 
 t.test('a torn tail of the journal is cut, and what came before it counts', async (t) => {

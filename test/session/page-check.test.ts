@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Problems } from '../../src/session/finding.js';
 import { pageCheck } from '../../src/session/page-check.js';
+import { matchWhole } from '../support/match-whole.js';
 import { makePage } from '../support/pages.js';
 
 t.test('counts good pages, names bad ones, and does not pass over a directory', async (t) => {
@@ -21,7 +22,7 @@ t.test('counts good pages, names bad ones, and does not pass over a directory', 
   };
   const { said, problems } = await check();
   t.equal(said, '3 blocks of 2 files');
-  t.match(problems, [/^base\/5\/100, block 1: checksum \d+, its content has \d+$/]);
+  matchWhole(t, problems, [/^base\/5\/100, block 1: checksum \d+, its content has \d+$/]);
   t.equal(problems.length, 1);
   symlinkSync('16386', join(dataDir, 'pg_tblspc/16386'));
   await t.rejects(check(), { code: 'ELOOP' });

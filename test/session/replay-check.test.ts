@@ -1,13 +1,18 @@
 // What `pbkfs start` says of the WAL archive before the server replays it.
 
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { openCatalog } from '../../src/backup/index.js';
+import { backupIdOf, openCatalog } from '../../src/backup/index.js';
+import { formatLsn, type RecoveryTarget } from '../../src/backup/wal/index.js';
 import { checkReplay } from '../../src/session/replay-check.js';
+import { startTime, writeCatalog } from '../support/catalog-writer.js';
+import { matchWhole } from '../support/match-whole.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, query, serverTempDir } from '../support/postgres.js';
 import { privateCatalog } from '../support/private-catalog.js';
+import { temporaryDirectory } from '../support/swept.js';
+import { WalWriter } from '../support/wal-writer.js';
 
 /** Between the end of backup TOU5P9 and the end of the archive. */
 const MISSING = '00000001000000000000001D';
@@ -31,7 +36,7 @@ t.test('a gap of the WAL archive is named, where it is not a target that lies be
     t.equal(status, 0, stderr);
     const { mountpoint, host, port } = JSON.parse(stdout) as { mountpoint: string; host: string; port: number };
     t.teardown(() => pbkfs(['stop', '-D', mountpoint, '--now']));
-    t.match(stderr.split('\n'), [
+    matchWhole(t, stderr.split('\n'), [
       `pbkfs: warning: recovery ends at a gap of the WAL archive: ${GAP}`,
       /^pbkfs: warning: external directories of the backup are left out: \/tmp\/w\/pg\/ext_m; /,
       '',
@@ -40,4 +45,37 @@ t.test('a gap of the WAL archive is named, where it is not a target that lies be
     const server = { connection: { host, port } } as Parameters<typeof query>[0];
     t.equal(await query(server, sql), MISSING.replace(/^.{8}/, '00000002'), 'it goes on where the gap begins');
   });
+});
+
+/** RM_TBLSPC_ID, and what XLOG_TBLSPC_CREATE says: an oid and a path. */
+function createTablespace(wal: WalWriter, oid: number, path: string): WalWriter {
+  const data = Buffer.alloc(4 + path.length + 1);
+  data.writeUInt32LE(oid, 0);
+  data.write(path, 4, 'latin1');
+  return wal.main(5, 0, data);
+}
+
+t.test('CREATE TABLESPACE up to the target: those with a path, and whether there is one without', async (t) => {
+  const SEGMENT = 1 << 20;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100);
+  createTablespace(wal.record(100), 16400, '/data/one');
+  const between = wal.end;
+  createTablespace(wal.record(100), 16500, '');
+  wal.fillTo(0x21 * SEGMENT);
+  const root = temporaryDirectory('pbkfs-replay-');
+  t.teardown(() => rmSync(root, { recursive: true }));
+  const [start, , stop] = wal.records.map(formatLsn);
+  const control = { stream: 'false', 'start-lsn': start!, 'stop-lsn': stop! };
+  writeCatalog(root, [{ start: startTime(0), mode: 'FULL', files: [], control }]);
+  writeFileSync(join(root, 'backups/main/pg_probackup.conf'), `system-identifier = 7\nxlog-seg-size = ${SEGMENT}\n`);
+  for (const [name, bytes] of wal.files()) writeFileSync(join(root, 'wal/main', name), bytes);
+  const catalog = openCatalog(root);
+  const backup = catalog.backup('main', backupIdOf(startTime(0)));
+  const replayed = (target: RecoveryTarget): { spaces: [number, string][]; inPlace: boolean } => {
+    const { tablespaces, inPlace } = checkReplay(catalog, 'main', backup, { target, timeline: 'current' }, () => {});
+    return { spaces: tablespaces.map(({ oid, path }) => [oid, path]), inPlace };
+  };
+  t.strictSame(replayed({ kind: 'latest' }), { spaces: [[16400, '/data/one']], inPlace: true });
+  t.strictSame(replayed({ kind: 'lsn', lsn: between }), { spaces: [[16400, '/data/one']], inPlace: false });
+  t.strictSame(replayed({ kind: 'immediate' }), { spaces: [], inPlace: false });
 });

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../sys/durable-file.js';
+import { isPrivateDirectory } from '../../sys/private-files.js';
 import type { ChainListsData } from './chain-lists.js';
 import { digestBytes, writeDigest } from './digest-format.js';
 import type { ChainIdentity } from './list-identity.js';
@@ -27,7 +28,7 @@ export function writeDigestFile(
   identity: Pick<ChainIdentity, 'key' | 'seenAt'>,
 ): void {
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
+  if (!isPrivateDirectory(directory)) throw new Error(`${directory} belongs to somebody else`);
   removeAbandoned(directory);
   const bytes = digestBytes(lists);
   const { bavail, bsize } = fs.statfsSync(directory);
@@ -84,15 +85,4 @@ function filesIn(directory: string, suffix: string): Kept[] {
     const stats = fs.lstatSync(path, { throwIfNoEntry: false });
     return stats?.isFile() === true ? [{ path, size: stats.size, mtimeMs: stats.mtimeMs }] : [];
   });
-}
-
-/** A directory that nobody but this user can have put anything into. */
-export function isPrivate(directory: string): boolean {
-  const stats = fs.lstatSync(directory, { throwIfNoEntry: false });
-  return stats?.isDirectory() === true && isOurs(stats);
-}
-
-/** Whether a file is this user's, and nobody else can have written it. */
-export function isOurs({ uid, mode }: fs.Stats): boolean {
-  return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }

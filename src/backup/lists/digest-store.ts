@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { isOwnAlone, isPrivateDirectory } from '../../sys/private-files.js';
 import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import type { Chain } from '../types.js';
 import { ChainLists } from './chain-lists.js';
-import { DIGEST, isOurs, isPrivate } from './digest-file.js';
+import { DIGEST } from './digest-file.js';
 import { readDigest } from './digest-format.js';
 import type { DigestThreadData } from './digest-thread.js';
 import { type ChainIdentity, identifyLists, isSettled } from './list-identity.js';
@@ -49,11 +50,11 @@ export class DigestStore {
   find(identity: ChainIdentity, chain: Chain): ChainLists | undefined {
     let fd: number | undefined;
     try {
-      if (!isPrivate(this.#directory)) return undefined;
+      if (!isPrivateDirectory(this.#directory)) return undefined;
       const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
       fd = fs.openSync(this.#fileOf(identity), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       const stats = fs.fstatSync(fd);
-      if (!stats.isFile() || !isOurs(stats)) return undefined;
+      if (!stats.isFile() || !isOwnAlone(stats)) return undefined;
       const digest = readDigest(fd, identity.key, chain.members.length);
       if (digest === undefined || !isSettled(identity, digest.seenAt)) return undefined;
       const lists = new ChainLists(digest.lists);

@@ -12,7 +12,8 @@ import type { LaneSums } from '../page-checksum-simd.js';
 import { crcDoubt } from '../stream-crc.js';
 import { RECORD_ROOM, walkStream } from '../stream-walk.js';
 import type { StreamPart } from '../types.js';
-import { type Lsn, pageFault, parseLsn } from './page-fault.js';
+import { type Lsn, parseLsnNumber } from '../wal/lsn.js';
+import { pageFault } from './page-fault.js';
 import type { Check } from './plan.js';
 import type { Problem, ProblemKind } from './problem.js';
 
@@ -122,7 +123,8 @@ function walk(
 ): number {
   const { part } = check;
   const { stream, blocks, offsets } = bench;
-  const stop = parseLsn(check.stopLsn);
+  // 0/0 stands for "unknown".
+  const stop = parseLsnNumber(check.stopLsn) || undefined;
   let count = 0;
   let payload = 0;
   let told = 0;

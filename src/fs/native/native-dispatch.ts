@@ -2,7 +2,6 @@
 // native-data.ts. Each returns a result of at least 0 or throws; the same names and data engine as behind the kernel
 // protocol, all in one thread, so that no call ever waits for another one.
 
-import { statfsSync } from 'node:fs';
 import { SystemError } from '../../errors.js';
 import { BaseNode } from '../../overlay/namespace/base-node.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../../overlay/namespace/inode.js';
@@ -12,6 +11,7 @@ import type { VirtualName } from '../../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../../overlay/overlay.js';
 import type { Attributes } from '../../overlay/shared/attributes.js';
 import { timestampOf } from '../../overlay/shared/timestamp.js';
+import { FileSystemStat } from '../file-system-stat.js';
 import { bytesOf, textOf } from './byte-text.js';
 import { NativeData, type NativeDataOptions } from './native-data.js';
 import { NativePaths } from './native-paths.js';
@@ -22,7 +22,6 @@ import { VirtualSnapshots } from './virtual-snapshots.js';
 
 /** chown(2) for "leave it". */
 const NO_ID = 2 ** 32 - 1;
-const STATFS_BLOCK = 4096;
 
 export interface NativeDispatchOptions extends NativeDataOptions {
   readonly overlay: Overlay;
@@ -45,10 +44,12 @@ export class NativeDispatch {
   readonly #overlay: Overlay;
   readonly #paths: NativePaths;
   readonly #virtual: VirtualSnapshots;
+  readonly #fileSystem: FileSystemStat;
 
   constructor(options: NativeDispatchOptions) {
     this.#options = options;
     this.#overlay = options.overlay;
+    this.#fileSystem = new FileSystemStat(options.overlay, options.diff);
     this.files = new OpenFiles(options.overlay);
     this.silly = new SillyRenames(options.overlay.namespace, this.files);
     this.#virtual = new VirtualSnapshots(async (name) =>
@@ -100,10 +101,7 @@ export class NativeDispatch {
   }
 
   statfs(): Uint32Array {
-    const { diff } = this.#options;
-    if (diff !== null) return statfsWords(statfsSync(diff));
-    const blocks = Math.ceil(this.#overlay.totalBytes() / STATFS_BLOCK);
-    return statfsWords({ blocks, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: STATFS_BLOCK });
+    return statfsWords(this.#fileSystem.now());
   }
 
   create(path: string, mode: number): number {

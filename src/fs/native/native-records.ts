@@ -2,6 +2,7 @@
 
 import { DIFF_INO_BASE } from '../../overlay/namespace/inode.js';
 import type { Attributes } from '../../overlay/shared/attributes.js';
+import type { FileSystemNumbers } from '../file-system-stat.js';
 
 export const STAT_WORDS = 18;
 export const STATFS_WORDS = 11;
@@ -45,15 +46,6 @@ function shortIno(ino: number): number {
   if (ino < DIFF_NUMBERS) return ino;
   if (ino >= FIRST_STATUS_INO) return LIMIT - STATUS_NUMBERS + 64 * Math.floor(ino / FIRST_STATUS_INO) + (ino % 64);
   return DIFF_NUMBERS + ((ino - DIFF_INO_BASE) % (DIFF_NUMBERS - STATUS_NUMBERS));
-}
-
-interface FileSystemNumbers {
-  readonly bsize: number;
-  readonly blocks: number;
-  readonly bfree: number;
-  readonly bavail: number;
-  readonly files: number;
-  readonly ffree: number;
 }
 
 /** A struct statvfs; larger blocks where their number has no room. */

@@ -3,8 +3,8 @@
 // `appended` counts what was written, `synced` what is known to be on disk. Whoever gets the lock syncs for all who
 // wrote before it looked; those who come after find their part done.
 
-import { PbkfsError } from '../../errors.js';
 import { lock, unlock } from '../../pending/mutex.js';
+import { failedBefore } from '../diff/failed-sync.js';
 import { control } from '../shared/shared-state.js';
 
 export interface SyncWords {
@@ -39,7 +39,7 @@ export function syncUpToNow(words: Int32Array, at: SyncWords, sync: () => void):
   lock(words, at.lock);
   try {
     if (isDone(words, at, target)) return;
-    if (Atomics.load(words, at.failed) !== 0) throw failedBefore();
+    if (Atomics.load(words, at.failed) !== 0) throw failedBefore('the diff');
     const covered = Atomics.load(words, at.appended);
     try {
       sync();
@@ -80,12 +80,6 @@ function advance(words: Int32Array, at: number, to: number): void {
     if (seen === now) return;
     now = seen;
   }
-}
-
-function failedBefore(): PbkfsError {
-  return new PbkfsError('diff_sync_failed', 'an earlier sync of the diff failed', {
-    hint: 'The diff’s storage lost data it had accepted. Unmount, check the storage, mount again.',
-  });
 }
 
 function isDone(words: Int32Array, at: SyncWords, target: number): boolean {

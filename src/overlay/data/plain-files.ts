@@ -2,8 +2,8 @@
 // needs none. One thread's access to them.
 
 import { fdatasyncSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
-import { PbkfsError } from '../../errors.js';
-import { fallocate } from '../../sys/libc.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
+import { failedBefore } from '../diff/index.js';
 import { type FileTable, rowFlag } from '../shared/file-table.js';
 import { withObject } from '../shared/missing-object.js';
 import type { ObjectState } from '../shared/object-state.js';
@@ -13,8 +13,7 @@ import type { ObjectFiles } from './object-files.js';
 /** Per-thread knowledge of files is dropped, oldest first, above this many. */
 export const MAX_FILES = 4096;
 
-/** FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
-const PUNCH_HOLE = 3;
+const PUNCH_HOLE = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
 interface PlainFile {
   generation: number;
@@ -85,9 +84,7 @@ export class PlainFiles {
   /** @throws PbkfsError diff_sync_failed after a failed sync: nothing later can prove that the data is durable */
   mustBeSyncable(row: number): void {
     if (!this.#table.hasFlag(row, rowFlag.syncFailed)) return;
-    throw new PbkfsError('diff_sync_failed', 'an earlier sync of this file failed', {
-      hint: 'The diff’s storage lost data it had accepted. Unmount, check the storage, mount again.',
-    });
+    throw failedBefore('this file');
   }
 
   sync(row: number, generation: number): void {

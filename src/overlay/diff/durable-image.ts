@@ -1,7 +1,7 @@
 // Snapshot and sync: how the live state of a file becomes the durable image of its map.
 
-import { PbkfsError } from '../../errors.js';
 import { type BlockState, flag, later } from './block-state.js';
+import { failedBefore } from './failed-sync.js';
 import type { MapFile } from './map-file.js';
 import type { MapImage } from './map-format.js';
 import type { OpenObject } from './object.js';
@@ -55,11 +55,7 @@ export function syncState(
   state: BlockState,
   snapshot: Snapshot,
 ): void {
-  if (state.has(flag.syncFailed)) {
-    throw new PbkfsError('diff_sync_failed', `object ${object.objectId}: an earlier sync failed`, {
-      hint: 'The diff’s storage lost data it had accepted. Unmount, check the storage, mount again.',
-    });
-  }
+  if (state.has(flag.syncFailed)) throw failedBefore(`object ${object.objectId}`);
   if (later(snapshot.dataChanges, state.dataSynced)) {
     try {
       storage.fdatasync(object.objectFd);

@@ -1,6 +1,6 @@
 // The journal: an append-only file of numbered, checksummed records that survives kill -9 and power loss.
 
-import { PbkfsError } from '../../errors.js';
+import { failedBefore } from './failed-sync.js';
 import { scanJournal, writeJournal } from './journal-file.js';
 import { encodeRecord, type JournalRecord, recordSize } from './journal-format.js';
 import { JournalReserve } from './journal-reserve.js';
@@ -122,11 +122,7 @@ export class Journal {
    * @throws the storage's error. After a failed fdatasync every sync fails until a {@link rewrite} succeeds.
    */
   sync(): void {
-    if (this.#syncFailed) {
-      throw new PbkfsError('diff_sync_failed', `journal ${this.#path}: an earlier sync failed`, {
-        hint: 'The diff’s storage lost data it had accepted. Unmount, check the storage, mount again.',
-      });
-    }
+    if (this.#syncFailed) throw failedBefore(`journal ${this.#path}`);
     if (this.#written < this.#appended) {
       try {
         this.#storage.fdatasync(this.#fd);

@@ -79,10 +79,6 @@ export class Inode {
     return this.objectId !== null && (this.isBased || (this.flags & rowFlag.object) !== 0);
   }
 
-  get isSymlink(): boolean {
-    return this.target !== null;
-  }
-
   /** st_nlink: names of a file, 2 + subdirectories of a directory, 0 once no name is left. */
   get nlink(): number {
     if (!this.isDirectory) return this.links;

@@ -6,6 +6,7 @@ import {
   closeObject,
   createObject,
   type DiffStorage,
+  failedBefore,
   listObjects,
   mapBlocks,
   newObjectId,
@@ -132,8 +133,16 @@ export class ObjectKeeper {
     this.#discard(objectId);
   }
 
+  /** Makes their names durable. @throws diff_sync_failed once that has failed, in whichever thread */
   sync(): void {
-    fsyncSync(this.#directoryFd);
+    const { control: words } = this.#shared;
+    if (Atomics.load(words, control.objectsFailed) !== 0) throw failedBefore('the directory of objects');
+    try {
+      fsyncSync(this.#directoryFd);
+    } catch (error) {
+      Atomics.store(words, control.objectsFailed, 1);
+      throw error;
+    }
   }
 
   close(): void {

@@ -21,6 +21,8 @@ export class NoJournal {
 
   noteSynced(): void {}
 
+  noteSyncFailed(): void {}
+
   close(): void {}
 }
 

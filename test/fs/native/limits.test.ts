@@ -1,4 +1,4 @@
-// What the backend fuse-native cannot do: every line of the table in docs/backends.md, and that nothing is lost by it.
+// What the backend fuse-native cannot do: the lines of the table in docs/backends.md that programs meet, and that nothing is lost by it.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';

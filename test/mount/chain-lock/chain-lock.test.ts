@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type Chain, openCatalog, resolveChain } from '../../../src/backup/index.js';
 import { type ChainLock, lockChain } from '../../../src/mount/chain-lock/chain-lock.js';
+import { matchWhole } from '../../support/match-whole.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
 import { temporaryDirectory } from '../../support/swept.js';
 import { until } from '../../support/until.js';
@@ -154,7 +155,7 @@ t.test(
     const chain = chainOf(view);
     const lock = await locked(t, chain);
     t.equal(lock.holder, undefined);
-    t.match(lock.warnings, [/read-only/]);
+    matchWhole(t, lock.warnings, [/read-only/]);
     t.same(holders(chain), [[], [], []]);
   },
 );
@@ -166,7 +167,7 @@ t.test("somebody else's catalog is not locked by an ordinary user, and told", { 
   try {
     const lock = await lockChain(chain);
     t.equal(lock.holder, undefined);
-    t.match(lock.warnings, [/belongs to user 0/]);
+    matchWhole(t, lock.warnings, [/belongs to user 0/]);
   } finally {
     process.seteuid?.(0);
   }
@@ -178,6 +179,6 @@ t.test('one member that cannot be written is named, the others are locked', { sk
   const chain = chainOf(catalog);
   chownSync(chain.members[1]!.directory, 0, 0);
   const lock = await locked(t, chain);
-  t.match(lock.warnings, [new RegExp(`backup ${chain.members[1]!.id} is not locked`)]);
+  matchWhole(t, lock.warnings, [new RegExp(`backup ${chain.members[1]!.id} is not locked`)]);
   t.same(holders(chain), [[`${lock.holder}`], [], [`${lock.holder}`]]);
 });

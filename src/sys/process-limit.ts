@@ -1,0 +1,12 @@
+// The limits that this process lives with: /proc/self/limits, proc(5).
+
+import { readFileSync } from 'node:fs';
+
+/** A soft limit in its unit, bytes or files; Infinity where there is none. @param name as in the file's first column */
+export function processLimit(name: 'Max open files' | 'Max data size'): number {
+  const line = readFileSync('/proc/self/limits', 'latin1')
+    .split('\n')
+    .find((text) => text.startsWith(`${name} `));
+  const soft = /^\s+(\d+)/.exec(line?.slice(name.length) ?? '')?.[1];
+  return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+}
