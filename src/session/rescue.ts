@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
 import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
 import { type Costs, costsOf } from './costs.js';
@@ -197,6 +198,11 @@ async function dump(
 
 /** Nobody shall wait for a recovery whose result has no place. @throws PbkfsError usage */
 function mustBeWritable(output: string): void {
+  if (!isDirectory(output) && !isFreeOrOrdinary(output)) {
+    throw new PbkfsError('usage', `cannot write to ${output}: it is no ordinary file, and would be replaced by one`, {
+      hint: 'give a new file, or a directory: the output comes whole or not at all',
+    });
+  }
   let place = existsSync(output) && isDirectory(output) ? output : dirname(output);
   // What is missing will be made.
   while (!existsSync(place)) place = dirname(place);
@@ -213,5 +219,5 @@ function mustBeWritable(output: string): void {
 }
 
 function isDirectory(path: string): boolean {
-  return path.endsWith('/') || (existsSync(path) && lstatSync(path).isDirectory());
+  return path.endsWith('/') || (existsSync(path) && statSync(path).isDirectory());
 }
