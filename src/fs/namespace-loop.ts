@@ -91,7 +91,7 @@ export function tidier({
   let askAgain = 0;
   let notBefore = 0;
   return () => {
-    const now = Date.now();
+    const now = performance.now();
     if (now < notBefore) return false;
     try {
       if (overlay.tidy(TIDY_BATCH) > 0) return true;

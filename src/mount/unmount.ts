@@ -125,10 +125,10 @@ async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promis
 
 async function takeOffWhenFree(mountpoint: string, options: UnmountOptions): Promise<void> {
   const { stopTimeout = STOP_TIMEOUT_MS, onWait } = options;
-  const deadline = Date.now() + stopTimeout;
+  const deadline = performance.now() + stopTimeout;
   for (let announced = false; !takeOff(mountpoint, 'polite'); await sleep(POLL_MS * 5)) {
     const mount = mountOn(mountpoint);
-    if (Date.now() >= deadline) throw busy(mountpoint, mount);
+    if (performance.now() >= deadline) throw busy(mountpoint, mount);
     if (announced || mount === undefined) continue;
     announced = true;
     onWait?.({ for: 'users', mountpoint, holders: describeHolders(mount), ms: stopTimeout });
@@ -173,11 +173,11 @@ function busy(mountpoint: string, mount: MountEntry | undefined): PbkfsError {
 /** The lock may outlive the process by moments: its last thread closes the files. */
 async function ended(owner: Owner, gone: Gone, options: UnmountOptions): Promise<void> {
   const { onWait, patience = 3000, stopTimeout = STOP_TIMEOUT_MS } = options;
-  const begun = Date.now();
+  const begun = performance.now();
   let noticed = false;
   while (isAlive(owner) || (owner.diff !== undefined && isDiffLocked(owner.diff) && !hasNewOwner(owner))) {
     await sleep(POLL_MS);
-    const waited = Date.now() - begun;
+    const waited = performance.now() - begun;
     if (waited > stopTimeout) throw notEnded(owner, stopTimeout, describeElsewhere(gone));
     if (!noticed && waited > patience) {
       noticed = true;

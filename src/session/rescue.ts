@@ -8,6 +8,7 @@ import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
+import { secondsSince } from '../sys/stopwatch.js';
 import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
 import { type Costs, costsOf } from './costs.js';
@@ -56,7 +57,7 @@ export interface Rescued extends Costs {
 
 /** @throws PbkfsError; the output is written whole or not at all */
 export async function rescue(request: RescueRequest, guard: Guarded, progress: SessionProgress): Promise<Rescued> {
-  const began = Date.now();
+  const began = performance.now();
   mustBeWritable(request.output);
   const { catalog, instance, workDir, binDir, preload, diffLimit, prefetch } = request;
   const backup = chooseBackup(request);
@@ -102,7 +103,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   for (const [from, to] of finished) renameSync(from, to);
   const files = finished.map(([, path]) => ({ path, bytes: lstatSync(path).size }));
   const clusterBytes = backup.pgdataBytes ?? 0;
-  const seconds = (Date.now() - began) / 1000;
+  const seconds = secondsSince(began);
   return { backupId: backup.id, format, files, catalogBytes, diffBytes, clusterBytes, seconds };
 }
 

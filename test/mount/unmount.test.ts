@@ -62,6 +62,27 @@ t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing 
   t.match(await unmount(mount.mountpoint), { kind: 'clean' });
 });
 
+t.test('a wait takes as long as it may, also when somebody sets the clock back', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const fd = openSync(mount.mountpoint, 'r');
+  const { now } = Date;
+  let back = 0;
+  t.teardown(() => {
+    Date.now = now;
+  });
+  Date.now = () => {
+    back += 60_000;
+    return now() - back;
+  };
+  const given = unmount(mount.mountpoint, { stopTimeout: 300 }).catch((error: unknown) => error);
+  t.match(await Promise.race([given, sleep(30_000, undefined, { ref: false })]), { code: 'mount_busy' });
+  Date.now = now;
+  closeSync(fd);
+  await given;
+  if (mount.isMounted()) await unmount(mount.mountpoint);
+});
+
 t.test('what keeps it mounted in another mount namespace is named', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
   await mount.launch();
