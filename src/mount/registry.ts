@@ -1,11 +1,12 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { replaceFileUnsynced } from '../sys/durable-file.js';
+import { makeDirectories } from '../sys/make-directories.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { isOurs, mountAt, readMounts } from './mountinfo.js';
 import { bytesOf } from './paths.js';
@@ -64,7 +65,7 @@ export function register(entry: RegistryEntry, directories = registryDirectories
   let failure: unknown;
   for (const directory of directories) {
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectories(directory, 0o700);
       if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
       // A power loss ends the mount too.
       replaceFileUnsynced(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
@@ -140,7 +141,7 @@ export function companionFile(mountpoint: string, suffix: string): string | unde
 export function writableDirectory(): string | undefined {
   for (const directory of registryDirectories()) {
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectories(directory, 0o700);
       if (isPrivate(directory)) return directory;
     } catch {
       // The next place, then.

@@ -1,12 +1,13 @@
 // Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
 
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, renameSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { makeDirectories } from '../sys/make-directories.js';
 import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { chooseBackup } from './choose-backup.js';
@@ -91,7 +92,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   const finished: [from: string, to: string][] = [];
   for (const job of jobs) {
     progress.step(`writing ${basename(job.path)}`);
-    mkdirSync(dirname(job.path), { recursive: true });
+    makeDirectories(dirname(job.path));
     const unfinished = `${job.path}.pbkfs-part`;
     await guard.add({ remove: [unfinished] });
     await job.run(session, role, unfinished);

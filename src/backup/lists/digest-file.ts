@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../sys/durable-file.js';
+import { makeDirectories } from '../../sys/make-directories.js';
 import type { ChainListsData } from './chain-lists.js';
 import { digestBytes, writeDigest } from './digest-format.js';
 import type { ChainIdentity } from './list-identity.js';
@@ -26,7 +27,7 @@ export function writeDigestFile(
   lists: ChainListsData,
   identity: Pick<ChainIdentity, 'key' | 'seenAt'>,
 ): void {
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectories(directory, 0o700);
   if (!isPrivate(directory)) throw new Error(`${directory} belongs to somebody else`);
   removeAbandoned(directory);
   const bytes = digestBytes(lists);
