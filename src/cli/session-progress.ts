@@ -8,7 +8,8 @@ export function sessionProgress(stream: NodeJS.WriteStream = process.stderr): Se
   const draw = (text: string): void => {
     if (!stream.isTTY || text === shown) return;
     shown = text;
-    stream.write(text === '' ? '\r\u001b[K' : `\r${text.slice(0, stream.columns - 1)}\u001b[K`);
+    // A terminal that does not know its width says 0.
+    stream.write(text === '' ? '\r\u001b[K' : `\r${text.slice(0, (stream.columns || 80) - 1)}\u001b[K`);
   };
   return {
     step: (text) => {

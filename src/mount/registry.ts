@@ -1,7 +1,7 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
@@ -40,13 +40,11 @@ function registryDirectories(): readonly string[] {
   const { XDG_STATE_HOME: state, XDG_RUNTIME_DIR: runtime } = process.env;
   const places: string[] = [];
   if (state !== undefined && isAbsolute(state)) places.push(join(state, 'pbkfs'));
+  const home = uid === 0 ? undefined : homeDirectory();
   if (uid === 0) places.push('/run/pbkfs');
-  else {
-    const home = homeDirectory();
-    if (home !== undefined) places.push(join(home, '.local/state/pbkfs'));
-    if (runtime !== undefined && isAbsolute(runtime)) places.push(join(runtime, 'pbkfs'));
-    places.push(`/tmp/pbkfs-${uid}`);
-  }
+  else if (home !== undefined) places.push(join(home, '.local/state/pbkfs'));
+  if (runtime !== undefined && isAbsolute(runtime)) places.push(join(runtime, 'pbkfs'));
+  places.push(`/tmp/pbkfs-${uid}`);
   return places;
 }
 
@@ -135,6 +133,18 @@ function remove(file: string): void {
 export function companionFile(mountpoint: string, suffix: string): string | undefined {
   const directory = writableDirectory();
   return directory && fileOf(directory, mountpoint).replace(/json$/, suffix);
+}
+
+/** Those that are there, wherever: the environment may have been another one when they were written. */
+export function companionFiles(
+  mountpoint: string,
+  suffix: string,
+  directories: readonly string[] = registryDirectories(),
+): string[] {
+  return directories
+    .filter(isPrivate)
+    .map((directory) => fileOf(directory, mountpoint).replace(/json$/, suffix))
+    .filter((file) => existsSync(file));
 }
 
 /** Where this user's records can be written, made if it is missing; undefined where nothing can be kept. */
