@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { companionFiles, findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
@@ -88,4 +88,17 @@ t.test('root has a place too where /run cannot be written', { skip: process.getu
   });
   t.equal(stdout.toString(), '/tmp/pbkfs-0', stderr.toString());
   t.end();
+});
+
+t.test('a place that cannot even be looked at is passed over, as XDG_RUNTIME_DIR of another user is', async (t) => {
+  const [place, other] = places(t);
+  const loop = join(other!, 'loop');
+  mkdirSync(other!, { mode: 0o700 });
+  symlinkSync('loop', loop);
+  const directories = [join(loop, 'pbkfs'), place!];
+  t.strictSame(listRegistered(directories), []);
+  register(entry, directories);
+  t.strictSame(findRegistered(entry.mountpoint, directories), entry);
+  unregister(entry.mountpoint, entry, directories);
+  t.equal(findRegistered(entry.mountpoint, directories), undefined);
 });
