@@ -86,15 +86,18 @@ function blocksOf(part: StreamPart): number {
  * @throws PbkfsError backup_damaged
  */
 export function requireOlderCopy(layers: readonly Layer[], path: () => string, file: number): void {
-  let layer = layers.at(-1)!;
-  while (layer.list.isUnchanged(file)) {
-    const parent = layers[layer.layer - 1];
+  let layer: Layer | undefined = layers.at(-1)!;
+  while (layer?.list.isUnchanged(file)) {
+    const parent: Layer | undefined = layers[layer.layer - 1];
     // What is wrong, if anything, is told by the function that finds it.
-    layer = parent?.list.isDatafile(file) ? parent : parentOf(layers, layer, path(), file, true)!;
+    layer = parent?.list.isDatafile(file) ? parent : parentOf(layers, layer, path(), file, true);
   }
 }
 
-/** The next older member if it lists the file, which must then be a data file there; "unchanged" needs that it does. */
+/**
+ * The next older member if it lists the file, which must then be a data file there, or a directory, below which nothing
+ * counts; "unchanged" needs that it does.
+ */
 function parentOf(
   layers: readonly Layer[],
   layer: Layer,
@@ -113,6 +116,8 @@ function parentOf(
       throw brokenChain(path, `it is "unchanged" in backup ${above}, but backup ${parent.backup.id} does not list it`);
     return undefined;
   }
+  // As restore has it: an empty file.
+  if (parent.list.isDirectory(file)) return undefined;
   if (!parent.list.isDatafile(file)) {
     throw brokenChain(path, `it is a data file in backup ${above}, but not in backup ${parent.backup.id}`);
   }
