@@ -125,7 +125,7 @@ export class LineLimit {
   }
 
   /** Calls `write` if a line may be written now, with the number of those left out before it in its fields. */
-  pass(write: (fields: LogFields) => void, now = Date.now()): void {
+  pass(write: (fields: LogFields) => void, now = performance.now()): void {
     if (now >= this.#windowEnds) {
       this.#windowEnds = now + 10_000;
       this.#written = 0;

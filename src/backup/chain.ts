@@ -5,10 +5,12 @@ import { PbkfsError } from '../errors.js';
 import { type Catalog, findBackup } from './catalog.js';
 import { type Refusal, refusalOf } from './chain-state.js';
 import { listPath } from './lists/list-file.js';
+import { lostListLines } from './program-version.js';
 import type { BackupInfo, Chain } from './types.js';
+import { parseLsnNumber } from './wal/lsn.js';
 
 export interface ChainOptions {
-  /** Accept members in state CORRUPT or ORPHAN. Nothing else is ever forced. */
+  /** Accept members in state CORRUPT or ORPHAN, and lists that lost files. Nothing else is ever forced. */
   readonly force?: boolean | undefined;
   /** What a refusal says that the backup cannot be; `mounted` where it is missing. */
   readonly purpose?: 'mounted' | 'read' | undefined;
@@ -95,18 +97,30 @@ function followChain(
   let backup = target;
   for (;;) {
     members.unshift(backup);
-    const refusal = refusalOf(backup, force) ?? missingList(backup);
+    const refusal = refusalOf(backup, force) ?? listRefusal(backup, force);
     if (refusal !== undefined) return refuse(backup, refusal);
     if (backup.mode === 'FULL') return { members, refusal: undefined };
     const parent = parentOf(backups, instance, backup);
     if (!('directory' in parent)) return refuse(backup, parent);
+    if (members.includes(parent)) {
+      const reason = `its parents lead back to ${parent.id}`;
+      return refuse(backup, { code: 'backup_damaged', reason, hint: 'choose another backup' });
+    }
     backup = parent;
   }
 }
 
-function missingList(backup: BackupInfo): Refusal | undefined {
-  if (fs.statSync(listPath(backup.directory), { throwIfNoEntry: false })?.isFile()) return undefined;
-  return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
+function listRefusal(backup: BackupInfo, force: boolean): Refusal | undefined {
+  const list = fs.statSync(listPath(backup.directory), { throwIfNoEntry: false });
+  if (!list?.isFile()) {
+    return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
+  }
+  if (force || !lostListLines(backup.version, list.size)) return undefined;
+  return {
+    code: 'backup_damaged',
+    reason: `its backup_content.control is not complete: pg_probackup ${backup.programVersion} lost one file of every 4000 KiB of it`,
+    hint: 'choose another backup; --force mounts it all the same, without the files that were lost',
+  };
 }
 
 function parentOf(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): BackupInfo | Refusal {
@@ -128,13 +142,21 @@ function parentOf(backups: readonly BackupInfo[], instance: string, backup: Back
     }
     return { code: 'backup_unusable', reason: `its parent ${parentId} is missing`, hint: 'choose another backup' };
   }
-  // Also ends loops: along a chain start times only fall.
-  if (parent.startTime !== undefined && backup.startTime !== undefined && parent.startTime >= backup.startTime) {
+  if (endsBefore(backup, parent)) {
     return {
       code: 'backup_damaged',
-      reason: `its parent ${parentId} is not older than itself`,
+      reason: `it ends at ${backup.stopLsn}, before its parent ${parentId}, which ends at ${parent.stopLsn}`,
       hint: 'choose another backup',
     };
   }
   return parent;
+}
+
+/**
+ * Along a chain WAL positions never fall: pages of a parent could be newer than the backup. Start times may, where the
+ * clock was set back between two backups of a pg_probackup up to 2.5.6; later ones refuse that.
+ */
+function endsBefore(backup: BackupInfo, parent: BackupInfo): boolean {
+  const [end, parentEnd] = [backup, parent].map(({ stopLsn }) => parseLsnNumber(stopLsn ?? '') ?? 0);
+  return end! > 0 && end! < parentEnd!;
 }

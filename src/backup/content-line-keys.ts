@@ -1,7 +1,7 @@
 // The keys of a content list's line, recognised in place without making strings.
 
 import { compressAlgs, parseCompressAlg } from './codec/names.js';
-import { type ListRow, UNKNOWN_ALG, UNKNOWN_BLOCKS } from './content-list.js';
+import { type ListRow, UNKNOWN_ALG, UNKNOWN_BLOCKS, VANISHED } from './content-list.js';
 
 /** What a key does to the row. `value` is [start, end) in `line`; returns false when the value makes no sense. */
 type KeyReader = (row: ListRow, line: Buffer, start: number, end: number) => boolean;
@@ -49,7 +49,7 @@ function readAlg(row: ListRow, line: Buffer, start: number, end: number): boolea
 }
 
 const readers: Record<string, KeyReader> = {
-  size: number(-1, Number.MAX_SAFE_INTEGER, (row, value) => {
+  size: number(VANISHED, Number.MAX_SAFE_INTEGER, (row, value) => {
     row.size = value;
   }),
   mode: number(0, u32, (row, value) => {

@@ -8,6 +8,12 @@ import { KeyTable } from './lists/key-table.js';
 /** `size` of a file that is unchanged since the parent: nothing is stored. */
 export const UNCHANGED = -1;
 
+/**
+ * `size` of a file that went while it was backed up: as if it were not listed. 2.0.27 to 2.1.2 forgot to leave it out where
+ * its neighbour in the list went, too.
+ */
+export const VANISHED = -2;
+
 /** n_blocks where the list does not say. */
 export const UNKNOWN_BLOCKS = -1;
 
@@ -171,8 +177,13 @@ export interface ListEntry {
   readonly headerSize: number;
 }
 
-/** The segment number; where an old list has none, by the `.N` of the name. */
+/**
+ * The segment number of a data file. A relation's file has it in its name, and only there is it sure: pg_probackup 2.5.9
+ * lists 0 for all of them. Of other names what is listed counts, and where nothing is, the `.N` of the name.
+ */
 export function segnoOf({ segno }: ListEntry, path: string): number {
+  const relation = /(?:^|\/)[1-9]\d{0,9}(?:\.([1-9]\d{0,4}))?$/.exec(path);
+  if (relation !== null) return Number(relation[1] ?? 0);
   if (segno >= 0) return segno;
   const match = /\.(\d{1,7})$/.exec(path);
   return match === null ? 0 : Number(match[1]);

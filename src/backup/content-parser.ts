@@ -4,7 +4,7 @@ import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './constants.js';
 import { allNeeded, findKey, isLinkedKey, resetRow } from './content-line-keys.js';
-import { ContentList, type ListRow } from './content-list.js';
+import { ContentList, type ListRow, VANISHED } from './content-list.js';
 import { ListInput } from './lists/list-input.js';
 import { PATH_OFFSET, UsualLine } from './lists/usual-line.js';
 
@@ -62,7 +62,9 @@ export function scanContentList(input: ListInput, backupId: string, take: TakeEn
     const stop = readLine(bytes, at, lineEnd, row);
     if (typeof stop === 'string') throw damaged(backupId, lineNumber, stop);
     const linesInPath = countNewlines(bytes, start, stop);
-    if (!take(bytes, start, stop, row)) throw damaged(backupId, lineNumber, namedTwice(bytes, start, stop));
+    if (row.size !== VANISHED && !take(bytes, start, stop, row)) {
+      throw damaged(backupId, lineNumber, namedTwice(bytes, start, stop));
+    }
     lineNumber += linesInPath;
     at = lineEnd + 1;
   }

@@ -248,7 +248,7 @@ export class PageReader {
     if (computed === 0 && !hasMap) return 'an empty page in a damaged file, and no header map says that it was one';
     const wanted = hasMap ? index.checksum[block]! : inPage;
     const matches =
-      computed === wanted || (hasMap && computed !== 0 && this.#isUsual(source, block, out, outOffset, wanted));
+      computed === wanted || (hasMap && computed !== 0 && this.#isOtherwise(source, block, out, outOffset, wanted));
     if (!matches) return `page checksum ${computed}, the ${hasMap ? 'header map' : 'page itself'} says ${wanted}`;
     if (inPage === computed || (inPage === 0 && !part.pageChecksums)) return undefined;
     // Bad in the source, or damaged in just the two bytes that no checksum of the page covers.
@@ -261,10 +261,9 @@ export class PageReader {
     return undefined;
   }
 
-  /** Whether the header map's checksum is one by segments of 1 GiB in a cluster that has others. */
-  #isUsual(source: DatafileSource, block: number, out: Uint8Array, outOffset: number, wanted: number): boolean {
-    const { firstBlock, usualFirstBlock } = source;
-    return usualFirstBlock !== firstBlock && pageChecksum(out, outOffset, usualFirstBlock + block) === wanted;
+  /** Whether the header map's checksum is one by another first block than the file's, see FirstBlock. */
+  #isOtherwise(source: DatafileSource, block: number, out: Uint8Array, outOffset: number, wanted: number): boolean {
+    return source.mapFirstBlocks.some((first) => pageChecksum(out, outOffset, first + block) === wanted);
   }
 }
 

@@ -1,5 +1,6 @@
 // pg_probackup program versions and the differences in format that hang on them (format page 14).
 
+import { BLCKSZ } from './constants.js';
 import type { BackupMode, FileCrcKind } from './types.js';
 
 const number = (major: number, minor: number, patch: number) => major * 10000 + minor * 100 + patch;
@@ -50,4 +51,23 @@ export function fullSizeMayBeCompressed(version: number): boolean {
 /** The CRC of stored files. */
 export function fileCrcKind(version: number): FileCrcKind {
   return version >= number(2, 0, 22) && version <= number(2, 0, 24) ? 'crc32' : 'crc32c';
+}
+
+/**
+ * Before 2.0.27 a file that went while it was backed up was listed as unchanged, in a FULL too; and so was, by the oldest
+ * of these versions, an empty relation that was new in a PAGE backup.
+ */
+export function vanishedIsUnchanged(version: number): boolean {
+  return version < number(2, 0, 27);
+}
+
+/**
+ * 2.1.4 to 2.2.1 wrote their lists in pieces of this size at most, and forgot the line that did not fit into a piece any
+ * more (pg_probackup issue 132).
+ */
+const LIST_PIECE = 500 * BLCKSZ;
+
+/** Whether a content list of so many bytes lacks a file that was backed up. */
+export function lostListLines(version: number, listBytes: number): boolean {
+  return version >= number(2, 1, 4) && version <= number(2, 2, 1) && listBytes >= LIST_PIECE;
 }

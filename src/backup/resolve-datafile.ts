@@ -3,8 +3,9 @@
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { COMPRESS_ALGS_HINT, compressAlgs } from './codec/names.js';
-import { BLCKSZ, NO_CAP, RELSEG_BLOCKS } from './constants.js';
+import { BLCKSZ, NO_CAP } from './constants.js';
 import { type ListEntry, segnoOf, UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
+import { firstBlockOf } from './first-block.js';
 import { type Layer, storedFile } from './member.js';
 import {
   fileCrcKind,
@@ -34,9 +35,6 @@ export function resolveDatafile(
   segmentBlocks: number,
 ): DatafileSource {
   const target = layers.at(-1)!;
-  const segno = segnoOf(target.list.entry(file)!, path);
-  const firstBlock = segno * segmentBlocks;
-  const usualFirstBlock = segno * RELSEG_BLOCKS;
   const parts: StreamPart[] = [];
   let cap = NO_CAP;
   // Streams newer than the newest member whose length is known; they alone are read when the target's is not.
@@ -59,7 +57,8 @@ export function resolveDatafile(
     unknownParts === 0
       ? knownLength
       : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength, segmentBlocks);
-  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, firstBlock, usualFirstBlock, layers: parts };
+  const first = firstBlockOf(segnoOf(target.list.entry(file)!, path), segmentBlocks);
+  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, ...first, layers: parts };
 }
 
 /** Whether the length that a list gives for a file stored in this backup may be too long: see blocksOf. */
@@ -87,15 +86,18 @@ function blocksOf(part: StreamPart): number {
  * @throws PbkfsError backup_damaged
  */
 export function requireOlderCopy(layers: readonly Layer[], path: () => string, file: number): void {
-  let layer = layers.at(-1)!;
-  while (layer.list.isUnchanged(file)) {
-    const parent = layers[layer.layer - 1];
+  let layer: Layer | undefined = layers.at(-1)!;
+  while (layer?.list.isUnchanged(file)) {
+    const parent: Layer | undefined = layers[layer.layer - 1];
     // What is wrong, if anything, is told by the function that finds it.
-    layer = parent?.list.isDatafile(file) ? parent : parentOf(layers, layer, path(), file, true)!;
+    layer = parent?.list.isDatafile(file) ? parent : parentOf(layers, layer, path(), file, true);
   }
 }
 
-/** The next older member if it lists the file, which must then be a data file there; "unchanged" needs that it does. */
+/**
+ * The next older member if it lists the file, which must then be a data file there, or a directory, below which nothing
+ * counts; "unchanged" needs that it does.
+ */
 function parentOf(
   layers: readonly Layer[],
   layer: Layer,
@@ -114,6 +116,8 @@ function parentOf(
       throw brokenChain(path, `it is "unchanged" in backup ${above}, but backup ${parent.backup.id} does not list it`);
     return undefined;
   }
+  // As restore has it: an empty file.
+  if (parent.list.isDirectory(file)) return undefined;
   if (!parent.list.isDatafile(file)) {
     throw brokenChain(path, `it is a data file in backup ${above}, but not in backup ${parent.backup.id}`);
   }

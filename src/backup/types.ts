@@ -1,6 +1,7 @@
 // The plain data that the backup reader hands out; all of it can be cloned between threads and written as JSON.
 
 import type { CompressAlg } from './codec/names.js';
+import type { FirstBlock } from './first-block.js';
 
 /**
  * How stored bytes are checked before they are served. `structure`: record headers and decoded sizes; `checksum`: also
@@ -149,19 +150,12 @@ export interface RawSource {
   readonly identities?: readonly number[];
 }
 
-export interface DatafileSource {
+export interface DatafileSource extends FirstBlock {
   readonly kind: 'datafile';
   readonly path: string;
   /** Logical bytes, nBlocks * 8192. */
   readonly length: number;
   readonly nBlocks: number;
-  /** Of the whole relation, which page checksums count by: the number of the file's first block. */
-  readonly firstBlock: number;
-  /**
-   * The same if segment files had 1 GiB: header maps count by it where pg_probackup was built with another segment size
-   * than the cluster's server, which it does not ask for.
-   */
-  readonly usualFirstBlock: number;
   /** Newest first. */
   readonly layers: readonly StreamPart[];
   /** What storedIdentities found when the source was first used, set by whoever keeps it in use. */

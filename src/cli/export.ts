@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
 import { formatBytes } from './show-table.js';
@@ -45,7 +46,7 @@ export function addExportCommand(program: Command): void {
       // Needs the whole overlay, which hardly any other command loads.
       const { exportTree } = await import('../mount/export/export.js');
       const line = new ProgressLine(process.stderr);
-      const begun = Date.now();
+      const begun = performance.now();
       const result = await exportTree({
         from,
         to: options.output,
@@ -59,7 +60,7 @@ export function addExportCommand(program: Command): void {
           process.stderr.write(`pbkfs: warning: ${message}\n`);
         },
       }).finally(() => line.clear());
-      const seconds = (Date.now() - begun) / 1000;
+      const seconds = secondsSince(begun);
       const { files, bytes, to } = result;
       process.stdout.write(
         options.json

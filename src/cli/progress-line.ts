@@ -7,7 +7,7 @@ const WIDTH = 24;
 /** Draws on a terminal; into a pipe or file it writes nothing. */
 export class ProgressLine {
   readonly #stream: NodeJS.WriteStream;
-  readonly #began = Date.now();
+  readonly #began = performance.now();
   #drawn = false;
 
   constructor(stream: NodeJS.WriteStream) {
@@ -17,7 +17,7 @@ export class ProgressLine {
   /** @param done of total, in bytes */
   draw(done: number, total: number): void {
     if (!this.#stream.isTTY) return;
-    const line = describeProgress(done, total, (Date.now() - this.#began) / 1000);
+    const line = describeProgress(done, total, (performance.now() - this.#began) / 1000);
     this.#stream.write(`\r${line.slice(0, lineWidth(this.#stream))}\u001b[K`);
     this.#drawn = true;
   }

@@ -118,10 +118,17 @@ export function targetTime(value: string): number {
   );
   const [, date, clock, fraction = '', zone] = match ?? [];
   const milliseconds = match === null ? Number.NaN : Date.parse(`${date}T${clock}${isoZone(zone)}`);
-  if (Number.isNaN(milliseconds)) {
-    throw new InvalidArgumentError('It must be a time like "2026-11-21 04:28:33.087+00".');
+  if (Number.isNaN(milliseconds) || !isDay(date!)) {
+    throw new InvalidArgumentError(
+      'It must be a time like "2026-11-21 04:28:33.087+00", with the distance of its zone from UTC; without one it is local.',
+    );
   }
   return milliseconds * 1000 + Number(fraction.padEnd(6, '0'));
+}
+
+/** To JavaScript the 30th of February is the 2nd of March, which nobody has asked for. @param date YYYY-MM-DD */
+function isDay(date: string): boolean {
+  return new Date(`${date}T00:00:00Z`).toISOString().startsWith(date);
 }
 
 function isoZone(zone: string | undefined): string {

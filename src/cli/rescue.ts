@@ -1,7 +1,6 @@
 // pbkfs rescue
 
-import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
@@ -49,7 +48,7 @@ export function addRescueCommand(program: Command): void {
     .option('--table <name...>', 'DATABASE.SCHEMA.TABLE; may be given again')
     .option('--database <name>', 'the whole database, or the one for --query')
     .option('--query <sql>', 'the rows of this query')
-    .requiredOption('-o, --output <path>', 'a file, or a directory for several files')
+    .requiredOption('-o, --output <path>', 'a file, or a directory for several files', outputPath)
     .option(
       '--format <format>',
       'custom, plain, csv, copy (default: custom; csv for a query)',
@@ -74,7 +73,7 @@ async function run(options: RescueOptions): Promise<void> {
     catalog,
     instance,
     tables,
-    output: options.output.endsWith('/') ? `${resolve(options.output)}/` : resolve(options.output),
+    output: options.output,
     force: options.force ?? false,
     ...given({
       backupId,
@@ -100,6 +99,17 @@ async function run(options: RescueOptions): Promise<void> {
     return rescued;
   });
   process.stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result));
+}
+
+/** With a slash at its end it is a directory, also one that is not there yet. */
+function outputPath(value: string): string {
+  if (value === '-') {
+    throw new InvalidArgumentError(
+      'It comes whole or not at all, so not on standard output. A file of that name is ./-',
+    );
+  }
+  const path = directory(value);
+  return value.endsWith('/') ? `${path}/` : path;
 }
 
 function check(options: RescueOptions, tables: number, target: string | undefined): void {

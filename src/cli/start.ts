@@ -102,9 +102,10 @@ export function addStopCommand(program: Command): void {
         timeout: stopTimeout * 1000,
         waiting: (seconds) => progress.detail(`${Math.floor(seconds)} s`),
       }).finally(() => progress.clear());
+      const unmounting = `pbkfs unmount -D ${stopped.mountpoint}`;
       const what = [
         stopped.server ? 'stopped the server' : 'no server ran any more',
-        ...(stopped.unmounted ? ['unmounted'] : []),
+        ...(stopped.unmounted ? ['unmounted'] : stopped.mounted ? [`it stays mounted (${unmounting} unmounts)`] : []),
       ];
       process.stdout.write(`${stopped.mountpoint}: ${what.join(', ')}\n`);
     });

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { syncMount } from '../mount/index.js';
+import { secondsSince } from '../sys/stopwatch.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
 
 const HELP = `
@@ -24,9 +25,9 @@ export function addSyncCommand(program: Command): void {
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
     .action((argument: string | undefined, options: SyncOptions) => {
-      const begun = Date.now();
+      const begun = performance.now();
       const { mountpoint, owner } = syncMount(chosenMount(argument, options.mountpoint));
-      const seconds = (Date.now() - begun) / 1000;
+      const seconds = secondsSince(begun);
       const result = { mountpoint, diff: owner?.diff ?? null, seconds };
       process.stdout.write(
         options.json

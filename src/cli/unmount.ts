@@ -79,6 +79,8 @@ function announcement(wait: Wait): string {
       return `waiting for process ${wait.pid} to make the diff durable`;
     case 'namespaces':
       return `waiting for other mount namespaces to let go of it: it is mounted for ${wait.holders}`;
+    case 'copies':
+      return `waiting for bind mounts of it to be unmounted: ${wait.holders}`;
     case 'users':
       return `${wait.mountpoint} is in use by ${wait.holders}; waiting for up to ${Math.round(wait.ms / 1000)} s`;
   }
@@ -100,6 +102,8 @@ function describe(result: Unmounted): string {
       return `detached ${mountpoint}; it ends with its last user${which}`;
     }
     case 'unknown':
+      if (result.goesOnAt !== undefined)
+        return `unmounted ${mountpoint}, a bind mount of the mount on ${result.goesOnAt}, which goes on`;
       return `unmounted ${mountpoint}; its process is not registered, so it may still be writing to its diff`;
   }
 }

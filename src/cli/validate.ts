@@ -11,6 +11,7 @@ import {
   validateChain,
 } from '../backup/index.js';
 import { lockChain } from '../mount/index.js';
+import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
 import { formatBytes } from './show-table.js';
@@ -59,7 +60,7 @@ async function validate(options: ValidateOptions): Promise<number> {
       process.stderr.write(`pbkfs: warning: ${warning}\n`);
     }
     const line = new ProgressLine(process.stderr);
-    const began = Date.now();
+    const began = performance.now();
     const { files, bytes, problems } = await validateChain(catalog, chain, {
       jobs: options.jobs ?? availableParallelism(),
       found: (problem) => {
@@ -69,7 +70,7 @@ async function validate(options: ValidateOptions): Promise<number> {
       progress: (done, total) => line.draw(done, total),
     });
     line.clear();
-    const seconds = (Date.now() - began) / 1000;
+    const seconds = secondsSince(began);
     const ids = chain.members.map((member) => member.id);
     if (options.json) {
       const shown = problems.map((problem) => ({ ...problem, file: displayPath(problem.file) }));

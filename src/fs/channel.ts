@@ -45,7 +45,7 @@ export const question = {
   loadDiff: 2,
   /** give a file of the backup an object */
   ensureObject: 3,
-  /** files with data that was not synced yet, kept from being forgotten: JSON of HeldFiles; the row is where to go on */
+  /** files with data that was not synced yet, kept from being forgotten: JSON of HeldFiles; row and generation are the words of where to go on */
   holdUnsynced: 4,
   /** one of those may be forgotten again */
   release: 5,
@@ -164,6 +164,16 @@ export class Channel {
     Atomics.notify(this.#words, word.question);
     return true;
   }
+}
+
+/** A count, which may be beyond 2^32, as the two words of a question. */
+export function wordsOf(count: number): [low: number, high: number] {
+  return [count | 0, Math.floor(count / 2 ** 32)];
+}
+
+/** The count that two words say. */
+export function countOf(low: number, high: number): number {
+  return (low >>> 0) + high * 2 ** 32;
 }
 
 /** Wakes the namespace thread. */

@@ -9,7 +9,7 @@ import type { HeldFiles } from '../overlay/data/namespace-calls.js';
 import { objectPaths } from '../overlay/diff/index.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
 import { threadId } from '../sys/thread-state.js';
-import { Channel, type ChannelBuffers, question } from './channel.js';
+import { Channel, type ChannelBuffers, question, wordsOf } from './channel.js';
 import { DataDispatch } from './data-dispatch.js';
 import { requestFailureLog } from './failure-log.js';
 import { HandoverQueue } from './handover-queue.js';
@@ -65,7 +65,7 @@ const engine = new DataEngine({
     describe: (row, generation) => JSON.parse(channel.ask(question.describe, row, generation)) as FileSource,
     loadDiff: (row, generation) => void channel.ask(question.loadDiff, row, generation),
     ensureObject: (row, generation) => void channel.ask(question.ensureObject, row, generation),
-    holdUnsynced: (after) => JSON.parse(channel.ask(question.holdUnsynced, after, 0)) as HeldFiles,
+    holdUnsynced: (after) => JSON.parse(channel.ask(question.holdUnsynced, ...wordsOf(after))) as HeldFiles,
     release: (row, generation) => void channel.ask(question.release, row, generation),
   },
   warn: (message) => warnings.pass((fields) => log.warn(message, fields)),

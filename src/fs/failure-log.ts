@@ -14,8 +14,11 @@ export function failureLog(log: Logger): (what: string, error: unknown) => void 
   };
 }
 
+/** What is said of a request. */
+export type FailedRequest = Pick<Request, 'opcode' | 'row'>;
+
 /** The same for requests of the kernel. */
-export function requestFailureLog(log: Logger): (request: Request, error: unknown) => void {
+export function requestFailureLog(log: Logger): (request: FailedRequest, error: unknown) => void {
   const failed = failureLog(log);
   return ({ opcode, row }, error) => failed(`${opcodeName(opcode)} of inode row ${row}`, error);
 }

@@ -5,7 +5,7 @@ import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
 import type { AttributeFields } from '../overlay/namespace/records.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
-import { emptyAttributes } from '../overlay/shared/attributes.js';
+import { emptyAttributes, withoutSetId } from '../overlay/shared/attributes.js';
 import { timestampOf } from '../overlay/shared/timestamp.js';
 import { DirectoryHandles } from './directory-handles.js';
 import { FileHandles } from './file-handles.js';
@@ -171,8 +171,12 @@ export class NamespaceDispatch {
     if (valid & setattrValid.MTIME) {
       change.mtime = valid & setattrValid.MTIME_NOW ? now : [request.i64(40), request.u32(60)];
     }
+    // The kernel says so for every truncation by somebody unprivileged. It is done by now: a record that nobody needs must
+    // not make it fail on a full disk. Of a file that had set-id bits their loss went on record before.
     if (valid & setattrValid.KILL_SUIDGID && change.mode === undefined) {
-      change.mode = this.#overlay.withoutSetId(inode);
+      const { mode } = this.#overlay.namespace.attributes(inode);
+      const left = withoutSetId(mode);
+      if (left !== mode) change.mode = left;
     }
     if (Object.keys(change).length > 0) this.#overlay.namespace.setAttributes(inode, change);
     return this.#reply.attrOut(this.#overlay.namespace.attributes(inode));

@@ -7,12 +7,12 @@ import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { control } from '../overlay/shared/shared-state.js';
 import { BellWaiter } from './bell-waiter.js';
-import { type Channel, question } from './channel.js';
+import { type Channel, countOf, question } from './channel.js';
+import type { FailedRequest } from './failure-log.js';
 import { type NamespaceDispatch, NO_REPLY } from './namespace-dispatch.js';
 import { opcode } from './protocol/constants.js';
 import { operationOf } from './protocol/operations.js';
 import type { Reply } from './protocol/reply.js';
-import type { Request } from './protocol/request.js';
 import { isMountGone } from './reader-loop.js';
 import type { RequestTrace } from './request-trace.js';
 import { type MadeContent, VirtualLookups, type WaitingLookup } from './virtual-lookups.js';
@@ -28,7 +28,7 @@ export interface NamespaceLoopOptions {
   receiveMail(content: (content: MadeContent) => void): void;
   /** asks the control thread for the content of a virtual file */
   askContent(lookup: number, name: VirtualName): void;
-  failed(request: Request, error: unknown): void;
+  failed(request: FailedRequest, error: unknown): void;
   /** told of every request that is answered here; null: nobody wants to know */
   trace: RequestTrace | null;
   /** a reply did not reach the kernel */
@@ -91,7 +91,8 @@ export function tidier({
   let askAgain = 0;
   let notBefore = 0;
   return () => {
-    const now = Date.now();
+    // Not the time of day, which may be set back by hours.
+    const now = performance.now();
     if (now < notBefore) return false;
     try {
       if (overlay.tidy(TIDY_BATCH) > 0) return true;
@@ -133,7 +134,7 @@ function answer(overlay: Overlay, kind: number, row: number, generation: number)
     case question.ensureObject:
       return overlay.ensureObject(row, generation);
     case question.holdUnsynced:
-      return JSON.stringify(overlay.holdUnsynced(row));
+      return JSON.stringify(overlay.holdUnsynced(countOf(row, generation)));
     case question.release:
       overlay.forget(row, generation, 1);
       return '';
@@ -153,7 +154,7 @@ function serve(options: NamespaceLoopOptions, virtual: VirtualLookups, channel: 
   try {
     const name = request.opcode === opcode.LOOKUP ? dispatch.virtualName(request) : null;
     if (name !== null) {
-      virtual.begin({ name, uniqueLow, uniqueHigh, device, arrived });
+      virtual.begin({ name, row: request.row, uniqueLow, uniqueHigh, device, arrived });
       return;
     }
     length = dispatch.handle(request);
@@ -173,12 +174,16 @@ function answerVirtual(options: NamespaceLoopOptions, waiting: WaitingLookup, co
   const { dispatch, counters } = options;
   let length = 0;
   let error: number = errno.EIO;
-  if (content !== null) {
-    length = dispatch.virtualEntry(waiting.name, content);
-    error = 0;
-  } else {
-    counters.add(counter.errors, 1);
+  try {
+    if (content !== null) {
+      length = dispatch.virtualEntry(waiting.name, content);
+      error = 0;
+    }
+  } catch (thrown) {
+    error = errnoOf(thrown);
+    options.failed({ opcode: opcode.LOOKUP, row: waiting.row }, thrown);
   }
+  if (error === errno.EIO) counters.add(counter.errors, 1);
   send(options, waiting, length, error);
   counters.answered(operation.lookup, performance.now() - waiting.arrived);
 }

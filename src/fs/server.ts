@@ -173,7 +173,7 @@ class MountServer implements Server {
           if (this.#failure === null) this.#fail(error);
         }
         saveCounters(this.#options.diff, this.#shared.buffers.counters, this.#options.log);
-        if (this.#readers.size === 0) this.#settle();
+        if (this.#readers.size === 0) this.#allEnded();
       });
     });
   }
@@ -211,9 +211,14 @@ class MountServer implements Server {
     this.#sentry.stop();
     this.#activity.stop();
     this.#kernelWriteback.stop();
-    this.#readers.closeDevices();
-    if (this.#namespaceEnded) this.#settle();
+    if (this.#namespaceEnded) this.#allEnded();
     else this.#stopNamespace();
+  }
+
+  /** Only now: the namespace thread has answered what the readers had left to it, on the numbers of these devices. */
+  #allEnded(): void {
+    this.#readers.closeDevices();
+    this.#settle();
   }
 
   /** After a failure the diff stays as it is, like after a kill: what is in memory is not to be trusted. */

@@ -13,6 +13,8 @@ export interface MadeContent {
 /** A request that waits for its answer. */
 export interface WaitingLookup {
   readonly name: VirtualName;
+  /** of the directory */
+  readonly row: number;
   readonly uniqueLow: number;
   readonly uniqueHigh: number;
   /** where the answer must be written to */

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
+import { programPath } from '../sys/program-path.js';
 
 const MOST_BYTES = 8 << 20;
 
@@ -22,7 +23,7 @@ export interface Silence {
 export function readByChild(mountpoint: string, name: string, patience: number): Promise<string | Silence> {
   return new Promise((resolve) => {
     const limits = { maxBuffer: MOST_BYTES, timeout: patience, killSignal: 'SIGKILL' } as const;
-    const options = { ...limits, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } };
+    const options = { ...limits, cwd: '/', env: { PATH: programPath(), LC_ALL: 'C' } };
     const file = join(mountpoint, HIDDEN_DIRECTORY, name);
     const child = execFile('cat', ['--', file], options, (error, text, said) => {
       if (error === null && text !== '') resolve(text);

@@ -1,6 +1,7 @@
 // Who keeps a mount busy, found in /proc without a single system call on the mount itself (it may be dead or hung).
 
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { isRoot } from '../sys/fuse-mount.js';
 import { type MountEntry, readMounts } from './mountinfo.js';
 import { textOf } from './paths.js';
 
@@ -42,7 +43,10 @@ export function describeHolders(mount: MountEntry, limit = 8): string {
     return `process ${pid} (${command}): ${uses[0]}${more}`;
   });
   for (const path of findSubmounts(mount)) lines.push(`a mount on ${path}`);
-  if (lines.length === 0) return 'nobody that can be seen (run as root to see all processes)';
+  if (lines.length === 0) {
+    const others = isRoot() ? '' : ' (run as root to see all processes)';
+    return `nobody that can be seen${others}`;
+  }
   const rest = lines.length - limit;
   return (rest > 0 ? [...lines.slice(0, limit), `${rest} more`] : lines).join('; ');
 }

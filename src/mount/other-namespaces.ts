@@ -3,7 +3,8 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { commandOf } from './holders.js';
-import { isOurs, type MountEntry, parseMountinfo } from './mountinfo.js';
+import { ownerOf } from './mounted.js';
+import { isOurs, type MountEntry, parseMountinfo, readMounts } from './mountinfo.js';
 import { bytesOf, textOf } from './paths.js';
 
 /** One mount namespace that still has the mount. */
@@ -20,6 +21,8 @@ export interface Gone {
   readonly mountpoint: string;
   /** Its `major:minor`, where the mount was still seen; without it the mount point alone tells. */
   readonly device: string | undefined;
+  /** What the kernel calls it (latin1), for one that was not seen any more. */
+  readonly source?: string;
 }
 
 /** The other mount namespaces in which it is still mounted. Those of other users are seen by root only. */
@@ -45,6 +48,19 @@ export function describeElsewhere(gone: Gone, limit = 8): string | undefined {
     return `process ${pid} (${command})${mountpoint === gone.mountpoint ? '' : ` on ${mountpoint}`}`;
   });
   return (found.length > limit ? [...lines, `${found.length - limit} more`] : lines).join('; ');
+}
+
+/** Where else it is mounted in this namespace: bind mounts of it. */
+export function findCopies({ mountpoint, device, source }: Gone): string[] {
+  if (device === undefined && source === undefined) return [];
+  return (
+    readMounts()
+      .filter((mount) => isOurs(mount) && mount.mountPoint !== bytesOf(mountpoint))
+      .filter((mount) => (device === undefined ? mount.source === source : mount.device === device))
+      .map((mount) => textOf(mount.mountPoint))
+      // Another mount of the same backup is called the same, but has a process of its own.
+      .filter((path) => device !== undefined || ownerOf(path) === undefined)
+  );
 }
 
 function isThat(gone: Gone, mount: MountEntry): boolean {

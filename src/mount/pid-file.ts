@@ -2,9 +2,15 @@
 
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
+import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
 
 /** Makes sure that a pid file can be written, before anything is mounted. @throws PbkfsError mount_failed */
 export function checkPidFile(path: string): void {
+  if (!isFreeOrOrdinary(path)) {
+    throw new PbkfsError('mount_failed', `the pid file ${path} is no ordinary file, and would be removed at the end`, {
+      hint: 'name a new file with --pid-file, or leave it out',
+    });
+  }
   try {
     closeSync(openSync(path, 'a', 0o644));
   } catch (error) {
@@ -22,6 +28,7 @@ export function writePidFile(path: string): void {
 
 /** Removes the file unless it belongs to another process by now. Never throws. */
 export function removePidFile(path: string): void {
+  if (!isFreeOrOrdinary(path)) return;
   try {
     const text = readFileSync(path, 'utf8').trim();
     if (text === '' || text === String(process.pid)) rmSync(path, { force: true });

@@ -1,11 +1,12 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { replaceFileUnsynced } from '../sys/durable-file.js';
+import { makeDirectories } from '../sys/make-directories.js';
 import { isPrivateDirectory } from '../sys/private-files.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { isOurs, mountAt, readMounts } from './mountinfo.js';
@@ -40,13 +41,11 @@ function registryDirectories(): readonly string[] {
   const { XDG_STATE_HOME: state, XDG_RUNTIME_DIR: runtime } = process.env;
   const places: string[] = [];
   if (state !== undefined && isAbsolute(state)) places.push(join(state, 'pbkfs'));
+  const home = uid === 0 ? undefined : homeDirectory();
   if (uid === 0) places.push('/run/pbkfs');
-  else {
-    const home = homeDirectory();
-    if (home !== undefined) places.push(join(home, '.local/state/pbkfs'));
-    if (runtime !== undefined && isAbsolute(runtime)) places.push(join(runtime, 'pbkfs'));
-    places.push(`/tmp/pbkfs-${uid}`);
-  }
+  else if (home !== undefined) places.push(join(home, '.local/state/pbkfs'));
+  if (runtime !== undefined && isAbsolute(runtime)) places.push(join(runtime, 'pbkfs'));
+  places.push(`/tmp/pbkfs-${uid}`);
   return places;
 }
 
@@ -65,7 +64,7 @@ export function register(entry: RegistryEntry, directories = registryDirectories
   let failure: unknown;
   for (const directory of directories) {
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectories(directory, 0o700);
       if (!isPrivateDirectory(directory)) throw new Error(`${directory} belongs to somebody else`);
       // A power loss ends the mount too.
       replaceFileUnsynced(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
@@ -131,11 +130,23 @@ export function companionFile(mountpoint: string, suffix: string): string | unde
   return directory && fileOf(directory, mountpoint).replace(/json$/, suffix);
 }
 
+/** Those that are there, wherever: the environment may have been another one when they were written. */
+export function companionFiles(
+  mountpoint: string,
+  suffix: string,
+  directories: readonly string[] = registryDirectories(),
+): string[] {
+  return directories
+    .filter(isPrivateDirectory)
+    .map((directory) => fileOf(directory, mountpoint).replace(/json$/, suffix))
+    .filter((file) => existsSync(file));
+}
+
 /** Where this user's records can be written, made if it is missing; undefined where nothing can be kept. */
 export function writableDirectory(): string | undefined {
   for (const directory of registryDirectories()) {
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectories(directory, 0o700);
       if (isPrivateDirectory(directory)) return directory;
     } catch {
       // The next place, then.

@@ -47,14 +47,15 @@ if (!isMainThread && (workerData as Partial<Task> | null)?.task === TASK)
   parentPort?.postMessage(attempt(workerData as Task));
 
 function attempt({ mountpoint, how, patience }: Task): Outcome {
-  const deadline = Date.now() + patience;
+  const deadline = performance.now() + patience;
   for (;;) {
     try {
       unmountDevice(mountpoint, how);
       return {};
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'EBUSY' || Date.now() >= deadline) return { message, ...(code === undefined ? {} : { code }) };
+      if (code !== 'EBUSY' || performance.now() >= deadline)
+        return { message, ...(code === undefined ? {} : { code }) };
     }
     pause(POLL_MS);
   }

@@ -2,8 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { isAlive, sameProcess } from '../sys/process-identity.js';
+import { isStopped } from './ask-mount.js';
 import { readBinding } from './binding.js';
 import { inspectDiff } from './diff-directory.js';
 import { describeHolders } from './holders.js';
@@ -11,8 +13,8 @@ import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
 import { isMountPoint, isOurs, type MountEntry, mountOn } from './mountinfo.js';
 import { findServers } from './orphaned-server.js';
-import { describeElsewhere, type Gone } from './other-namespaces.js';
-import { resolveFuture, resolveMountpoint } from './paths.js';
+import { describeElsewhere, findCopies, type Gone } from './other-namespaces.js';
+import { bytesOf, resolveFuture, resolveMountpoint } from './paths.js';
 import { unregister } from './registry.js';
 import { cureStale } from './stale.js';
 
@@ -23,12 +25,19 @@ export type Unmounted =
   /** Out of sight; it goes on for those who use it, and ends with the last of them. */
   | { readonly kind: 'detached'; readonly mountpoint: string; readonly diff: string | undefined }
   /** Unmounted, but nobody knows the process behind it, so there was nothing to wait for. */
-  | { readonly kind: 'unknown'; readonly mountpoint: string };
+  | {
+      readonly kind: 'unknown';
+      readonly mountpoint: string;
+      /** Where it goes on: what was unmounted was a bind mount of it. */
+      readonly goesOnAt?: string;
+    };
 
 /** What an unmount waits for. */
 export type Wait =
   | { readonly for: 'users'; readonly mountpoint: string; readonly holders: string; readonly ms: number }
   | { readonly for: 'process'; readonly pid: number }
+  /** Bind mounts of it are left, where the process goes on serving it. */
+  | { readonly for: 'copies'; readonly pid: number; readonly holders: string }
   /** It is still mounted in other mount namespaces, whose processes are named; the process serves them until then. */
   | { readonly for: 'namespaces'; readonly pid: number; readonly holders: string };
 
@@ -57,7 +66,7 @@ const STOP_TIMEOUT_MS = 30_000;
 export async function unmount(path: string, options: UnmountOptions = {}): Promise<Unmounted> {
   const { how = 'polite' } = options;
   const ending = endingOn(path);
-  if (ending !== undefined) return finish(ending, { mountpoint: ending.mountpoint, device: undefined }, options);
+  if (ending !== undefined) return finish(ending, goneBefore(ending), options);
   const { mountpoint, entry, owner } = findMounted(path);
   if (cureStale(mountpoint) > 0) {
     if (owner !== undefined) unregister(mountpoint, owner);
@@ -69,9 +78,10 @@ export async function unmount(path: string, options: UnmountOptions = {}): Promi
   }
   if (how === 'force') endConnection(mountpoint, entry);
   else await takeOffWhenFree(mountpoint, options);
-  return owner === undefined
-    ? { kind: 'unknown', mountpoint }
-    : finish(owner, { mountpoint, device: entry.device }, options);
+  const gone = { mountpoint, device: entry.device };
+  if (owner !== undefined) return finish(owner, gone, options);
+  const [goesOnAt] = findCopies(gone);
+  return { kind: 'unknown', mountpoint, ...given({ goesOnAt }) };
 }
 
 /**
@@ -117,6 +127,11 @@ function endingOn(path: string): Owner | undefined {
   }
 }
 
+/** One that was off its directory before this command looked. */
+function goneBefore({ mountpoint, instance, backupId }: Owner): Gone {
+  return { mountpoint, device: undefined, source: bytesOf(`pbkfs:${instance}/${backupId}`) };
+}
+
 async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promise<Unmounted> {
   await ended(owner, gone, options);
   checkCleanEnd(owner);
@@ -125,13 +140,13 @@ async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promis
 
 async function takeOffWhenFree(mountpoint: string, options: UnmountOptions): Promise<void> {
   const { stopTimeout = STOP_TIMEOUT_MS, onWait } = options;
-  const deadline = Date.now() + stopTimeout;
+  const deadline = performance.now() + stopTimeout;
   for (let announced = false; !takeOff(mountpoint, 'polite'); await sleep(POLL_MS * 5)) {
     const mount = mountOn(mountpoint);
-    if (Date.now() >= deadline) throw busy(mountpoint, mount);
+    if (performance.now() >= deadline) throw busy(mountpoint, mount);
     if (announced || mount === undefined) continue;
     announced = true;
-    onWait?.({ for: 'users', mountpoint, holders: describeHolders(mount), ms: stopTimeout });
+    onWait?.({ for: 'users', mountpoint, holders: holdersOf(mountpoint, mount), ms: stopTimeout });
   }
 }
 
@@ -164,32 +179,67 @@ function takeOff(mountpoint: string, how: UnmountHow): boolean {
 }
 
 function busy(mountpoint: string, mount: MountEntry | undefined): PbkfsError {
-  const holders = mount === undefined ? 'somebody' : describeHolders(mount);
+  const holders = mount === undefined ? 'somebody' : holdersOf(mountpoint, mount);
+  const stopped = stoppedProcess(ownerOf(mountpoint));
+  if (stopped !== undefined) {
+    return new PbkfsError('mount_busy', `${mountpoint} is in use, it stays mounted; held by ${holders}`, {
+      hint: letGoOn(stopped),
+    });
+  }
   return new PbkfsError('mount_busy', `${mountpoint} is in use, it stays mounted; held by ${holders}`, {
     hint: 'stop these processes (a server by --stop-server or "pg_ctl stop"), leave the directory, and try again',
   });
 }
 
+function holdersOf(mountpoint: string, mount: MountEntry): string {
+  const stopped = stoppedProcess(ownerOf(mountpoint));
+  return stopped === undefined
+    ? describeHolders(mount)
+    : `whoever waits for an answer of its process ${stopped}, which is stopped`;
+}
+
+/** The pid of a mount process that somebody has stopped. */
+function stoppedProcess(owner: Owner | undefined): number | undefined {
+  return owner !== undefined && isAlive(owner) && isStopped(owner.pid) ? owner.pid : undefined;
+}
+
+function letGoOn(pid: number): string {
+  return `its process is stopped: "kill -CONT ${pid}" lets it go on`;
+}
+
 /** The lock may outlive the process by moments: its last thread closes the files. */
 async function ended(owner: Owner, gone: Gone, options: UnmountOptions): Promise<void> {
   const { onWait, patience = 3000, stopTimeout = STOP_TIMEOUT_MS } = options;
-  const begun = Date.now();
+  const begun = performance.now();
   let noticed = false;
   while (isAlive(owner) || (owner.diff !== undefined && isDiffLocked(owner.diff) && !hasNewOwner(owner))) {
     await sleep(POLL_MS);
-    const waited = Date.now() - begun;
-    if (waited > stopTimeout) throw notEnded(owner, stopTimeout, describeElsewhere(gone));
+    const waited = performance.now() - begun;
+    if (waited > stopTimeout) throw notEnded(owner, stopTimeout, gone);
     if (!noticed && waited > patience) {
       noticed = true;
-      const holders = describeElsewhere(gone);
-      onWait?.(
-        holders === undefined ? { for: 'process', pid: owner.pid } : { for: 'namespaces', pid: owner.pid, holders },
-      );
+      onWait?.(whatLasts(owner, gone));
     }
   }
 }
 
-function notEnded(owner: Owner, stopTimeout: number, elsewhere: string | undefined): PbkfsError {
+function whatLasts({ pid }: Owner, gone: Gone): Wait {
+  const copies = findCopies(gone);
+  if (copies.length > 0) return { for: 'copies', pid, holders: copies.join(', ') };
+  const holders = describeElsewhere(gone);
+  return holders === undefined ? { for: 'process', pid } : { for: 'namespaces', pid, holders };
+}
+
+function notEnded(owner: Owner, stopTimeout: number, gone: Gone): PbkfsError {
+  const [copy, ...copies] = findCopies(gone);
+  if (copy !== undefined) {
+    return new PbkfsError(
+      'mount_busy',
+      `${owner.mountpoint} is unmounted, but bind mounts of it are left, for which process ${owner.pid} goes on: ${[copy, ...copies].join(', ')}`,
+      { hint: `pbkfs unmount -D ${copy}` },
+    );
+  }
+  const elsewhere = describeElsewhere(gone);
   const seconds = Math.round(stopTimeout / 1000);
   if (elsewhere !== undefined) {
     return new PbkfsError(
@@ -200,11 +250,16 @@ function notEnded(owner: Owner, stopTimeout: number, elsewhere: string | undefin
       },
     );
   }
+  const stopped = stoppedProcess(owner);
+  const wait = `it makes the diff durable; "pbkfs unmount -d ${owner.diff ?? 'DIFF'}" waits for it`;
   return new PbkfsError(
     'mount_busy',
     `${owner.mountpoint} is unmounted, but process ${owner.pid} has not come to its end within ${seconds} s`,
     {
-      hint: `it makes the diff durable; "pbkfs unmount -d ${owner.diff ?? 'DIFF'}" waits for it. Should it hang, kill -9 ${owner.pid} is safe: the next mount recovers the diff`,
+      hint:
+        stopped === undefined
+          ? `${wait}. Should it hang, kill -9 ${owner.pid} is safe: the next mount recovers the diff`
+          : letGoOn(stopped),
     },
   );
 }

@@ -169,11 +169,6 @@ export class Overlay {
     return this.hidden.list(directory) ?? this.namespace.list(directory);
   }
 
-  /** Mode of the inode after an unprivileged write. */
-  withoutSetId(inode: Inode): number {
-    return withoutSetId(this.namespace.attributes(inode).mode);
-  }
-
   /** JSON of where the blocks of a file of the backup lie. */
   describe(row: number, generation: number): string {
     const inode = this.inode(row, generation);
@@ -197,7 +192,7 @@ export class Overlay {
     const inode = this.inode(row, generation);
     this.namespace.ensureObject(inode);
     if (this.#shared.table.takeFlag(row, rowFlag.dropSetId)) {
-      this.namespace.setAttributes(inode, { mode: this.withoutSetId(inode) });
+      this.namespace.setAttributes(inode, { mode: withoutSetId(this.namespace.attributes(inode).mode) });
     }
     // A new object has no durable image yet; without one it would not survive a restart of the host.
     this.#shared.table.addFlag(row, rowFlag.dirtyData);

@@ -27,10 +27,17 @@ export class UnsyncedFiles {
       .filter((inode) => inode.journalId > after && this.#isUnsynced(inode))
       .sort((a, b) => a.journalId - b.journalId)
       .slice(0, HELD_AT_ONCE);
-    for (const inode of files) this.#namespace.reference(inode);
+    const held: Inode[] = [];
+    for (const inode of files) {
+      // Where the kernel holds all inodes there can be, those come that it knows. @throws for the first that it does not
+      if (held.length > 0 && inode.row === 0 && this.#namespace.rows.isFull) break;
+      this.#namespace.reference(inode);
+      held.push(inode);
+    }
     return {
-      after: files.at(-1)?.journalId ?? after,
-      rows: files.map(({ row, generation }) => [row, generation] as const),
+      after: held.at(-1)?.journalId ?? after,
+      newest: this.#namespace.tree.newestId,
+      rows: held.map(({ row, generation }) => [row, generation] as const),
     };
   }
 

@@ -4,6 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { programPath } from '../sys/program-path.js';
 import type { ServerUser } from './server-user.js';
 
 /** In the server's view `path` is `directory`; both absolute. `path` need not exist on this host. */
@@ -67,7 +68,10 @@ exec chroot "\${root:-/}" setpriv --reuid "$uid" --regid "$gid" --clear-groups -
 export function whyNoNamespace(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can give the server a mount namespace of its own';
   try {
-    execFileSync('unshare', ['--mount', '--propagation', 'slave', 'setpriv', '--version'], { stdio: 'ignore' });
+    execFileSync('unshare', ['--mount', '--propagation', 'slave', 'setpriv', '--version'], {
+      stdio: 'ignore',
+      env: { ...process.env, PATH: programPath() },
+    });
     return undefined;
   } catch (error) {
     return `"unshare --mount" of util-linux does not work here: ${(error as Error).message}`;

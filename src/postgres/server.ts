@@ -169,10 +169,10 @@ export class PostgresServer {
 
   /** Waits like pg_ctl: the postmaster writes its state into line 8 of postmaster.pid. */
   async waitUntilReady(timeout: number, waiting?: (server: PostgresServer) => void): Promise<void> {
-    const deadline = Date.now() + timeout;
+    const deadline = performance.now() + timeout;
     while (!(await this.#isReady())) {
       if (this.#end !== undefined) throw this.#failure(`the server did not start: ${this.#end}`);
-      if (Date.now() > deadline) throw this.#failure(`the server was not ready within ${timeout / 1000} s`);
+      if (performance.now() > deadline) throw this.#failure(`the server was not ready within ${timeout / 1000} s`);
       waiting?.(this);
       await sleep(POLL_MS);
     }

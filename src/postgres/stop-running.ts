@@ -21,9 +21,9 @@ export async function stopRunning<Server extends ProcessIdentity>(
   waiting: (seconds: number) => void = () => undefined,
 ): Promise<readonly Server[]> {
   for (const server of servers) signal(server, how);
-  for (const began = Date.now(); ; await sleep(POLL_MS)) {
+  for (const began = performance.now(); ; await sleep(POLL_MS)) {
     const left = servers.filter(isAlive);
-    const waited = Date.now() - began;
+    const waited = performance.now() - began;
     if (left.length === 0 || waited >= patience) return left;
     waiting(waited / 1000);
   }

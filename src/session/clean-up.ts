@@ -35,20 +35,20 @@ const SHUTDOWN_MS = 5000;
 /** @throws PbkfsError mount_busy when something else keeps the mount in use */
 export async function cleanUp(belongings: Belongings): Promise<void> {
   const { mountpoint, diff, dataDir, remove, record } = belongings;
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     if (dataDir !== undefined) await killServer(dataDir);
     try {
       if (mountpoint !== undefined && isMountPoint(mountpoint)) await unmount(mountpoint);
     } catch (error) {
       // A server that has just been killed lets go of its files a moment later; a mount that was coming up goes itself.
-      if (Date.now() > deadline) throw error;
+      if (performance.now() > deadline) throw error;
     }
     const mounted = mountpoint !== undefined && isMountPoint(mountpoint);
     const held = diff !== undefined && isDiffLocked(diff);
     const served = dataDir !== undefined && findPostmaster(dataDir) !== undefined;
     if (!mounted && !held && !served) break;
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new PbkfsError('mount_busy', `the mount on ${mountpoint ?? dataDir} is still in use`, {
         hint: `end its users and run "pbkfs unmount -D ${mountpoint ?? dataDir}"`,
       });
@@ -83,7 +83,8 @@ async function killServer(dataDir: string): Promise<void> {
   const children = childrenOf(postmaster.pid);
   signal(postmaster, 'SIGQUIT');
   const all = [postmaster, ...children];
-  for (const until = Date.now() + SHUTDOWN_MS; all.some(isAlive) && Date.now() < until; ) await sleep(POLL_MS);
+  for (const until = performance.now() + SHUTDOWN_MS; all.some(isAlive) && performance.now() < until; )
+    await sleep(POLL_MS);
   const left = [...(isAlive(postmaster) ? childrenOf(postmaster.pid) : []), ...all];
   for (const process of left) killHard(process);
   while (left.some(isAlive)) await sleep(POLL_MS);

@@ -5,6 +5,7 @@ import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { given } from '../given.js';
 import { unmount } from '../mount/unmount.js';
 import { readControlFile } from '../postgres/control-file.js';
+import { secondsSince } from '../sys/stopwatch.js';
 import { amcheck, connectableDatabases, invalidDatabases } from './amcheck.js';
 import { type Costs, costsOf } from './costs.js';
 import { type Finding, find } from './finding.js';
@@ -61,7 +62,7 @@ export async function drill(
   guard: Guarded,
   progress: SessionProgress,
 ): Promise<Drilled> {
-  const began = Date.now();
+  const began = performance.now();
   const findings: Finding[] = [];
   let session: Session | undefined;
   let login: Required<Login> = { role: '', database: '' };
@@ -99,7 +100,7 @@ export async function drill(
     serverVersion: session?.binaries.version ?? null,
     ...costs,
     clusterBytes: backup.pgdataBytes ?? 0,
-    seconds: (Date.now() - began) / 1000,
+    seconds: secondsSince(began),
   };
 }
 

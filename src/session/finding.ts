@@ -1,5 +1,7 @@
 // What a check of a drill has found.
 
+import { secondsSince } from '../sys/stopwatch.js';
+
 export const checks = ['recovery', 'amcheck', 'sql', 'checksums'] as const;
 export type CheckName = (typeof checks)[number];
 
@@ -38,7 +40,7 @@ export async function find(
   check: CheckName,
   run: (problems: Problems) => Promise<string | { readonly skipped: string }>,
 ): Promise<Finding> {
-  const began = Date.now();
+  const began = performance.now();
   const problems = new Problems();
   let what: string | { readonly skipped: string } = 'not finished';
   try {
@@ -53,7 +55,7 @@ export async function find(
     passed: count === 0,
     problems: kept,
     problemCount: count,
-    seconds: (Date.now() - began) / 1000,
+    seconds: secondsSince(began),
   };
   return typeof what === 'string' ? { ...found, what } : { ...found, what: '', skipped: what.skipped };
 }

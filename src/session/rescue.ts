@@ -1,12 +1,15 @@
 // Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
 
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, renameSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { makeDirectories } from '../sys/make-directories.js';
+import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
+import { secondsSince } from '../sys/stopwatch.js';
 import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
 import { type Costs, costsOf } from './costs.js';
@@ -55,7 +58,7 @@ export interface Rescued extends Costs {
 
 /** @throws PbkfsError; the output is written whole or not at all */
 export async function rescue(request: RescueRequest, guard: Guarded, progress: SessionProgress): Promise<Rescued> {
-  const began = Date.now();
+  const began = performance.now();
   mustBeWritable(request.output);
   const { catalog, instance, workDir, binDir, preload, diffLimit, prefetch } = request;
   const backup = chooseBackup(request);
@@ -89,7 +92,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   const finished: [from: string, to: string][] = [];
   for (const job of jobs) {
     progress.step(`writing ${basename(job.path)}`);
-    mkdirSync(dirname(job.path), { recursive: true });
+    makeDirectories(dirname(job.path));
     const unfinished = `${job.path}.pbkfs-part`;
     await guard.add({ remove: [unfinished] });
     await job.run(session, role, unfinished);
@@ -101,7 +104,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   for (const [from, to] of finished) renameSync(from, to);
   const files = finished.map(([, path]) => ({ path, bytes: lstatSync(path).size }));
   const clusterBytes = backup.pgdataBytes ?? 0;
-  const seconds = (Date.now() - began) / 1000;
+  const seconds = secondsSince(began);
   return { backupId: backup.id, format, files, catalogBytes, diffBytes, clusterBytes, seconds };
 }
 
@@ -197,6 +200,11 @@ async function dump(
 
 /** Nobody shall wait for a recovery whose result has no place. @throws PbkfsError usage */
 function mustBeWritable(output: string): void {
+  if (!isDirectory(output) && !isFreeOrOrdinary(output)) {
+    throw new PbkfsError('usage', `cannot write to ${output}: it is no ordinary file, and would be replaced by one`, {
+      hint: 'give a new file, or a directory: the output comes whole or not at all',
+    });
+  }
   let place = existsSync(output) && isDirectory(output) ? output : dirname(output);
   // What is missing will be made.
   while (!existsSync(place)) place = dirname(place);
@@ -213,5 +221,5 @@ function mustBeWritable(output: string): void {
 }
 
 function isDirectory(path: string): boolean {
-  return path.endsWith('/') || (existsSync(path) && lstatSync(path).isDirectory());
+  return path.endsWith('/') || (existsSync(path) && statSync(path).isDirectory());
 }

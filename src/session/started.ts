@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { isMountPoint } from '../mount/mountinfo.js';
 import { resolveMountpoint } from '../mount/paths.js';
-import { companionFile, findRegistered } from '../mount/registry.js';
+import { companionFile, companionFiles, findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
@@ -31,11 +31,12 @@ export function leaveSession(session: Session): void {
     });
   const mount = findRegistered(session.mountpoint);
   // An earlier server on this mount that has died: what `stop` was to take away then, it does now.
-  const before = session.mounted ? undefined : read(file);
+  const before = session.mounted ? undefined : startedOn(session.mountpoint);
   const same = before?.mount !== undefined && mount !== undefined && sameProcess(before.mount, mount);
   const remove = [session.server.leave(), ...session.temporary, ...(same ? before.remove : [])];
   const mounted = session.mounted || (same && before.mounted);
   const started: Started = { mounted, remove, ...(mount === undefined ? {} : { mount: identity(mount) }) };
+  forget(session.mountpoint);
   writeFileSync(file, `${JSON.stringify(started)}\n`, { mode: 0o600 });
 }
 
@@ -43,6 +44,8 @@ export interface Stopped {
   readonly mountpoint: string;
   readonly server: boolean;
   readonly unmounted: boolean;
+  /** It was there before the server, or somebody else has mounted it, and stays. */
+  readonly mounted: boolean;
   readonly removed: readonly string[];
 }
 
@@ -61,9 +64,8 @@ export interface StopRequest {
  *   is taken away then) or somebody else uses the mount
  */
 export async function stopSession(path: string, request: StopRequest): Promise<Stopped> {
-  const mountpoint = resolveMountpoint(path);
-  const file = companionFile(mountpoint, SUFFIX);
-  const started = file === undefined ? undefined : read(file);
+  const mountpoint = existing(path);
+  const started = startedOn(mountpoint);
   const postmaster = findPostmaster(mountpoint);
   if (started === undefined && postmaster === undefined) {
     throw new PbkfsError('not_mounted', `no server was started by pbkfs on ${mountpoint}`, {
@@ -78,9 +80,27 @@ export async function stopSession(path: string, request: StopRequest): Promise<S
   await holdingSignals(mayEnd, async () => {
     if (unmounted) await unmount(mountpoint, { stopTimeout: request.timeout });
     await cleanUp({ remove });
-    if (file !== undefined) rmSync(file, { force: true });
+    forget(mountpoint);
   });
-  return { mountpoint, server: postmaster !== undefined, unmounted, removed: remove };
+  return {
+    mountpoint,
+    server: postmaster !== undefined,
+    unmounted,
+    mounted: isMountPoint(mountpoint),
+    removed: remove,
+  };
+}
+
+/** @throws PbkfsError not_mounted: a temporary directory goes with its session */
+function existing(path: string): string {
+  try {
+    return resolveMountpoint(path);
+  } catch (cause) {
+    throw new PbkfsError('not_mounted', `${path} does not exist: no server of pbkfs runs there`, {
+      hint: 'pbkfs list shows the mounts',
+      cause,
+    });
+  }
 }
 
 async function stopServer(
@@ -98,6 +118,21 @@ async function stopServer(
 
 function identity({ pid, startTime, bootId }: ProcessIdentity): ProcessIdentity {
   return { pid, startTime, bootId };
+}
+
+/** What is remembered of a session; of several records that of the mount which is there. */
+function startedOn(mountpoint: string): Started | undefined {
+  const mount = findRegistered(mountpoint);
+  const records = companionFiles(mountpoint, SUFFIX)
+    .map(read)
+    .filter((record) => record !== undefined);
+  const isOfMount = (record: Started): boolean =>
+    mount !== undefined && record.mount !== undefined && sameProcess(record.mount, mount);
+  return records.find(isOfMount) ?? records[0];
+}
+
+function forget(mountpoint: string): void {
+  for (const file of companionFiles(mountpoint, SUFFIX)) rmSync(file, { force: true });
 }
 
 function read(file: string): Started | undefined {

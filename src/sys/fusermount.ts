@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import type { FuseMountOptions } from './fuse-device.js';
+import { programPath } from './program-path.js';
 import { receiveDescriptor, socketpair } from './sockets.js';
 
 const HELPER = 'fusermount3';
@@ -22,7 +23,7 @@ export function mountWithHelper(mountpoint: string, options: FuseMountOptions): 
     if (options.readOnly === true) list.push('ro');
     const result = spawnSync(HELPER, ['-o', list.join(','), '--', mountpoint], {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
-      env: { ...process.env, _FUSE_COMMFD: '3' },
+      env: { ...process.env, PATH: programPath(), _FUSE_COMMFD: '3' },
     });
     if (result.error !== undefined) throw helperMissing(result.error);
     const said = result.stderr.toString().trim();
@@ -43,7 +44,10 @@ export function mountWithHelper(mountpoint: string, options: FuseMountOptions): 
  */
 export function unmountWithHelper(mountpoint: string, how: 'polite' | 'detach'): void {
   const flags = how === 'detach' ? ['-u', '-z'] : ['-u'];
-  const result = spawnSync(HELPER, [...flags, '--', mountpoint], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const result = spawnSync(HELPER, [...flags, '--', mountpoint], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: programPath() },
+  });
   if (result.error !== undefined) throw helperMissing(result.error);
   if (result.status === 0) return;
   const said = result.stderr.toString().trim();

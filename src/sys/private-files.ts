@@ -3,10 +3,15 @@
 
 import { lstatSync, type Stats } from 'node:fs';
 
-/** Whether a directory is this user's, and nobody else may write to it; not for a link. */
+/** Whether a directory is this user's, and nobody else may write to it; not for a link, nor for what cannot be looked at. */
 export function isPrivateDirectory(path: string): boolean {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats?.isDirectory() === true && isOwnAlone(stats);
+  try {
+    const stats = lstatSync(path);
+    return stats.isDirectory() && isOwnAlone(stats);
+  } catch {
+    // Nor there: behind what another user keeps to himself (su leaves XDG_RUNTIME_DIR as it was), nothing of ours can lie.
+    return false;
+  }
 }
 
 /** Whether what stat said is this user's, and nobody else may write to it. */

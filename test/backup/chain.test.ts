@@ -122,7 +122,7 @@ t.test('chains that do not hold together', (t) => {
   ]);
   t.match(checkChain(catalog, 'main', id(1)), { reason: new RegExp(`parent ${id(0)} is missing`) });
   t.match(checkChain(catalog, 'main', id(2)), { reason: /names no parent/ });
-  t.match(checkChain(catalog, 'main', id(4)), { reason: /not older/ });
+  t.match(checkChain(catalog, 'main', id(4)), { reason: new RegExp(`lead back to ${id(4)}`) });
   t.match(checkChain(catalog, 'main', id(6)), { reason: /backup_content.control is missing/ });
   for (const [purpose, said] of [
     [undefined, 'mounted'],
@@ -142,6 +142,52 @@ t.test('chains that do not hold together', (t) => {
   for (const path of ['/nonexistent', '/dev/null']) {
     t.throws(() => openCatalog(path), { code: 'catalog_not_found', hint: /-B/ }, path);
   }
+  t.end();
+});
+
+t.test('positions in the WAL order a chain, not the clock', (t) => {
+  const ends = (lsn: string) => ({ control: { 'stop-lsn': lsn } });
+  const catalog = catalogOf(t, [
+    full(3, ends('0/FF000000')),
+    delta(2, 3, ends('1/0')),
+    delta(1, 2, ends('1/0')),
+    delta(4, 3, ends('0/FE000000')),
+    delta(5, 4, ends('1/0')),
+    delta(6, 3, ends('0/0')),
+  ]);
+  t.ok(checkChain(catalog, 'main', id(1)).mountable, 'the clock was set back');
+  t.match(checkChain(catalog, 'main', id(4)), { mountable: false, reason: /ends at 0\/FE000000, before its parent/ });
+  t.match(checkChain(catalog, 'main', id(5), { force: true }), { mountable: false, reason: new RegExp(id(4)) });
+  t.ok(checkChain(catalog, 'main', id(6)).mountable, 'where the end is not known');
+  t.end();
+});
+
+t.test('lists of 2.1.4 to 2.2.1 that lost files (pg_probackup issue 132)', (t) => {
+  const line = (n: number) =>
+    `{"path":"d${n}", "size":"0", "mode":"16832", "is_datafile":"0", "is_cfs":"0", "crc":"0", "compress_alg":"none", "external_dir_num":"0"}\n`;
+  const long = Array.from({ length: 32_000 }, (_, n) => line(n)).join('');
+  const list = (bytes: number) => (text: Buffer) => Buffer.concat([text, Buffer.from(long.slice(0, bytes))]);
+  const old = (version: string, bytes: number): Partial<BackupSpec> => ({
+    version,
+    contentCrc: 'none',
+    list: list(bytes),
+  });
+  const catalog = catalogOf(t, [
+    full(0, old('2.1.5', Number.POSITIVE_INFINITY)),
+    delta(1, 0),
+    full(2, old('2.1.3', Number.POSITIVE_INFINITY)),
+    full(3, old('2.2.2', Number.POSITIVE_INFINITY)),
+    full(4, old('2.2.1', 30_000 * line(10_000).length - 200_000)),
+  ]);
+  t.match(checkChain(catalog, 'main', id(1)), {
+    mountable: false,
+    reason: new RegExp(`${id(0)}.*not complete: pg_probackup 2.1.5`),
+    hint: /--force/,
+  });
+  t.doesNotThrow(() => openChain(resolveChain(catalog, 'main', id(1), { force: true })));
+  t.ok(checkChain(catalog, 'main', id(2)).mountable, 'before');
+  t.ok(checkChain(catalog, 'main', id(3)).mountable, 'after');
+  t.ok(checkChain(catalog, 'main', id(4)).mountable, 'one that had room in one piece');
   t.end();
 });
 

@@ -33,6 +33,13 @@ t.test('defaults of missing keys', (t) => {
   t.end();
 });
 
+t.test('a file that vanished while it was backed up is not listed', (t) => {
+  const gone = (path: string) => line(path).replace('"size":"7"', '"size":"-2"');
+  t.same(paths(parse(line('a') + gone('b') + line('b') + gone('b') + line('c'))), ['a', 'b', 'c']);
+  t.equal(parse(gone('a')).count, 0);
+  t.end();
+});
+
 t.test('odd names are bytes (trap 10)', (t) => {
   const names = [
     'back\\slash',
@@ -87,7 +94,7 @@ t.test('damaged lists are refused with the line', (t) => {
   refused(line('a') + line('b').slice(0, -2), /line 2.*brace/);
   refused(`${line('a')}\n${line('b')}`, /line 2/);
   refused(line('a').replace('"size":"7"', '"size":"x"'), /line 1/);
-  refused(line('a').replace('"7"', '"-2"'), /bad size/);
+  refused(line('a').replace('"7"', '"-3"'), /bad size/);
   refused(line('a').replace('"crc":"99", ', ''), /lacks/);
   refused(line('a').replace(', "compress_alg":"none"', ''), /lacks/);
   refused(line('a').replace('"99"', '99'), /unquoted/);

@@ -55,6 +55,12 @@ const unchanged = (nBlocks: number) => ({ unchanged: 'datafile', nBlocks }) as c
 
 const cases: [name: string, files: (FileContent | null)[], expected: string][] = [
   [
+    'a directory in between is an empty file',
+    [{ pages: pages(0, 0, 4) }, { dir: true }, { pages: pages(2, 1, 2), nBlocks: 3 }],
+    '.2.',
+  ],
+  ['unchanged since a directory', [{ pages: pages(0, 0, 4) }, { dir: true }, unchanged(2)], '..'],
+  [
     'newest copy of each block wins',
     [{ pages: pages(0, 0, 6) }, { pages: [...pages(1, 1, 3)], nBlocks: 6 }, { pages: pages(2, 2, 3), nBlocks: 6 }],
     '012000',

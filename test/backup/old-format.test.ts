@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { type BackupMode, crc32c } from '../../src/backup/index.js';
-import { type BackupSpec, type FileContent, startTime } from '../support/catalog-writer.js';
+import { type BackupSpec, type FileContent, type FileSpec, startTime } from '../support/catalog-writer.js';
 import { makePage } from '../support/pages.js';
 import { zeroPage } from '../support/stream-writer.js';
 import { openSynthetic } from '../support/synthetic.js';
@@ -176,6 +176,51 @@ for (const [name, members, expected] of cases) {
     t.end();
   });
 }
+
+t.test('before 2.0.27 a file that vanished is listed as unchanged', (t) => {
+  const at = (n: number, mode: BackupMode, version: string, files: readonly FileSpec[]): BackupSpec => ({
+    start: startTime(n),
+    mode,
+    version,
+    ...(n === 0 ? {} : { parent: startTime(n - 1) }),
+    contentCrc: 'none',
+    files,
+  });
+  const raw = { unchanged: 'raw' } as const;
+  const backups = [
+    at(0, 'FULL', '2.0.26', [
+      { path: FILE, pages: pages(0, 0, 1) },
+      { path: 'base/5/1', ...unknown },
+      { path: 'base/5/2', ...unknown },
+      { path: 'gone', ...raw },
+      { path: 'kept', content: 'kept' },
+    ]),
+    at(1, 'PAGE', '2.0.26', [
+      { path: FILE, ...unknown },
+      { path: 'base/5/1', ...unknown },
+      { path: 'base/5/3', ...unknown },
+      { path: 'kept', ...raw },
+      { path: 'new', ...raw },
+    ]),
+    at(2, 'DELTA', '2.2.7', [
+      { path: FILE, pages: pages(2, 1), nBlocks: 2 },
+      { path: 'base/5/3', pages: pages(2, 0), nBlocks: 1 },
+      { path: 'kept', ...raw },
+    ]),
+  ];
+  const tree = (until: number) => {
+    const { reader, read } = openSynthetic(t.testdir({}), backups.slice(0, until));
+    return Object.fromEntries(
+      [...reader.entries()].map(({ path, kind }) => [path, kind === 'raw' ? `${read(path)}` : layout(read(path))]),
+    );
+  };
+  t.same(tree(1), { [FILE]: '00', 'base/5/1': '', 'base/5/2': '', kept: 'kept' });
+  t.same(tree(2), { [FILE]: '00', 'base/5/1': '', 'base/5/3': '', kept: 'kept' });
+  t.same(tree(3), { [FILE]: '02', 'base/5/3': '2', kept: 'kept' });
+  const later = backups.slice(0, 1).map((backup) => ({ ...backup, version: '2.0.27' }));
+  t.throws(() => [...openSynthetic(t.testdir({}), later).reader.entries()], { code: 'backup_damaged' });
+  t.end();
+});
 
 t.test('a marker in a version that has none is damage', (t) => {
   for (const [mode, version] of [

@@ -15,7 +15,7 @@ import {
 } from '../../src/backup/index.js';
 import { Problems } from '../../src/session/finding.js';
 import { pageCheck } from '../../src/session/page-check.js';
-import { type BackupSpec, type FileSpec, startTime } from '../support/catalog-writer.js';
+import { type BackupSpec, type FileContent, type FileSpec, startTime } from '../support/catalog-writer.js';
 import { extractCatalog } from '../support/catalogs.js';
 import { controlFile } from '../support/control-file.js';
 import { matchWhole } from '../support/match-whole.js';
@@ -80,6 +80,51 @@ t.test('segments of 2 MiB, backed up by a pg_probackup that was built for 1 GiB'
   const wrong = openSynthetic(t.testdir({}), chain('wrong checksums'));
   t.throws(() => wrong.read(`${FILE}.3`), { code: 'page_damaged' });
   matchWhole(t, await faultsOf(wrong.root), [{ block: 0 }, { block: 1 }]);
+});
+
+t.test('2.5.9 lists segment 0 for every file, and its header maps count by it', async (t) => {
+  const path = `${FILE}.1`;
+  const pages = (backup: number, ...blocks: number[]): [number, Buffer][] =>
+    blocks.map((block) => [block, makePage(backup * 10 + block, RELSEG_BLOCKS + block)]);
+  const chain = (...members: [version: string, file: FileContent][]): BackupSpec[] =>
+    members.map(([version, file], n) => ({
+      start: startTime(n),
+      mode: n === 0 ? 'FULL' : 'DELTA',
+      ...(n === 0 ? {} : { parent: startTime(n - 1) }),
+      version,
+      control: lsn,
+      files: [control(RELSEG_BLOCKS), { path, ...file }],
+    }));
+  const full = pages(1, 0, 1, 2);
+  const changed = pages(2, 1);
+  const of259 = { segno: 0, firstBlock: 0 };
+  const both = [full[0]!, changed[0]!, full[2]!];
+  const cases: [name: string, backups: BackupSpec[], expected: [number, Buffer][]][] = [
+    ['alone', chain(['2.5.9', { pages: full, ...of259 }]), full],
+    [
+      'below a later version',
+      chain(['2.5.9', { pages: full, ...of259 }], ['2.5.16', { pages: changed, nBlocks: 3, segno: 1 }]),
+      both,
+    ],
+    [
+      'above an earlier version',
+      chain(['2.5.8', { pages: full, segno: 1 }], ['2.5.9', { pages: changed, nBlocks: 3, ...of259 }]),
+      both,
+    ],
+    [
+      'unchanged since an earlier version',
+      chain(['2.5.8', { pages: full, segno: 1 }], ['2.5.9', { unchanged: 'datafile', nBlocks: 3, segno: 0 }]),
+      full,
+    ],
+    ['merged by a later version', chain(['2.5.16', { pages: full, segno: 1, firstBlock: 0 }]), full],
+  ];
+  for (const [name, backups, expected] of cases) {
+    const { root, reader, read, problems } = openSynthetic(t.testdir({}), backups);
+    t.match(reader.resolve(path), { firstBlock: RELSEG_BLOCKS }, name);
+    t.ok(read(path).equals(Buffer.concat(expected.map(([, page]) => page))), name);
+    t.same(problems, [], name);
+    t.same(await faultsOf(root), [], name);
+  }
 });
 
 t.test('segments of 2 GiB', async (t) => {

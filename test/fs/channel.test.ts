@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { Channel } from '../../src/fs/channel.js';
+import { Channel, countOf, wordsOf } from '../../src/fs/channel.js';
 import { IN_HEADER, opcode } from '../../src/fs/protocol/constants.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
 
@@ -53,4 +53,12 @@ t.test('who needs the slot of a FORGET rings for it', async (t) => {
   channel.waitUntilFree(0);
   t.equal(rings(), 1);
   await served.terminate();
+});
+
+t.test('a count of any size goes as two words', async (t) => {
+  const words = new Int32Array(2);
+  for (const count of [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 2 ** 31 + 5]) {
+    words.set(wordsOf(count));
+    t.equal(countOf(words[0]!, words[1]!), count);
+  }
 });

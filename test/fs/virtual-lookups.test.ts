@@ -5,7 +5,7 @@ import t from 'tap';
 import { VirtualLookups, type WaitingLookup } from '../../src/fs/virtual-lookups.js';
 
 function waiting(device: number, arrived = performance.now()): WaitingLookup {
-  return { name: 'stat', uniqueLow: device, uniqueHigh: 0, device, arrived };
+  return { name: 'stat', row: 2, uniqueLow: device, uniqueHigh: 0, device, arrived };
 }
 
 function setUp() {

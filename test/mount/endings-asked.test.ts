@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { mountMissing } from '../support/mount.js';
 import { run } from '../support/run.js';
@@ -88,6 +89,20 @@ t.test(
     t.notMatch(mount.log(), /ERROR/);
   },
 );
+
+t.test('a reply that comes after the end goes to the device of its request', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const owner = mount.process();
+  mount.fault('slow-names', '5000');
+  const making = run('mkdir', [mount.path('base/late')]);
+  await sleep(1500);
+  await run('umount', ['-f', mount.mountpoint]);
+  t.match(await making, { status: 1 }, 'its caller has gone with the connection');
+  await ended(owner, PROCESS_ENDS);
+  // The kernel's own answer. The number of a device that was closed may be another file's by then.
+  t.match(mount.log(), /a reply did not reach the kernel: ENOENT: .*, write$/m);
+  t.equal(mount.state().state, 'clean');
+});
 
 t.test('Ctrl-C ends a mount in the foreground', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);

@@ -2,6 +2,8 @@
 
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -207,4 +209,33 @@ t.test('a full disk without the space that is kept', { skip: mountMissing }, asy
   await mount.unmount();
   t.equal(mount.state().state, 'clean');
   t.ok(existsSync(spare));
+});
+
+t.test('on a full disk somebody unprivileged can change the length of a file', { skip: mountMissing }, async (t) => {
+  const { mount, disk } = await kinds.tmpfs!.make(t);
+  const [uid, gid] = [65534, 65534];
+  for (const directory of ['', 'base', 'base/1']) chmodSync(mount.path(directory), 0o755);
+  const path = mount.path('base/1/theirs');
+  writeFileSync(path, Buffer.alloc(100_000, 1));
+  chownSync(path, uid, gid);
+  const free = fill(disk);
+  // The space that the journal has taken in advance is used up by changes that remove nothing.
+  t.throws(
+    () => {
+      for (let n = 0; n < 2000; n++) chmodSync(mount.path('base/1/raw'), 0o600 | (n % 8));
+    },
+    { code: 'ENOSPC' },
+  );
+  // Neither gives room back, nor needs any.
+  for (const size of [99_900, 200_000]) {
+    execFileSync('truncate', ['-s', String(size), path], { uid, gid });
+    t.equal(statSync(path).size, size);
+  }
+  const wanted = Buffer.concat([Buffer.alloc(99_900, 1), Buffer.alloc(100_100)]);
+  t.ok(readFileSync(path).equals(wanted));
+  free();
+  await mount.unmount();
+  await mount.remount();
+  t.ok(readFileSync(path).equals(wanted));
+  await mount.unmount();
 });

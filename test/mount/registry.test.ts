@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
+import { companionFiles, findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
 import { temporaryDirectory } from '../support/swept.js';
 
@@ -60,5 +61,44 @@ t.test('listing drops what nothing stands behind any more', async (t) => {
   writeFileSync(join(directories[0], 'other.json'), JSON.stringify(entry));
   t.strictSame(listRegistered(directories), [living]);
   t.strictSame(readdirSync(directories[0]).length, 2, 'a file that is no entry is left alone');
+  t.equal(findRegistered(entry.mountpoint, directories), undefined);
+});
+
+t.test('what was kept beside an entry is found in whichever place it is', async (t) => {
+  const directories = places(t);
+  t.strictSame(companionFiles(entry.mountpoint, 'server', directories), []);
+  for (const directory of directories) {
+    register(entry, [directory]);
+    const [name] = readdirSync(directory);
+    writeFileSync(join(directory, name.replace('json', 'server')), '{}');
+  }
+  const found = companionFiles(entry.mountpoint, 'server', directories);
+  t.strictSame(
+    found.map((file) => join(file, '..')),
+    directories,
+  );
+});
+
+t.test('root has a place too where /run cannot be written', { skip: process.getuid?.() !== 0 && 'needs root' }, (t) => {
+  const module = new URL('../../src/mount/registry.js', import.meta.url).href;
+  const script = `mount -t tmpfs -o ro none /run && mount -t tmpfs none /tmp && exec "$0" -e 'import(process.argv[1]).then(({ writableDirectory }) =>
+    process.stdout.write(writableDirectory() ?? "none"))' "$1"`;
+  const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, process.execPath, module], {
+    env: { PATH: process.env.PATH },
+  });
+  t.equal(stdout.toString(), '/tmp/pbkfs-0', stderr.toString());
+  t.end();
+});
+
+t.test('a place that cannot even be looked at is passed over, as XDG_RUNTIME_DIR of another user is', async (t) => {
+  const [place, other] = places(t);
+  const loop = join(other!, 'loop');
+  mkdirSync(other!, { mode: 0o700 });
+  symlinkSync('loop', loop);
+  const directories = [join(loop, 'pbkfs'), place!];
+  t.strictSame(listRegistered(directories), []);
+  register(entry, directories);
+  t.strictSame(findRegistered(entry.mountpoint, directories), entry);
+  unregister(entry.mountpoint, entry, directories);
   t.equal(findRegistered(entry.mountpoint, directories), undefined);
 });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,6 +61,68 @@ t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing 
   sleeper.kill();
   await new Promise((resolve) => sleeper.once('exit', resolve));
   t.match(await unmount(mount.mountpoint), { kind: 'clean' });
+});
+
+t.test('a wait takes as long as it may, also when somebody sets the clock back', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const fd = openSync(mount.mountpoint, 'r');
+  const { now } = Date;
+  let back = 0;
+  t.teardown(() => {
+    Date.now = now;
+  });
+  Date.now = () => {
+    back += 60_000;
+    return now() - back;
+  };
+  const given = unmount(mount.mountpoint, { stopTimeout: 300 }).catch((error: unknown) => error);
+  t.match(await Promise.race([given, sleep(30_000, undefined, { ref: false })]), { code: 'mount_busy' });
+  Date.now = now;
+  closeSync(fd);
+  await given;
+  if (mount.isMounted()) await unmount(mount.mountpoint);
+});
+
+t.test('a bind mount of it is named, and unmounting that one ends nothing', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  const copy = join(dirname(mount.mountpoint), 'copy');
+  mkdirSync(copy);
+  execFileSync('mount', ['--bind', mount.mountpoint, copy]);
+  t.match(await unmount(copy), { kind: 'unknown', mountpoint: copy, goesOnAt: mount.mountpoint });
+  t.ok(isAlive(owner));
+  execFileSync('mount', ['--bind', mount.mountpoint, copy]);
+  const waited: Wait[] = [];
+  const onWait = (wait: Wait) => void waited.push(wait);
+  await t.rejects(unmount(mount.mountpoint, { onWait, patience: 0, stopTimeout: 300 }), {
+    code: 'mount_busy',
+    message: `bind mounts of it are left, for which process ${owner.pid} goes on: ${copy}`,
+    hint: `pbkfs unmount -D ${copy}`,
+  });
+  t.strictSame(waited, [{ for: 'copies', pid: owner.pid, holders: copy }]);
+  await unmount(copy);
+  await mount.ownerEnded(owner);
+  t.equal(mount.state().state, 'clean');
+});
+
+t.test('a process that is stopped is said to be, with the way on', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  process.kill(owner.pid, 'SIGSTOP');
+  const reader = spawn('ls', [join(mount.mountpoint, 'base')], { stdio: 'ignore' });
+  // Whether it has asked by then or not: the mount stays busy, or its process does not end.
+  await sleep(200);
+  await t.rejects(unmount(mount.mountpoint, { stopTimeout: 300 }), {
+    code: 'mount_busy',
+    hint: `its process is stopped: "kill -CONT ${owner.pid}" lets it go on`,
+  });
+  process.kill(owner.pid, 'SIGCONT');
+  await new Promise((resolve) => reader.once('exit', resolve));
+  if (mount.isMounted()) await unmount(mount.mountpoint);
+  await mount.ownerEnded(owner);
 });
 
 t.test('what keeps it mounted in another mount namespace is named', { skip: mountMissing }, async (t) => {

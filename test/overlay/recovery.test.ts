@@ -263,6 +263,33 @@ t.test('a diff that was made on another backup is refused', async (t) => {
   );
 });
 
+t.test('a sync of everything ends although somebody goes on making files', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  const { overlay } = direct;
+  let made = 0;
+  const make = (count: number): void => {
+    for (const end = made + count; made < end; made++) {
+      direct.create(`base/1/new${made}`).close();
+      direct.write(`base/1/new${made}`, 0, Buffer.from(`content ${made}`));
+    }
+  };
+  make(300);
+  const hold = overlay.holdUnsynced.bind(overlay);
+  let asked = 0;
+  overlay.holdUnsynced = (after) => {
+    const held = hold(after);
+    if (++asked > 10) throw new Error('it goes on and on');
+    make(300);
+    return held;
+  };
+  direct.syncAll();
+  direct.kill();
+  const after = mount(diff, true);
+  t.equal(after.readAll('base/1/new299').toString(), 'content 299', 'what was there before');
+  after.close();
+});
+
 t.test('after a sync of everything nothing is lost by a power cut, whoever knows the files', async (t) => {
   const diff = newDiff();
   const direct = mount(diff);

@@ -11,6 +11,7 @@
 //   lose-writes                  writes to files whose path matches the content are acknowledged and not made
 //   aborted-read                 a data thread's first read after the end of the mount fails with ECONNABORTED, not ENODEV
 //   slow-sync                    every fdatasync of the file named in the content takes 2 s
+//   slow-names                   every record of the journal takes the namespace thread as many ms as the content says
 
 import childProcess = require('node:child_process');
 import fs = require('node:fs');
@@ -68,6 +69,13 @@ function startChild(file: string): void {
 /** In its sleep: outside of everything that answers for a single request. */
 function armNamespace(directory: string): void {
   armWrites(directory);
+  const { writeSync } = fs;
+  fs.writeSync = ((fd: number, ...rest: unknown[]) => {
+    const ms = contentOf(directory, 'slow-names');
+    if (ms !== undefined && pathOf(fd).endsWith('/journal')) sleep(Number(ms));
+    return (writeSync as (...args: unknown[]) => number)(fd, ...rest);
+  }) as typeof fs.writeSync;
+  nodeModule.syncBuiltinESMExports();
   const wait = Atomics.wait;
   Atomics.wait = ((...args: Parameters<typeof wait>) => {
     trip(directory, 'namespace');

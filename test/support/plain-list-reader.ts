@@ -2,7 +2,7 @@
 // readers must agree with.
 
 import { resetRow } from '../../src/backup/content-line-keys.js';
-import type { ListRow } from '../../src/backup/content-list.js';
+import { type ListRow, VANISHED } from '../../src/backup/content-list.js';
 import { readLine } from '../../src/backup/content-parser.js';
 
 export interface PlainEntry {
@@ -27,14 +27,16 @@ export function readPlainly(bytes: Buffer): PlainEntry[] | string {
     const stop = readLine(bytes, at, end, row);
     if (typeof stop === 'string') return `line ${line} of backup_content.control ${stop}`;
     const path = bytes.toString('latin1', at + lineStart.length, stop);
-    const key = `${row.externalDir}/${path}`;
-    if (seen.has(key)) return `line ${line} of backup_content.control names a file a second time`;
-    seen.add(key);
-    entries.push({ path, row });
+    if (row.size !== VANISHED) {
+      const key = `${row.externalDir}/${path}`;
+      if (seen.has(key)) return `line ${line} of backup_content.control names a file a second time`;
+      seen.add(key);
+      entries.push({ path, row });
+    }
     line += path.split('\n').length - 1;
     at = end + 1;
   }
-  return entries.length === 0 ? 'is empty' : entries;
+  return line === 0 ? 'is empty' : entries;
 }
 
 function endOfEntry(bytes: Buffer, at: number): number {

@@ -7,6 +7,7 @@ import { PackedList, type PackedListData } from './packed-list.js';
 import { PathTable, type PathTableData } from './path-table.js';
 import { type ReadList, type ReadTarget, readOlderList, readTargetList, type Unsupported } from './read-list.js';
 import { moreWords } from './shared-columns.js';
+import { dropVanishedFiles } from './vanished-files.js';
 
 /** Memory that threads can share, which a digest holds as it is; what comes out of a digest is not shared. */
 export interface ChainListsData {
@@ -69,6 +70,7 @@ export function readChainLists({ members, target }: Chain): ReadChainLists {
     modes: fitted(read.modes, paths.count),
     lists: [...found.map((list) => list.data), targetList],
   };
+  dropVanishedFiles(members, data.lists);
   return { lists: new ChainLists(data), unsupported: [...found, read].map(({ unsupported }) => unsupported) };
 }
 

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../sys/durable-file.js';
+import { makeDirectories } from '../../sys/make-directories.js';
 import { isPrivateDirectory } from '../../sys/private-files.js';
 import type { ChainListsData } from './chain-lists.js';
 import { digestBytes, writeDigest } from './digest-format.js';
@@ -27,7 +28,7 @@ export function writeDigestFile(
   lists: ChainListsData,
   identity: Pick<ChainIdentity, 'key' | 'seenAt'>,
 ): void {
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectories(directory, 0o700);
   if (!isPrivateDirectory(directory)) throw new Error(`${directory} belongs to somebody else`);
   removeAbandoned(directory);
   const bytes = digestBytes(lists);

@@ -115,6 +115,13 @@ export class PackedListWriter {
 
 const MAX_OFFSET = 2 ** 32 - 1;
 
+/** Makes an entry that is "unchanged" one of an empty file if it is a data file, and none otherwise. */
+export function dropUnchanged({ at, records }: PackedListData, file: number): void {
+  const record = at[file]!;
+  if ((records[record]! & KIND) === DATAFILE) records[record] = (records[record]! & ~(0b11 << 2)) | (EMPTY << 2);
+  else at[file] = 0;
+}
+
 /** @returns the position behind the record */
 export function writeRecord(to: Uint8Array, start: number, row: ListRow): number {
   const isDirectory = (row.mode & S_IFMT) === S_IFDIR;

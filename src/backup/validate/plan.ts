@@ -1,12 +1,15 @@
 // Which stored files of a chain there are to check: every file of every member's list that has bytes.
 
+import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { readIfThere } from '../../sys/read-if-there.js';
 import { pathBytes } from '../byte-path.js';
 import { RELSEG_BLOCKS } from '../constants.js';
+import { type FirstBlock, firstBlockOf } from '../first-block.js';
+import { listPath } from '../lists/list-file.js';
 import { type Member, openMember, storedFile } from '../member.js';
 import { PG_CONTROL_PATH, parsePgControl } from '../pg-control.js';
-import { fileCrcKind } from '../program-version.js';
+import { fileCrcKind, lostListLines } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
 import type { WalCheck } from './check-wal.js';
@@ -16,18 +19,15 @@ import type { Problem } from './problem.js';
 export type Check =
   | WalCheck
   | { readonly kind: 'raw'; readonly path: string; readonly source: RawSource }
-  | {
+  | ({
       readonly kind: 'stream';
       readonly path: string;
       readonly part: StreamPart;
-      /** See DatafileSource. */
-      readonly firstBlock: number;
-      readonly usualFirstBlock: number;
       /** Blocks of a full segment file. */
       readonly segmentBlocks: number;
       /** Pages newer than this cannot be in the backup; '' where its control file does not say. */
       readonly stopLsn: string;
-    };
+    } & FirstBlock);
 
 export interface Plan {
   readonly checks: readonly Check[];
@@ -60,6 +60,10 @@ export function planValidation(chain: Chain): Plan {
       continue;
     }
     members.push(member);
+    if (lostListLines(backup.version, fs.statSync(listPath(backup.directory)).size)) {
+      const message = `it is not complete: pg_probackup ${backup.programVersion} lost one file of every 4000 KiB of it`;
+      problems.push({ kind: 'list', backup: backup.id, file: 'backup_content.control', message });
+    }
     segmentBlocks = segmentBlocksIn(member) ?? segmentBlocks;
     const { list } = member;
     for (let row = 0; row < list.count; row++) {
@@ -99,9 +103,8 @@ function checkOf(member: Member, row: number, segmentBlocks: number): Check {
   const external = list.externalDir(row);
   if (list.isDatafile(row) && external === 0) {
     const part = streamPart(member, path, list.entry(row));
-    const firstBlock = list.segno(row) * segmentBlocks;
-    const usualFirstBlock = list.segno(row) * RELSEG_BLOCKS;
-    return { kind: 'stream', path, part, firstBlock, usualFirstBlock, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
+    const first = firstBlockOf(list.segno(row), segmentBlocks);
+    return { kind: 'stream', path, part, ...first, segmentBlocks, stopLsn: backup.stopLsn ?? '' };
   }
   const file =
     external === 0

@@ -58,10 +58,10 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
   const threads = Math.min(options.jobs, batches.length);
   // Not worth a pool: one thread is here already, and for little work starting one takes longer.
   if (threads <= 1 || batches.length <= (wal.check === undefined ? 1 : 2)) {
-    let told = Date.now();
+    let told = performance.now();
     const tick = (): void => {
-      if (Date.now() - told < PROGRESS_MS) return;
-      told = Date.now();
+      if (performance.now() - told < PROGRESS_MS) return;
+      told = performance.now();
       tell();
     };
     for (const checks of batches) {

@@ -29,7 +29,7 @@ export class DiffUsage {
 
   /** The last result, a new one where that is old and disks are quick; undefined until there is one. Never throws. */
   async recent(): Promise<Usage | undefined> {
-    if (Date.now() - this.#taken > FRESH) {
+    if (performance.now() - this.#taken > FRESH) {
       // One look at a time: the disk may hang.
       this.#looking ??= this.#look().finally(() => {
         this.#looking = undefined;
@@ -44,7 +44,7 @@ export class DiffUsage {
       const all = await this.#sum(this.#diff);
       const { bsize, blocks, bavail } = await statfs(this.#diff);
       this.#last = { ...all, filesystemBytes: blocks * bsize, filesystemFreeBytes: bavail * bsize };
-      this.#taken = Date.now();
+      this.#taken = performance.now();
     } catch {
       // The next one who asks tries again.
     }

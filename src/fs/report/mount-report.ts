@@ -23,6 +23,7 @@ export interface RunningMount {
 
 export class LiveReport implements MountReport {
   readonly startedAt = Date.now();
+  readonly #started = performance.now();
   /** null: a mount without a diff */
   readonly #usage: DiffUsage | null;
   readonly #options: ServeOptions;
@@ -100,7 +101,7 @@ export class LiveReport implements MountReport {
       diffBudget: diff === null ? null : new DiffBudget(words).state(),
       diffUsage: (await this.#usage?.recent()) ?? null,
       startedAt: new Date(this.startedAt).toISOString(),
-      uptimeSeconds: Math.floor((Date.now() - this.startedAt) / 1000),
+      uptimeSeconds: Math.floor((performance.now() - this.#started) / 1000),
       healthy: problems.length === 0,
       problems,
       server: backend ?? null,

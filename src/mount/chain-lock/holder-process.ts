@@ -42,10 +42,10 @@ async function take({ directories, owner, waitMs }: Take): Promise<void> {
 
 async function takeAll(directories: readonly string[], waitMs: number): Promise<Unlocked[]> {
   const unlocked: Unlocked[] = [];
-  const deadline = Date.now() + waitMs;
+  const deadline = performance.now() + waitMs;
   for (const directory of directories) {
     try {
-      await takeShared(directory, Math.max(0, deadline - Date.now()));
+      await takeShared(directory, Math.max(0, deadline - performance.now()));
       held.push(directory);
     } catch (error) {
       const { code = 'unknown' } = error as NodeJS.ErrnoException;
@@ -65,10 +65,10 @@ function become({ uid, gid }: { uid: number; gid: number }): void {
 }
 
 async function release(): Promise<void> {
-  const deadline = Date.now() + RELEASE_WAIT_MS;
+  const deadline = performance.now() + RELEASE_WAIT_MS;
   for (const directory of held.splice(0).reverse()) {
     try {
-      await releaseShared(directory, Math.max(0, deadline - Date.now()));
+      await releaseShared(directory, Math.max(0, deadline - performance.now()));
     } catch {
       // The pid of a process that has ended counts for nothing.
     }

@@ -37,12 +37,12 @@ export async function releaseShared(directory: string, waitMs: number): Promise<
 
 async function exclusively(directory: string, waitMs: number, act: () => void): Promise<void> {
   const path = pathBytes(`${directory}/${EXCLUSIVE}`);
-  const deadline = Date.now() + waitMs;
+  const deadline = performance.now() + waitMs;
   for (;;) {
     if (create(path)) break;
     const owner = ownerOf(path);
     if (owner === 'gone') continue;
-    if (Date.now() >= deadline) throw busy(directory, owner);
+    if (performance.now() >= deadline) throw busy(directory, owner);
     await sleep(POLL_MS);
   }
   try {

@@ -1,8 +1,9 @@
 // The directories that an export goes to: empty before, and empty again when it fails.
 
-import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
+import { makeDirectories } from '../../sys/make-directories.js';
 import { bytesOf, isWithin } from '../paths.js';
 import type { Plan } from './plan.js';
 
@@ -22,12 +23,9 @@ export function prepare(directory: string): void {
   throw new PbkfsError('export_failed', `${directory} is not empty`, { hint: NEW });
 }
 
-/** With those above it. Not by `recursive` of Node, which never returns where one that is there takes none (/proc). */
 function makeDirectory(directory: string): void {
-  const parent = dirname(directory);
-  if (!existsSync(parent)) makeDirectory(parent);
   try {
-    mkdirSync(directory, { mode: 0o700 });
+    makeDirectories(directory, 0o700);
   } catch (error) {
     throw new PbkfsError('export_failed', `cannot make ${directory}: ${(error as Error).message}`, { hint: NEW });
   }

@@ -16,6 +16,8 @@ export class CatalogWatch {
   #samples: readonly Sample[] = [];
   /** ms since 1970 of the last reading that succeeded; 0: none did */
   #read = 0;
+  /** The same by a clock that nobody sets. */
+  #readAt = Number.NEGATIVE_INFINITY;
   #failed = false;
   #error: WireError | undefined;
   #reading: Promise<void> | undefined;
@@ -42,7 +44,7 @@ export class CatalogWatch {
   /** What is known, and since when. Never rejects, and never waits for long. */
   async samples(): Promise<Sample[]> {
     let late = false;
-    if (Date.now() - this.#read > FRESH || this.#failed) {
+    if (performance.now() - this.#readAt > FRESH || this.#failed) {
       // One at a time: a file system that hangs would collect threads.
       this.#reading ??= this.#readAgain().finally(() => {
         this.#reading = undefined;
@@ -82,6 +84,7 @@ export class CatalogWatch {
         }
         this.#samples = reading.samples;
         this.#read = Date.now();
+        this.#readAt = performance.now();
         this.#failed = false;
         this.#error = undefined;
       });

@@ -57,7 +57,7 @@ export class CacheWarmer implements Warmer {
       const length = Math.min(CHUNK, end - at);
       while (this.#underWay.length >= UNDER_WAY) await this.#oneLess();
       this.#use(path, (fd) => willNeed(fd, at, length));
-      this.#underWay.push({ path, last: at + length - 1, begun: Date.now() });
+      this.#underWay.push({ path, last: at + length - 1, begun: performance.now() });
       this.seen.bytes += length;
     }
   }
@@ -78,7 +78,7 @@ export class CacheWarmer implements Warmer {
   /** Waits until one chunk less is under way. */
   async #oneLess(): Promise<void> {
     const { path, last, begun } = this.#underWay[0]!;
-    for (let age = 0; age < PATIENCE_MS; age = Date.now() - begun) {
+    for (let age = 0; age < PATIENCE_MS; age = performance.now() - begun) {
       if (this.#use(path, (fd) => isCached(fd, last)) !== false) break;
       await sleep(Math.min(Math.max(age / 8, POLL_LEAST_MS), POLL_MOST_MS));
     }

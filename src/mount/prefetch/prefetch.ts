@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { BackupInfo } from '../../backup/index.js';
 import { DEFAULT_SEGMENT_SIZE, parseLsnNumber, segmentName } from '../../backup/wal/index.js';
 import type { Logger } from '../../log.js';
+import { secondsSince } from '../../sys/stopwatch.js';
 import { keepRunning } from '../child-process.js';
 
 /** What the process tells at its end. */
@@ -30,14 +31,14 @@ export function startPrefetch(
   segmentSize: number | undefined,
   log: Logger,
 ): () => Promise<void> {
-  const began = Date.now();
+  const began = performance.now();
   const child: ChildProcess = spawn(process.execPath, [PROGRAM, mountpoint, ...walOf(backup, segmentSize)], {
     cwd: '/',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   child.on('error', (error) => log.warn('cannot read ahead', { error: error.message }));
   child.on('message', (told: Prefetched) => {
-    log.info('read ahead', { ...told, seconds: (Date.now() - began) / 1000 });
+    log.info('read ahead', { ...told, seconds: secondsSince(began) });
   });
   // It must not keep a process alive whose mount has gone.
   keepRunning(child, false);

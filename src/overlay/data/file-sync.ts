@@ -37,8 +37,11 @@ export class FileSync {
   all(): void {
     const { namespace } = this.#parts;
     let failure: unknown;
-    for (let after = 0; ; ) {
+    // What is made meanwhile nobody has asked for: whoever goes on making files must not keep this from ending.
+    let newest = Number.POSITIVE_INFINITY;
+    for (let after = 0; after < newest; ) {
       const held = namespace.holdUnsynced(after);
+      newest = Math.min(newest, held.newest);
       if (held.rows.length === 0) break;
       for (const [row, generation] of held.rows) {
         try {

@@ -16,6 +16,8 @@ export interface NamespaceCalls {
 export interface HeldFiles {
   /** where the next call goes on */
   readonly after: number;
+  /** what comes after this was made since the call */
+  readonly newest: number;
   /** none: that was all */
   readonly rows: readonly (readonly [row: number, generation: number])[];
 }

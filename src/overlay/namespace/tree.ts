@@ -49,6 +49,11 @@ export class Tree {
     return this.#known.values();
   }
 
+  /** The highest journal id that was given out. */
+  get newestId(): number {
+    return this.#nextId - 1;
+  }
+
   /** A journal id for an inode that is about to become known. */
   allocateId(): number {
     return this.#nextId++;

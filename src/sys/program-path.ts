@@ -1,0 +1,8 @@
+// Where the programs of the system are, also for a caller whose PATH is empty or leads elsewhere.
+
+const USUAL = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin';
+
+/** PATH, and behind it the usual places. */
+export function programPath(path = process.env.PATH): string {
+  return path === undefined || path === '' ? USUAL : `${path}:${USUAL}`;
+}
