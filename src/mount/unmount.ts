@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
-import { isAlive } from '../sys/process-identity.js';
+import { isAlive, sameProcess } from '../sys/process-identity.js';
 import { isStopped } from './ask-mount.js';
 import { readBinding } from './binding.js';
 import { inspectDiff } from './diff-directory.js';
@@ -283,10 +283,7 @@ function hasNewOwner(owner: Owner): boolean {
   if (owner.diff === undefined) return false;
   try {
     const last = readBinding(owner.diff)?.lastMount;
-    return (
-      last !== undefined &&
-      (last.pid !== owner.pid || last.startTime !== owner.startTime || last.bootId !== owner.bootId)
-    );
+    return last !== undefined && !sameProcess(last, owner);
   } catch {
     return false;
   }

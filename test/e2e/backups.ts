@@ -59,7 +59,8 @@ async function testRefusal(t: Test, backup: BackupCase, reason: string): Promise
       '-d',
       `${directory}.diff`,
     ]);
-    t.not(result.status, 0);
+    t.equal(result.status, 1);
     t.match(result.stderr, /^pbkfs: /);
+    t.ok(result.stderr.split('\n')[0]!.includes(reason), result.stderr);
   });
 }

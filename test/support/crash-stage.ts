@@ -49,14 +49,16 @@ export class CrashStage {
     return this.#server;
   }
 
-  /** Lets the clients work until at least `steps` more were acknowledged. They go on then. */
+  /** Lets the clients work until at least `steps` more of each were acknowledged. They go on then. */
   async work(steps: number): Promise<void> {
-    const goal = this.ledger.acknowledged + steps;
+    const goals = this.ledger.progress.map((done) => done + steps);
     let over = false;
     this.#working = this.ledger.work(this.server).finally(() => {
       over = true;
     });
-    while (this.ledger.acknowledged < goal) {
+    while (this.ledger.progress.some((done, client) => done < goals[client]!)) {
+      const [refusal] = this.ledger.refusals;
+      if (refusal !== undefined) throw new Error(`a client cannot work: ${refusal}`);
       if (over) throw new Error(`the clients cannot work:\n${this.server.log().slice(-2000)}`);
       await pause(10);
     }

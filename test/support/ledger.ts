@@ -24,6 +24,7 @@ export class Ledger {
   #unanswered: { table: number; rows: Rows } | undefined;
   #nextTable = 1;
   readonly #below: (limit: number) => number;
+  #refusals: string[] = [];
 
   constructor(seed: number) {
     const random = seededRandom(seed);
@@ -32,7 +33,17 @@ export class Ledger {
 
   /** Steps that were acknowledged so far. */
   get acknowledged(): number {
-    return this.#committed.reduce((sum, n) => sum + n, this.#nextTable);
+    return this.progress.reduce((sum, steps) => sum + steps);
+  }
+
+  /** The same of each client that counts them: commits of the writers, and tables made. */
+  get progress(): readonly number[] {
+    return [...this.#committed, this.#nextTable];
+  }
+
+  /** What the server refused although it went on; verify tells of it, and it is over then. */
+  get refusals(): readonly string[] {
+    return this.#refusals;
   }
 
   /** The tables of the clients. Durable before anybody works. */
@@ -44,7 +55,7 @@ export class Ledger {
     });
   }
 
-  /** Works with all clients until the server is gone. Never throws: that the server goes is the point. */
+  /** Works with all clients until the server is gone. Never throws: that the server goes is the point; what else it says is for verify. */
   async work(server: PostgresServer): Promise<void> {
     const clients = [
       ...this.#committed.map((_, writer) => this.#client(server, 'postgres', (c) => this.#commit(c, writer))),
@@ -60,7 +71,9 @@ export class Ledger {
     return connected(server, 'postgres', async (client) => {
       const ask = async (sql: string): Promise<string> =>
         String((await client.query<unknown[]>({ text: sql, rowMode: 'array' })).rows[0]![0]);
-      return [...(await this.#verifyWriters(ask)), ...(await this.#verifyTables(ask))];
+      const refusals = this.#refusals.map((text) => `refused before: ${text}`);
+      this.#refusals = [];
+      return [...refusals, ...(await this.#verifyWriters(ask)), ...(await this.#verifyTables(ask))];
     });
   }
 
@@ -99,14 +112,16 @@ export class Ledger {
   async #client(server: PostgresServer, database: string, step: (client: pg.Client) => Promise<void>): Promise<void> {
     await connected(server, database, async (client) => {
       for (;;) await step(client);
-    }).catch(() => undefined);
+    }).catch((error: Error & { code?: string }) => {
+      if (!saysItGoes(error)) this.#refusals.push(`${error.code} ${error.message}`);
+    });
   }
 
   async #commit(client: pg.Client, writer: number): Promise<void> {
     const n = this.#committed[writer]! + 1;
     const repeats = n % 25 === 0 ? 1500 : 1 + this.#below(30);
     await client.query(
-      `with row as (insert into kept values ($1, $2, repeat(md5($2::text), $3))) update tally set n = $2 where w = $1`,
+      `with row as (insert into kept values ($1, $2, repeat(md5($2::int::text), $3))) update tally set n = $2 where w = $1`,
       [writer, n, repeats],
     );
     this.#committed[writer] = n;
@@ -159,6 +174,13 @@ export class Ledger {
     await new Promise((resolve) => setTimeout(resolve, this.#below(700)));
     await client.query(this.#below(3) === 0 ? 'select pg_switch_wal()' : 'checkpoint');
   }
+}
+
+/** Whether a client hears that the server goes, or the server that its mount or the mount's disk has gone. */
+function saysItGoes({ code, message }: Error & { code?: string }): boolean {
+  const isSqlState = /^[0-9A-Z]{5}$/.test(code ?? '') && !/^E[A-Z]+$/.test(code!);
+  const isOperatorIntervention = code?.startsWith('57') === true;
+  return !isSqlState || isOperatorIntervention || /not connected|connection abort|Input\/output error/.test(message);
 }
 
 async function rowsOf(ask: Ask, table: number): Promise<Rows | string> {

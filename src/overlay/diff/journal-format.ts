@@ -9,27 +9,18 @@
 // is broken that a later one knows to have been durable) from a tail that a power cut tore in any order.
 
 import { crc32c } from '../../backup/crc.js';
+import { getU64, putU64, viewOf } from './little-endian.js';
 
 const JOURNAL_VERSION = 1;
 export const JOURNAL_HEADER = 32;
 export const RECORD_HEADER = 24;
 const MAGIC = Buffer.from('PBKFSJNL', 'latin1');
-const U32 = 0x100000000;
 
 export interface JournalRecord {
   readonly sequence: number;
   readonly syncedThrough: number;
   readonly payload: Uint8Array;
 }
-
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-function putU64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % U32, true);
-  view.setUint32(at + 4, Math.floor(value / U32), true);
-}
-
-const getU64 = (view: DataView, at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * U32;
 
 /** Bytes a record of this payload takes in the file. */
 export function recordSize(payloadBytes: number): number {

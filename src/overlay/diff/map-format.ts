@@ -11,6 +11,7 @@
 import { BLCKSZ } from '../../backup/constants.js';
 import { crc32c } from '../../backup/crc.js';
 import { PbkfsError } from '../../errors.js';
+import { getU64, putU64, viewOf } from './little-endian.js';
 
 const MAP_VERSION = 1;
 
@@ -70,16 +71,6 @@ export function mapBlocks(baseLength: number): number {
   return Math.ceil(mapLayout(baseLength).end / BLCKSZ);
 }
 
-function putU64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % 0x100000000, true);
-  view.setUint32(at + 4, Math.floor(value / 0x100000000), true);
-}
-
-function getU64(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x100000000;
-}
-
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const hexBytes = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
 
 /** The 16 bytes of a boot id (a UUID). */
