@@ -2,7 +2,7 @@
 
 import { withLock } from '../pending/mutex.js';
 import type { Journal } from './diff/index.js';
-import { encodeRecord, type JournalRecord } from './namespace/records.js';
+import { encodeRecords, type JournalRecord } from './namespace/records.js';
 import { control } from './shared/shared-state.js';
 
 /** Below this a journal is not worth the work, in bytes. */
@@ -60,7 +60,7 @@ export class JournalCompactor {
     // No record may become durable before the object it speaks of.
     syncObjects();
     try {
-      journal.rewrite([...snapshot()].map(encodeRecord));
+      journal.rewrite(encodeRecords(snapshot()));
     } catch (error) {
       if (!journal.isNameDurable) Atomics.store(words, control.journalFailed, 1);
       throw error;

@@ -9,14 +9,14 @@ import { bootId, type DiffStorage, type JournalRecord as RawRecord, refusedAsFul
 import { Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
-import { CLEAN, lastEnding } from './last-ending.js';
+import { CLEAN, EndingWatch } from './last-ending.js';
 import type { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
 import type { ObjectKeeper } from './namespace/object-keeper.js';
 import { PassthroughFiles } from './namespace/passthrough-files.js';
 import type { NoObjects } from './namespace/read-only.js';
-import { type Change, decodeRecord, encodeRecord } from './namespace/records.js';
+import { type Change, decodeRecords, encodeRecord } from './namespace/records.js';
 import { openBase } from './open-base.js';
 import { openDiff } from './open-diff.js';
 import type { OverlayOptions } from './overlay-options.js';
@@ -118,9 +118,9 @@ export class Overlay {
   #takeUp(records: readonly RawRecord[], options: OverlayOptions): void {
     const { namespace, objects } = this;
     const journal = this.#journal;
-    const decoded = records.map((record) => decodeRecord(record.payload));
-    const ending = lastEnding(decoded, this.#bootId, options.afterPowerLoss);
-    namespace.replay(decoded);
+    const watch = new EndingWatch();
+    namespace.replay(watch.pass(decodeRecords(records)));
+    const ending = watch.ending(this.#bootId, options.afterPowerLoss);
     const givenUp = settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
     if (!ending.cleanlyClosed) {
       objects.sync();

@@ -4,7 +4,7 @@
 import { coveredBySpare, isFull, type Journal, keepSpare, useSpare } from './diff/index.js';
 import { type CompactorOptions, JournalCompactor } from './journal-compactor.js';
 import type { NoJournal } from './namespace/read-only.js';
-import { encodeRecord, type JournalRecord } from './namespace/records.js';
+import { encodeRecords, type JournalRecord } from './namespace/records.js';
 import { control } from './shared/shared-state.js';
 
 export class SharedJournal {
@@ -75,7 +75,7 @@ export class SharedJournal {
   }
 
   rewrite(records: Iterable<JournalRecord>): void {
-    this.#journal.rewrite([...records].map(encodeRecord));
+    this.#journal.rewrite(encodeRecords(records));
   }
 
   /** As rewrite, but where there is no room the journal stays, and is synced: the next mount finds the same out again. */

@@ -22,33 +22,42 @@ function damaged(path: string, what: string): PbkfsError {
   });
 }
 
-/** Creates a journal file with these records and syncs its content, not its name. Leaves nothing behind on failure. */
+/**
+ * Creates a journal file with these records and syncs its content, not its name. Leaves nothing behind on failure. There may
+ * be millions: each is asked for when its turn has come, and kept until some of them are written.
+ */
 export function writeJournal(
   storage: DiffStorage,
   path: string,
   payloads: Iterable<Uint8Array>,
   before: number,
 ): { fd: number; end: number; last: number } {
-  const list = [...payloads];
-  const last = before + list.length;
   const fd = storage.open(path, 'create');
   try {
     let end = JOURNAL_HEADER;
-    // The header is written with syncedThrough = last: the file gets its name only when that has come true.
-    pwriteFully(storage, fd, encodeJournalHeader(before, last), 0, JOURNAL_HEADER, 0);
-    for (let i = 0; i < list.length; ) {
-      let bytes = 0;
-      const start = i;
-      while (i < list.length && (bytes === 0 || bytes < CHUNK)) bytes += recordSize(list[i++].length);
-      const chunk = new Uint8Array(bytes);
+    let last = before;
+    let chunk: Uint8Array[] = [];
+    let bytes = 0;
+    const write = (): void => {
+      const out = new Uint8Array(bytes);
       let at = 0;
-      for (let j = start; j < i; j++) {
-        encodeRecord(chunk, at, { sequence: before + j + 1, syncedThrough: last, payload: list[j] });
-        at += recordSize(list[j].length);
+      for (const payload of chunk) {
+        encodeRecord(out, at, { sequence: ++last, syncedThrough: before, payload });
+        at += recordSize(payload.length);
       }
-      pwriteFully(storage, fd, chunk, 0, bytes, end);
+      pwriteFully(storage, fd, out, 0, bytes, end);
       end += bytes;
+      chunk = [];
+      bytes = 0;
+    };
+    for (const payload of payloads) {
+      chunk.push(payload);
+      bytes += recordSize(payload.length);
+      if (bytes >= CHUNK) write();
     }
+    if (bytes > 0) write();
+    // It says syncedThrough = last: the file gets its name only when that has come true.
+    pwriteFully(storage, fd, encodeJournalHeader(before, last), 0, JOURNAL_HEADER, 0);
     storage.fdatasync(fd);
     return { fd, end, last };
   } catch (error) {

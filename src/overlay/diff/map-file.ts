@@ -108,7 +108,8 @@ export function createMap(
   bytes.set(encodeCurrent(options.objectId, boot, baseLength, baseLength, bitsBytes(baseLength)), layout.current);
   const fd = storage.open(path, 'create');
   try {
-    storage.ftruncate(fd, layout.end);
+    // With its space, also of the slots: an fsync must not fail for want of room, which PostgreSQL takes for a lost disk.
+    storage.allocate(fd, 0, layout.end);
     pwriteFully(storage, fd, bytes, 0, bytes.length, 0);
     return fd;
   } catch (error) {

@@ -10,6 +10,9 @@ const flags: Record<OpenMode, number> = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
 
+/** Bytes that one call reads or writes. */
+const MOST = 2 ** 30;
+
 /** fallocate(2) with one mode. Throws with Node's error codes. */
 export type Fallocate = (fd: number, offset: number, length: number) => void;
 
@@ -35,11 +38,12 @@ export class NodeStorage implements DiffStorage {
   }
 
   pread(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
-    return fs.readSync(fd, buffer, offset, length, position);
+    // node:fs cuts lengths to 32 bits; whoever wants more asks again.
+    return fs.readSync(fd, buffer, offset, Math.min(length, MOST), position);
   }
 
   pwrite(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
-    return fs.writeSync(fd, buffer, offset, length, position);
+    return fs.writeSync(fd, buffer, offset, Math.min(length, MOST), position);
   }
 
   ftruncate(fd: number, length: number): void {

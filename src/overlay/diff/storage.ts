@@ -9,7 +9,7 @@ export type OpenMode = 'read' | 'write' | 'create';
  */
 export interface DiffStorage {
   open(path: string, mode: OpenMode): number;
-  /** Returns the bytes read; fewer than asked only at the end of the file. */
+  /** Returns the bytes read; fewer than asked at the end of the file, and of more than 1 GiB. Use {@link preadFully}. */
   pread(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
   /** Returns the bytes written; may be fewer than asked, as pwrite(2). Use {@link pwriteFully}. */
   pwrite(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;

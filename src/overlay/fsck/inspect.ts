@@ -16,10 +16,10 @@ import {
   stateSize,
 } from '../diff/index.js';
 import { scanJournal } from '../diff/journal-file.js';
-import { lastEnding } from '../last-ending.js';
+import { EndingWatch } from '../last-ending.js';
 import { BaseTree } from '../namespace/base-tree.js';
 import { type Inode, isNeverWritten } from '../namespace/inode.js';
-import { type Change, decodeRecord, type JournalRecord, ROOT_JOURNAL_ID } from '../namespace/records.js';
+import { type Change, decodeRecords, type JournalRecord, ROOT_JOURNAL_ID } from '../namespace/records.js';
 import { Tree } from '../namespace/tree.js';
 import { namesOf } from './names.js';
 import { ReadOnlyStorage } from './read-only-storage.js';
@@ -82,8 +82,9 @@ function readJournal(path: string): { report: JournalReport; records: JournalRec
   } finally {
     closeSync(fd);
   }
-  const records = found.records.map((record) => decodeRecord(record.payload));
-  const { cleanlyClosed, cacheWasLost } = lastEnding(records, bootId());
+  const watch = new EndingWatch();
+  const records = [...watch.pass(decodeRecords(found.records))];
+  const { cleanlyClosed, cacheWasLost } = watch.ending(bootId());
   return {
     report: {
       records: records.length,

@@ -55,6 +55,11 @@ export function encodeRecord(record: JournalRecord): Uint8Array {
   return Buffer.from(JSON.stringify([record.time, ...record.changes]));
 }
 
+/** Payloads of records, each made when it is asked for. */
+export function* encodeRecords(records: Iterable<JournalRecord>): IterableIterator<Uint8Array> {
+  for (const record of records) yield encodeRecord(record);
+}
+
 const arity: Record<Change[0], number> = {
   node: 3,
   link: 4,
@@ -78,4 +83,9 @@ export function decodeRecord(payload: Uint8Array): JournalRecord {
   throw new PbkfsError('diff_damaged', 'the journal of the diff holds a record of an unknown kind', {
     hint: 'it was written by a newer pbkfs; use that version',
   });
+}
+
+/** Records of a journal, each read when it is asked for. @throws as decodeRecord */
+export function* decodeRecords(raw: Iterable<{ readonly payload: Uint8Array }>): IterableIterator<JournalRecord> {
+  for (const { payload } of raw) yield decodeRecord(payload);
 }

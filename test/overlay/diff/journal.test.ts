@@ -173,3 +173,49 @@ t.test(
     t.throws(() => journal.sync(), { code: 'diff_sync_failed' });
   },
 );
+
+t.test('a rewrite asks for millions of records one after the other', async (t) => {
+  const disk = new SimulatedDisk();
+  const { journal } = Journal.open(disk, PATH);
+  let written = 0;
+  disk.before = () => void written++;
+  const before: number[] = [];
+  function* payloads(): IterableIterator<Uint8Array> {
+    for (let i = 0; i < 40; i++) {
+      before.push(written);
+      yield new Uint8Array(100_000).fill(i);
+    }
+  }
+  journal.rewrite(payloads());
+  t.ok(before.at(-1)! > before[0]! + 2, 'the first were written before the last was asked for');
+  journal.append(bytes('more'));
+  const { records } = Journal.open(disk, PATH);
+  t.equal(records.length, 41);
+  t.ok(records.slice(0, 40).every(({ payload }, i) => payload[0] === i && payload.length === 100_000));
+  t.equal(records[40]!.sequence, 41);
+});
+
+t.test('records that cannot be had leave the journal as it was', async (t) => {
+  const disk = new SimulatedDisk();
+  const { journal } = Journal.open(disk, PATH);
+  journal.append(bytes('kept'));
+  function* payloads(): IterableIterator<Uint8Array> {
+    yield bytes('one');
+    throw new Error('no more');
+  }
+  t.throws(() => journal.rewrite(payloads()), { message: 'no more' });
+  t.notOk(disk.has(`${PATH}.new`));
+  journal.append(bytes('and this'));
+  t.same(recordsOf(disk), ['kept', 'and this']);
+});
+
+t.test('more than 2 GiB are read into one piece of memory, as of a very long journal', async (t) => {
+  const path = `${t.testdir({ short: 'content' })}/short`;
+  const storage = new NodeStorage();
+  const fd = storage.open(path, 'read');
+  // Address space: what is not read to is never touched.
+  const buffer = new Uint8Array(2 ** 31 + 8);
+  t.equal(storage.pread(fd, buffer, 0, buffer.length, 0), 7);
+  t.equal(new TextDecoder().decode(buffer.subarray(0, 7)), 'content');
+  storage.close(fd);
+});
