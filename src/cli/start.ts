@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { leftOut } from '../mount/left-out.js';
+import { refuseAsFirstProcess } from './first-process.js';
 import { guardedSession } from './guarded-session.js';
 import { diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
@@ -133,6 +134,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       hint: '"pbkfs mount" takes it too, for a server of your own',
     });
   }
+  refuseAsFirstProcess('run pbkfs from a shell or an init process there: the server is to go on without it');
   const { openSession } = await import('../session/session.js');
   const { leaveSession } = await import('../session/started.js');
   const { switchedOff } = await import('../session/switched-off.js');

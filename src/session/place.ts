@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { findRegistered } from '../mount/registry.js';
 import { reachableTempDir } from '../postgres/reachable.js';
-import type { ServerUser } from '../postgres/server-user.js';
+import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import type { Guarded } from './guarded.js';
 import type { SessionRequest } from './session.js';
 
@@ -68,7 +68,11 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
     diff ??= join(base, 'diff');
     if (mountpoint.startsWith(base)) {
       mkdirSync(mountpoint, { mode: 0o700 });
-      if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
+      try {
+        if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
+      } catch (error) {
+        throw cannotBecome(user, error);
+      }
     }
   }
   if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {

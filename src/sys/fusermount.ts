@@ -73,7 +73,9 @@ function refused(said: string): PbkfsError {
       ? 'root has to let users open the device: chmod 0666 /dev/fuse (a udev rule does so on most systems)'
       : /no write access|not a directory|Permission denied/.test(said)
         ? 'without root the mount point must be a directory that this user owns'
-        : undefined;
+        : /could not determine username/.test(said)
+          ? 'fusermount3 wants a user with a name: add this one to /etc/passwd, or run as root'
+          : undefined;
   return new PbkfsError('mount_failed', said === '' ? `${HELPER} failed` : said, hint === undefined ? {} : { hint });
 }
 
