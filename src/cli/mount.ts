@@ -10,6 +10,7 @@ import { launchMount } from '../mount/daemon.js';
 import { leftOut } from '../mount/left-out.js';
 import type { MountedInfo, MountRequest } from '../mount/request.js';
 import type { MountProcess } from '../mount/start-process.js';
+import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
@@ -124,7 +125,7 @@ export function addMountCommand(
       setStatus(await foreground(request, (info) => announce(info, 'Ctrl-C', told), timeout));
     } else {
       const waiting = usable ? started : undefined;
-      announce(await launchMount(request, waiting, timeout), `pbkfs unmount -D ${request.mountpoint}`);
+      announce(await launchMount(request, waiting, timeout), `pbkfs unmount -D ${shellWord(request.mountpoint)}`);
     }
   });
 }

@@ -7,6 +7,7 @@ import { PbkfsError } from '../errors.js';
 import { findRegistered } from '../mount/registry.js';
 import { reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
+import { shellWord } from '../sys/shell-word.js';
 import type { Guarded } from './guarded.js';
 import type { SessionRequest } from './session.js';
 
@@ -26,7 +27,7 @@ export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch,
     throw new PbkfsError(
       'mountpoint_unusable',
       `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
-      { hint: `give another directory; "pbkfs info ${mountpoint}" tells what it is` },
+      { hint: `give another directory; "pbkfs info ${shellWord(mountpoint!)}" tells what it is` },
     );
   }
   if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch ?? passthrough) !== undefined) {

@@ -1,11 +1,11 @@
 // Containers and namespaces that lack what a host has: what is said there, and that nothing worse happens.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { refuseAsFirstProcess } from '../../src/cli/first-process.js';
-import { CLI, mountMissing } from '../support/mount.js';
+import { CLI, mountMissing, pbkfs } from '../support/mount.js';
 import { privateCatalog } from '../support/private-catalog.js';
 import { type RunResult, run } from '../support/run.js';
 import { faults } from '../support/schema.js';
@@ -55,4 +55,16 @@ t.test('a user whom /etc/passwd does not know runs servers by its number', { ski
   const user = { uid: 54321, gid: 54321, name: '54321' };
   const { stdout, stderr } = await run(process.execPath, ['-e', script, module], { user });
   t.strictSame(JSON.parse(stdout || stderr), user);
+});
+
+t.test('a disk that has no room for a temporary diff', { skip }, async (t) => {
+  const { catalog } = await privateCatalog(t, 'mini');
+  const small = join(base, 'small');
+  mkdirSync(small);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'pbkfs-test', small]);
+  t.teardown(() => execFileSync('umount', [small]));
+  const query = ['--database', 'app', '--query', 'select 1', '-o', join(base, 'out'), '--work-dir', small];
+  const result = await pbkfs(['rescue', '-B', catalog, '-I', 'a', '-i', 'latest', ...query]);
+  t.match(result, { status: 1, stderr: /no room for a temporary diff: .*\nhint: it is gone again: .*--work-dir/ });
+  t.strictSame(readdirSync(small), []);
 });

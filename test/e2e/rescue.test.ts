@@ -242,7 +242,10 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       },
     );
     t.equal(kept.name, 'kept', 'on a mount that was there, with what it held');
-    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server, it stays mounted \(pbkfs unmount -D / });
+    t.match(await pbkfs(['stop', '-D', mountpoint]), {
+      status: 0,
+      stdout: /stopped the server, it stays mounted \(pbkfs unmount -D /,
+    });
     t.notOk(existsSync(second.host), 'no private directory');
     t.ok(isMounted(mountpoint), 'the mount is not ours to take away');
     t.equal((await run(process.execPath, [CLI, 'unmount', '-D', mountpoint])).status, 0);
