@@ -193,7 +193,8 @@ export async function openSession(
 
 /** Of a diff that is gone by the time somebody reads this. */
 function withoutRoom(error: unknown, diff: string): unknown {
-  if (!(error instanceof PbkfsError) || error.code !== 'diff_full') return error;
+  const full = error instanceof PbkfsError && (error.code === 'diff_full' || error.message.startsWith('ENOSPC'));
+  if (!full) return error;
   return new PbkfsError('diff_full', `no room for a temporary diff: ${diff}`, {
     hint: 'it is gone again: make room, or name another place (--work-dir, for start -d or TMPDIR)',
     cause: error,
