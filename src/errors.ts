@@ -75,6 +75,7 @@ const catalogue = {
   listen_failed: { errno: 'EIO', exit: 1 },
   server_failed: { errno: 'EIO', exit: 1 },
   output_failed: { errno: 'EIO', exit: 1 },
+  no_proc: { errno: 'EIO', exit: 1 },
   no_memory: { errno: 'ENOMEM', exit: 1 },
   internal: { errno: 'EIO', exit: 1 },
 } as const satisfies Record<string, { errno: ErrnoName; exit: number }>;

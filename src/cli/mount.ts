@@ -10,6 +10,8 @@ import { launchMount } from '../mount/daemon.js';
 import { leftOut } from '../mount/left-out.js';
 import type { MountedInfo, MountRequest } from '../mount/request.js';
 import type { MountProcess } from '../mount/start-process.js';
+import { shellWord } from '../sys/shell-word.js';
+import { refuseAsFirstProcess } from './first-process.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
 import { completeOptions, settingsHelp, showVariables } from './settings.js';
@@ -114,6 +116,8 @@ export function addMountCommand(
       return;
     }
     const request = toRequest(options);
+    if (!options.console)
+      refuseAsFirstProcess('--console keeps the mount in the foreground; or run pbkfs from a shell');
     if (options.stopServer) await stopServers(request.mountpoint);
     const timeout = options.timeout === undefined ? undefined : options.timeout * 1000;
     if (options.console && foreground !== undefined) {
@@ -121,7 +125,7 @@ export function addMountCommand(
       setStatus(await foreground(request, (info) => announce(info, 'Ctrl-C', told), timeout));
     } else {
       const waiting = usable ? started : undefined;
-      announce(await launchMount(request, waiting, timeout), `pbkfs unmount -D ${request.mountpoint}`);
+      announce(await launchMount(request, waiting, timeout), `pbkfs unmount -D ${shellWord(request.mountpoint)}`);
     }
   });
 }

@@ -4,6 +4,8 @@ import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { leftOut } from '../mount/left-out.js';
+import { shellWord } from '../sys/shell-word.js';
+import { refuseAsFirstProcess } from './first-process.js';
 import { guardedSession } from './guarded-session.js';
 import { diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
@@ -102,7 +104,7 @@ export function addStopCommand(program: Command): void {
         timeout: stopTimeout * 1000,
         waiting: (seconds) => progress.detail(`${Math.floor(seconds)} s`),
       }).finally(() => progress.clear());
-      const unmounting = `pbkfs unmount -D ${stopped.mountpoint}`;
+      const unmounting = `pbkfs unmount -D ${shellWord(stopped.mountpoint)}`;
       const what = [
         stopped.server ? 'stopped the server' : 'no server ran any more',
         ...(stopped.unmounted ? ['unmounted'] : stopped.mounted ? [`it stays mounted (${unmounting} unmounts)`] : []),
@@ -133,6 +135,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       hint: '"pbkfs mount" takes it too, for a server of your own',
     });
   }
+  refuseAsFirstProcess('run pbkfs from a shell or an init process there: the server is to go on without it');
   const { openSession } = await import('../session/session.js');
   const { leaveSession } = await import('../session/started.js');
   const { switchedOff } = await import('../session/switched-off.js');
@@ -165,7 +168,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     const lines = [
       `PostgreSQL ${session.binaries.version} runs on backup ${session.backupId} in ${session.mountpoint} as user ${session.user.name}`,
       `connect: ${connect}`,
-      `stop:    pbkfs stop -D ${session.mountpoint}`,
+      `stop:    pbkfs stop -D ${shellWord(session.mountpoint)}`,
       ...(off.length === 0
         ? []
         : ['settings of the backup that it does not follow:', ...off.map((line) => `  ${line}`)]),

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { mountpointOfDiff, stopServersOn, type Unmounted, unmount, type Wait } from '../mount/index.js';
+import { shellWord } from '../sys/shell-word.js';
 import { directory, stopTimeoutOption } from './options.js';
 
 interface UnmountCommandOptions {
@@ -98,7 +99,7 @@ function describe(result: Unmounted): string {
       return `took away the dead mount on ${mountpoint}; its process had been killed, mount ${where} again to go on`;
     }
     case 'detached': {
-      const which = result.diff === undefined ? '' : `; "pbkfs unmount -d ${result.diff}" waits for that`;
+      const which = result.diff === undefined ? '' : `; "pbkfs unmount -d ${shellWord(result.diff)}" waits for that`;
       return `detached ${mountpoint}; it ends with its last user${which}`;
     }
     case 'unknown':

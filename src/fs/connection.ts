@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Logger } from '../log.js';
-import { mountDevice, unmountDevice } from '../sys/fuse-mount.js';
+import { isRoot, mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
 import { type KernelFeatures, shakeHands } from './handshake.js';
 import { beginPassthrough, stackDepth } from './passthrough.js';
@@ -102,7 +102,9 @@ export function mountError(error: unknown): unknown {
   if (error instanceof PbkfsError || code === undefined) return error;
   const hint =
     code === 'EPERM' || code === 'EACCES'
-      ? 'mounting needs root'
+      ? isRoot()
+        ? 'root lacks the right to mount here (CAP_SYS_ADMIN, or access to /dev/fuse). A container gets both with --cap-add SYS_ADMIN --device /dev/fuse, and may need --security-opt apparmor=unconfined'
+        : 'mounting needs root'
       : code === 'ENOENT' || code === 'ENODEV'
         ? 'this kernel has no FUSE: load the module (modprobe fuse) and check that /dev/fuse exists'
         : undefined;

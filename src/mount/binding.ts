@@ -5,6 +5,7 @@ import { PbkfsError } from '../errors.js';
 import { replaceFile } from '../sys/durable-file.js';
 import type { ProcessIdentity } from '../sys/process-identity.js';
 import { readIfThere } from '../sys/read-if-there.js';
+import { shellWord } from '../sys/shell-word.js';
 import type { FileOwner } from './file-owner.js';
 import type { WalBinding } from './wal-dir/wal-directory.js';
 
@@ -114,7 +115,7 @@ export function checkIdentity(diff: string, binding: Binding, found: BackupIdent
 export function refuseWithoutWal(diff: string, binding: Binding, alternative?: string): void {
   if (binding.noWal !== true) return;
   throw new PbkfsError('diff_not_resumable', `the diff ${diff} was mounted with --no-wal: its WAL was not kept`, {
-    hint: `no server can start on it again; ${alternative ?? `pbkfs cleanup -d ${diff} --force wipes it, then mount the backup anew`}`,
+    hint: `no server can start on it again; ${alternative ?? `pbkfs cleanup -d ${shellWord(diff)} --force wipes it, then mount the backup anew`}`,
   });
 }
 

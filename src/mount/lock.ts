@@ -8,6 +8,7 @@ import { keepSpare, useSpare } from '../overlay/diff/spare-room.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
 import { pause } from '../sys/pause.js';
 import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
+import { shellWord } from '../sys/shell-word.js';
 import { isMountPoint } from './mountinfo.js';
 
 export const LOCK_FILE = 'lock';
@@ -137,11 +138,11 @@ function busy(what: string, owner: LockOwner | undefined, ending: boolean): Pbkf
         'diff_busy',
         `${what} is in use by process ${pid}, whose mount on ${mountpoint} is gone from here`,
         {
-          hint: `it makes the diff durable, or serves who still has files open: pbkfs unmount -D ${mountpoint} waits for it`,
+          hint: `it makes the diff durable, or serves who still has files open: pbkfs unmount -D ${shellWord(mountpoint)} waits for it`,
         },
       )
     : new PbkfsError('diff_busy', `${what} is in use by process ${pid}, mounted on ${mountpoint}`, {
-        hint: `pbkfs unmount -D ${mountpoint} ends it; a second mount of the same backup needs a diff of its own`,
+        hint: `pbkfs unmount -D ${shellWord(mountpoint)} ends it; a second mount of the same backup needs a diff of its own`,
       });
 }
 

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
+import { shellWord } from '../sys/shell-word.js';
 import { type Binding, readBinding } from './binding.js';
 import { isOurs, type MountEntry, mountAt, mountContaining, readMounts } from './mountinfo.js';
 import { bytesOf, resolveMountpoint, textOf } from './paths.js';
@@ -57,7 +58,7 @@ export function findServing(path: string): Mounted {
   const mounted = findMounted(path);
   if (isStale(mounted.mountpoint)) {
     throw new PbkfsError('not_mounted', `the mount on ${mounted.mountpoint} is dead: its process has gone`, {
-      hint: `pbkfs unmount -D ${mounted.mountpoint} takes it away; mount the diff again to go on`,
+      hint: `pbkfs unmount -D ${shellWord(mounted.mountpoint)} takes it away; mount the diff again to go on`,
     });
   }
   return mounted;

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { FUSE_TYPE } from '../sys/fuse-device.js';
+import { noProc } from '../sys/process-identity.js';
 import { bytesOf } from './paths.js';
 
 /** One line of mountinfo(5). Paths are byte strings (latin1). */
@@ -17,7 +18,13 @@ export interface MountEntry {
 
 /** The mounts this process sees, in the order of the kernel: of several on one directory the last is on top. */
 export function readMounts(): MountEntry[] {
-  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+  let text: string;
+  try {
+    text = readFileSync('/proc/self/mountinfo', 'latin1');
+  } catch (error) {
+    throw noProc(error);
+  }
+  return parseMountinfo(text);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
+import { shellWord } from '../sys/shell-word.js';
 import { isOurs, mountOn } from './mountinfo.js';
 import { isWithin, resolveFuture, resolveMountpoint } from './paths.js';
 import { cureStale } from './stale.js';
@@ -88,7 +89,9 @@ export function refuseMounted(mountpoint: string): void {
     const what = isOurs(mounted) ? `the pbkfs mount of ${mounted.source}` : `a ${mounted.type} file system`;
     throw unusable(
       `${mountpoint} is a mount point already: ${what} is mounted there`,
-      isOurs(mounted) ? `pbkfs unmount -D ${mountpoint}, or choose another directory` : 'choose another directory',
+      isOurs(mounted)
+        ? `pbkfs unmount -D ${shellWord(mountpoint)}, or choose another directory`
+        : 'choose another directory',
     );
   }
 }

@@ -5,6 +5,7 @@ import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { isAlive, sameProcess } from '../sys/process-identity.js';
+import { shellWord } from '../sys/shell-word.js';
 import { isStopped } from './ask-mount.js';
 import { readBinding } from './binding.js';
 import { inspectDiff } from './diff-directory.js';
@@ -236,7 +237,7 @@ function notEnded(owner: Owner, stopTimeout: number, gone: Gone): PbkfsError {
     return new PbkfsError(
       'mount_busy',
       `${owner.mountpoint} is unmounted, but bind mounts of it are left, for which process ${owner.pid} goes on: ${[copy, ...copies].join(', ')}`,
-      { hint: `pbkfs unmount -D ${copy}` },
+      { hint: `pbkfs unmount -D ${shellWord(copy)}` },
     );
   }
   const elsewhere = describeElsewhere(gone);
@@ -246,12 +247,12 @@ function notEnded(owner: Owner, stopTimeout: number, gone: Gone): PbkfsError {
       'mount_busy',
       `${owner.mountpoint} is unmounted here, but not in other mount namespaces, for which process ${owner.pid} goes on; it is mounted for ${elsewhere}`,
       {
-        hint: `end these processes (containers), or unmount it there: nsenter --mount=/proc/PID/ns/mnt umount ${owner.mountpoint}`,
+        hint: `end these processes (containers), or unmount it there: nsenter --mount=/proc/PID/ns/mnt umount ${shellWord(owner.mountpoint)}`,
       },
     );
   }
   const stopped = stoppedProcess(owner);
-  const wait = `it makes the diff durable; "pbkfs unmount -d ${owner.diff ?? 'DIFF'}" waits for it`;
+  const wait = `it makes the diff durable; "pbkfs unmount -d ${shellWord(owner.diff ?? 'DIFF')}" waits for it`;
   return new PbkfsError(
     'mount_busy',
     `${owner.mountpoint} is unmounted, but process ${owner.pid} has not come to its end within ${seconds} s`,

@@ -14,7 +14,7 @@ import { inNamespace, type PathBinding } from './private-namespace.js';
 import { childrenOf, killHard } from './processes.js';
 import { type ConfiguredRecovery, type Recovery, requestRecovery } from './recovery.js';
 import { safeSettings } from './safe-settings.js';
-import { type ServerUser, spawnIds } from './server-user.js';
+import { cannotBecome, type ServerUser, spawnIds } from './server-user.js';
 
 export interface StartOptions {
   readonly dataDir: string;
@@ -119,6 +119,8 @@ function spawnPostmaster(options: StartOptions, files: PrivateDir, settings: Rec
       // Ctrl-C in the terminal is for us: we stop the server in order.
       detached: true,
     });
+  } catch (error) {
+    throw ['EPERM', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '') ? cannotBecome(user, error) : error;
   } finally {
     closeSync(log);
   }

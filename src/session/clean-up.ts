@@ -10,6 +10,7 @@ import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
 import { childrenOf, killHard, signal } from '../postgres/processes.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+import { shellWord } from '../sys/shell-word.js';
 
 /** What a session has made; every path absolute. */
 export interface Belongings {
@@ -50,7 +51,7 @@ export async function cleanUp(belongings: Belongings): Promise<void> {
     if (!mounted && !held && !served) break;
     if (performance.now() > deadline) {
       throw new PbkfsError('mount_busy', `the mount on ${mountpoint ?? dataDir} is still in use`, {
-        hint: `end its users and run "pbkfs unmount -D ${mountpoint ?? dataDir}"`,
+        hint: `end its users and run "pbkfs unmount -D ${shellWord(mountpoint ?? dataDir ?? 'MOUNT')}"`,
       });
     }
     await sleep(POLL_MS);

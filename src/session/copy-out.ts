@@ -27,7 +27,8 @@ export async function copyOut(
   const { to } = await import('pg-copy-streams');
   const client = await connect(server, login);
   try {
-    const source = typeof what === 'string' ? `(${what.replace(/;\s*$/, '')})` : await sourceOf(client, what);
+    // A comment may end the query, and ends with the line.
+    const source = typeof what === 'string' ? `(${what.replace(/;\s*$/, '')}\n)` : await sourceOf(client, what);
     const options = format === 'csv' ? ' with (format csv, header)' : '';
     const out = (flags: 'a' | 'w') => createWriteStream(file, { flags, mode: 0o600 });
     if (format === 'script' && typeof what !== 'string') await write(file, append, `COPY ${source} FROM stdin;\n`);

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { findRegistered } from '../mount/registry.js';
 import { reachableTempDir } from '../postgres/reachable.js';
-import type { ServerUser } from '../postgres/server-user.js';
+import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
+import { shellWord } from '../sys/shell-word.js';
 import type { Guarded } from './guarded.js';
 import type { SessionRequest } from './session.js';
 
@@ -26,7 +27,7 @@ export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch,
     throw new PbkfsError(
       'mountpoint_unusable',
       `${mountpoint} is mounted, but not as a writable mount of this user's pbkfs`,
-      { hint: `give another directory; "pbkfs info ${mountpoint}" tells what it is` },
+      { hint: `give another directory; "pbkfs info ${shellWord(mountpoint!)}" tells what it is` },
     );
   }
   if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch ?? passthrough) !== undefined) {
@@ -68,7 +69,11 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
     diff ??= join(base, 'diff');
     if (mountpoint.startsWith(base)) {
       mkdirSync(mountpoint, { mode: 0o700 });
-      if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
+      try {
+        if (process.getuid?.() === 0) chownSync(mountpoint, user.uid, user.gid);
+      } catch (error) {
+        throw cannotBecome(user, error);
+      }
     }
   }
   if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, resolveChain } from '../backup/index.js';
+import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import { inspectDiff } from '../mount/diff-directory.js';
@@ -132,6 +133,8 @@ export async function openSession(
       materializeOnRead: false,
       ...given({ recovery, diffLimit: request.diffLimit, prefetch: request.prefetch }),
       ...given({ passthrough: request.passthrough }),
+    }).catch((error: unknown) => {
+      throw place.temporary.includes(place.diff) || request.diff === undefined ? withoutRoom(error, place.diff) : error;
     });
     for (const warning of info.warnings) progress.warn(warning);
     external = info.externalDirectories;
@@ -186,6 +189,16 @@ export async function openSession(
   const { mountpoint, diff, temporary } = place;
   const mounted = { mountpoint, diff, backupId: target.id, mounted: !existing, externalDirectories: external };
   return { server, binaries, user, ...mounted, temporary };
+}
+
+/** Of a diff that is gone by the time somebody reads this. */
+function withoutRoom(error: unknown, diff: string): unknown {
+  const full = error instanceof PbkfsError && (error.code === 'diff_full' || error.message.startsWith('ENOSPC'));
+  if (!full) return error;
+  return new PbkfsError('diff_full', `no room for a temporary diff: ${diff}`, {
+    hint: 'it is gone again: make room, or name another place (--work-dir, for start -d or TMPDIR)',
+    cause: error,
+  });
 }
 
 /** A session that was killed with its guard has nobody else who cleans up after it. */

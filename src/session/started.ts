@@ -8,6 +8,7 @@ import { companionFile, companionFiles, findRegistered } from '../mount/registry
 import { unmount } from '../mount/unmount.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
+import { shellWord } from '../sys/shell-word.js';
 import { cleanUp, findPostmaster } from './clean-up.js';
 import { holdingSignals } from './held-signals.js';
 import type { Session } from './session.js';
@@ -69,7 +70,9 @@ export async function stopSession(path: string, request: StopRequest): Promise<S
   const postmaster = findPostmaster(mountpoint);
   if (started === undefined && postmaster === undefined) {
     throw new PbkfsError('not_mounted', `no server was started by pbkfs on ${mountpoint}`, {
-      hint: isMountPoint(mountpoint) ? `to unmount it: pbkfs unmount -D ${mountpoint}` : 'pbkfs list shows the mounts',
+      hint: isMountPoint(mountpoint)
+        ? `to unmount it: pbkfs unmount -D ${shellWord(mountpoint)}`
+        : 'pbkfs list shows the mounts',
     });
   }
   if (postmaster !== undefined) await stopServer(postmaster, mountpoint, request);

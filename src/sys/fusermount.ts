@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import type { FuseMountOptions } from './fuse-device.js';
-import { programPath } from './program-path.js';
 import { receiveDescriptor, socketpair } from './sockets.js';
 
 const HELPER = 'fusermount3';
@@ -23,7 +22,7 @@ export function mountWithHelper(mountpoint: string, options: FuseMountOptions): 
     if (options.readOnly === true) list.push('ro');
     const result = spawnSync(HELPER, ['-o', list.join(','), '--', mountpoint], {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
-      env: { ...process.env, PATH: programPath(), _FUSE_COMMFD: '3' },
+      env: { ...process.env, _FUSE_COMMFD: '3' },
     });
     if (result.error !== undefined) throw helperMissing(result.error);
     const said = result.stderr.toString().trim();
@@ -44,10 +43,7 @@ export function mountWithHelper(mountpoint: string, options: FuseMountOptions): 
  */
 export function unmountWithHelper(mountpoint: string, how: 'polite' | 'detach'): void {
   const flags = how === 'detach' ? ['-u', '-z'] : ['-u'];
-  const result = spawnSync(HELPER, [...flags, '--', mountpoint], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, PATH: programPath() },
-  });
+  const result = spawnSync(HELPER, [...flags, '--', mountpoint], { stdio: ['ignore', 'ignore', 'pipe'] });
   if (result.error !== undefined) throw helperMissing(result.error);
   if (result.status === 0) return;
   const said = result.stderr.toString().trim();
@@ -61,7 +57,7 @@ function helperMissing(cause: Error): PbkfsError {
   const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
   const why = missing ? 'it is not installed' : cause.message;
   return new PbkfsError('mount_failed', `cannot run ${HELPER}: ${why}`, {
-    hint: 'mounting without root needs the package fuse3 (apt-get install fuse3); or run as root',
+    hint: 'mounting without root needs the package fuse3 (apt-get install fuse3), and a PATH that leads to it; or run as root',
     cause,
   });
 }
@@ -73,7 +69,9 @@ function refused(said: string): PbkfsError {
       ? 'root has to let users open the device: chmod 0666 /dev/fuse (a udev rule does so on most systems)'
       : /no write access|not a directory|Permission denied/.test(said)
         ? 'without root the mount point must be a directory that this user owns'
-        : undefined;
+        : /could not determine username/.test(said)
+          ? 'fusermount3 wants a user with a name: add this one to /etc/passwd, or run as root'
+          : undefined;
   return new PbkfsError('mount_failed', said === '' ? `${HELPER} failed` : said, hint === undefined ? {} : { hint });
 }
 

@@ -1,6 +1,7 @@
 // Who a process is: pids are reused, so an owner is a pid together with its start time and the boot it belongs to.
 
 import { readFileSync } from 'node:fs';
+import { PbkfsError } from '../errors.js';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -14,9 +15,17 @@ export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }
 
+/** Without it nobody knows which processes and mounts there are. */
+export function noProc(cause?: unknown): PbkfsError {
+  return new PbkfsError('no_proc', '/proc is not mounted here, or shows another PID namespace', {
+    hint: 'mount it (mount -t proc proc /proc), or start the namespace with unshare --mount-proc',
+    cause,
+  });
+}
+
 export function selfIdentity(): ProcessIdentity {
   const self = stat(process.pid);
-  if (self === undefined) throw new Error('/proc is not mounted');
+  if (self === undefined) throw noProc();
   return { pid: process.pid, startTime: self.startTime, bootId: bootId() };
 }
 

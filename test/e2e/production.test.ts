@@ -192,7 +192,14 @@ t.test('production', { skip: mountMissing }, async (t) => {
   const rescue = (...args: string[]) =>
     pbkfs(['rescue', ...source, '-i', backup, '--work-dir', scratch, '-o', join(scratch, 'out'), ...args]);
   await t.test('may have given its roles settings: they change nothing of what is rescued', async (t) => {
-    const asked = ['--database', 'postgres', '--query', 'select third from t where n = 1', '--format', 'copy'];
+    const asked = [
+      '--database',
+      'postgres',
+      '--query',
+      'select third from t where n = 1 -- a comment',
+      '--format',
+      'copy',
+    ];
     t.match(await rescue(...asked, '-U', 'careless'), { status: 0, stderr: '' });
     t.equal(readFileSync(join(scratch, 'out'), 'utf8'), '0.30000000000000004\n');
     rmSync(join(scratch, 'out'));

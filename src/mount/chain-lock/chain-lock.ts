@@ -8,7 +8,7 @@ import { PbkfsError } from '../../errors.js';
 import { keepRunning } from '../child-process.js';
 import { fromWire } from '../wire-error.js';
 import { dismissSpareHolder, takeHolder } from './holder.js';
-import type { FromHolder, Take, Unlocked } from './messages.js';
+import { type FromHolder, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
 
 /** How long a mount waits for a delete, merge or status change that is under way, in ms. */
 const WAIT_MS = 5000;
@@ -103,11 +103,15 @@ const reasons: Record<string, string> = {
   EPERM: 'its directory must not be written',
   ENOSPC: 'its file system is full',
   EDQUOT: 'the disk quota is used up',
+  [NOT_ITS_OWNER]: 'this process may not become the user that the catalog belongs to (CAP_SETUID, CAP_SETGID)',
 };
 
 function describe(unlocked: readonly Unlocked[], members: number): string[] {
   if (unlocked.length === members && unlocked.every(({ code }) => code === 'EROFS')) {
     return ["the catalog is read-only here, so pg_probackup's lock is not held: nobody may delete or merge the chain"];
+  }
+  if (unlocked.length === members && unlocked.every(({ code }) => code === NOT_ITS_OWNER)) {
+    return [`pg_probackup's lock is not held, nobody may delete or merge the chain: ${reasons[NOT_ITS_OWNER]}`];
   }
   return unlocked.map(({ directory, code }) => {
     const name = displayPath(directory.slice(directory.lastIndexOf('/') + 1));

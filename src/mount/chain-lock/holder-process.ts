@@ -6,7 +6,7 @@
 import { ENDING_SIGNALS } from '../../sys/ending-signals.js';
 import { toWire } from '../wire-error.js';
 import { releaseShared, takeShared } from './lock-files.js';
-import type { FromHolder, Take, Unlocked } from './messages.js';
+import { type FromHolder, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
 
 /** Whoever holds the exclusive lock while we release waits for this process to end, which it then does. */
 const RELEASE_WAIT_MS = 2000;
@@ -31,8 +31,11 @@ process.once('disconnect', () => {
 
 async function take({ directories, owner, waitMs }: Take): Promise<void> {
   try {
-    if (owner !== undefined) become(owner);
-    answer({ kind: 'held', unlocked: await takeAll(directories, waitMs) });
+    const unlocked =
+      owner === undefined || become(owner)
+        ? await takeAll(directories, waitMs)
+        : directories.map((directory) => ({ directory, code: NOT_ITS_OWNER }));
+    answer({ kind: 'held', unlocked });
   } catch (error) {
     await release();
     answer({ kind: 'failed', error: toWire(error) });
@@ -58,10 +61,16 @@ async function takeAll(directories: readonly string[], waitMs: number): Promise<
 
 const CANNOT_BE_WRITTEN = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']);
 
-function become({ uid, gid }: { uid: number; gid: number }): void {
-  process.setgroups?.([gid]);
-  process.setgid?.(gid);
-  process.setuid?.(uid);
+/** @returns false where even root may not: in a container without CAP_SETUID, in a user namespace without that user */
+function become({ uid, gid }: { uid: number; gid: number }): boolean {
+  try {
+    process.setgroups?.([gid]);
+    process.setgid?.(gid);
+    process.setuid?.(uid);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function release(): Promise<void> {

@@ -7,6 +7,9 @@
 
 import type { WireError } from '../wire-error.js';
 
+/** In place of the code of a system error: this process may not become the owner of the catalog, whose lock it would be. */
+export const NOT_ITS_OWNER = 'not its owner';
+
 export interface Take {
   readonly kind: 'take';
   /** Backup directories, absolute (latin1), FULL first. */
@@ -19,7 +22,7 @@ export interface Take {
 /** A backup that could not be locked although nobody else holds it. */
 export interface Unlocked {
   readonly directory: string;
-  /** Code of the system error: EROFS, EACCES, ENOSPC … */
+  /** Code of the system error: EROFS, EACCES, ENOSPC …; or {@link NOT_ITS_OWNER}. */
   readonly code: string;
 }
 

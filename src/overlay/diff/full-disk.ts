@@ -1,6 +1,7 @@
 // A diff that cannot be opened or closed for want of room on its disk.
 
 import { PbkfsError } from '../../errors.js';
+import { shellWord } from '../../sys/shell-word.js';
 import { hasCode } from './storage.js';
 
 /** For the hint of an error that names the file system. */
@@ -15,7 +16,7 @@ export function isFull(error: unknown): boolean {
 export function refusedAsFull(diff: string, error: unknown): unknown {
   if (!isFull(error)) return error;
   return new PbkfsError('diff_full', `no room on the file system of the diff ${diff}: ${(error as Error).message}`, {
-    hint: `nothing is lost: ${MAKE_ROOM} ("pbkfs fsck -d ${diff}" needs none)`,
+    hint: `nothing is lost: ${MAKE_ROOM} ("pbkfs fsck -d ${shellWord(diff)}" needs none)`,
     cause: error,
   });
 }
