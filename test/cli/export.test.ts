@@ -105,7 +105,7 @@ t.test('the copy of a mount and that of its diff are what the mount shows', { sk
   t.match(await pbkfs(['export', mountpoint, '-o', copy]), { status: 1, stderr: /is not empty\nhint: / });
   t.match(await pbkfs(['export', mountpoint, '-o', '/proc/no/copy']), {
     status: 1,
-    stderr: /cannot make \/proc\/no: ENOENT.*\nhint: /,
+    stderr: /cannot make \/proc\/no\/copy: ENOENT.*\nhint: /,
   });
   for (const place of [join(mountpoint, 'base/9'), join(diff, 'copy'), join(mount.catalog, 'copy')]) {
     t.match(await pbkfs(['export', mountpoint, '-o', place]), { status: 1, stderr: /lie within each other/ });
