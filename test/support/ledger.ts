@@ -180,7 +180,9 @@ export class Ledger {
 function saysItGoes({ code, message }: Error & { code?: string }): boolean {
   const isSqlState = /^[0-9A-Z]{5}$/.test(code ?? '') && !/^E[A-Z]+$/.test(code!);
   const isOperatorIntervention = code?.startsWith('57') === true;
-  return !isSqlState || isOperatorIntervention || /not connected|connection abort|Input\/output error/.test(message);
+  // What kept a checkpoint from its end stands in the server's log only.
+  const isGone = /not connected|connection abort|Input\/output error|^checkpoint request failed$/.test(message);
+  return !isSqlState || isOperatorIntervention || isGone;
 }
 
 async function rowsOf(ask: Ask, table: number): Promise<Rows | string> {
