@@ -4,8 +4,7 @@ import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { type Catalog, findBackup } from './catalog.js';
 import { type Refusal, refusalOf } from './chain-state.js';
-import { listPath } from './lists/list-file.js';
-import { lostListLines } from './program-version.js';
+import { listPath, whyIncomplete } from './lists/list-file.js';
 import type { BackupInfo, Chain } from './types.js';
 import { parseLsnNumber } from './wal/lsn.js';
 
@@ -115,10 +114,11 @@ function listRefusal(backup: BackupInfo, force: boolean): Refusal | undefined {
   if (!list?.isFile()) {
     return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
   }
-  if (force || !lostListLines(backup.version, list.size)) return undefined;
+  const why = force ? undefined : whyIncomplete(backup, list.size);
+  if (why === undefined) return undefined;
   return {
     code: 'backup_damaged',
-    reason: `its backup_content.control is not complete: pg_probackup ${backup.programVersion} lost one file of every 4000 KiB of it`,
+    reason: `its backup_content.control ${why}`,
     hint: 'choose another backup; --force mounts it all the same, without the files that were lost',
   };
 }

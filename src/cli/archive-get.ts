@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import { type Command, CommanderError } from 'commander';
 import { isWalName, WalArchive, walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
-import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
+import { checkReplaceable } from '../sys/ordinary-file.js';
 import { directory } from './options.js';
 
 interface ArchiveGetOptions {
@@ -64,11 +64,7 @@ function archiveGet(options: ArchiveGetOptions, name: string | undefined, path: 
     throw new PbkfsError('usage', `"${name}" is not the name of a WAL file`, {
       hint: 'PostgreSQL puts the name in for %f of restore_command',
     });
-  if (!isFreeOrOrdinary(path)) {
-    throw new PbkfsError('usage', `cannot write to ${path}: it is no ordinary file, and would be replaced by one`, {
-      hint: 'name a new file: a segment comes whole or not at all',
-    });
-  }
+  checkReplaceable(path, 'name a new file: a segment comes whole or not at all');
   const where = walDirectory(options.backupPath, options.instance);
   const archive = new WalArchive(where);
   const bytes = archive.read(name);

@@ -10,6 +10,7 @@ import { type KernelFeatures, shakeHands } from './handshake.js';
 import { beginPassthrough, stackDepth } from './passthrough.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
 import type { BackendInfo, ServeOptions } from './serve-types.js';
+import { sourceName } from './source-name.js';
 
 /** KiB; see ARCHITECTURE.md, "Speed". */
 const READ_AHEAD = 4096;
@@ -35,7 +36,7 @@ export function connect(options: ServeOptions): Connection {
     readOnly: diff === null,
     // A kernel with pages larger than 4 KiB counts max_pages in its own.
     maxRead: MAX_TRANSFER,
-    fsname: `pbkfs:${options.instance}/${options.chain.target.id}`,
+    fsname: sourceName(options.instance, options.chain.target.id),
   });
   try {
     const wanted = options.passthrough === true && diff !== null;

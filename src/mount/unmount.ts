@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
+import { sourceName } from '../fs/source-name.js';
 import { given } from '../given.js';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { isAlive, sameProcess } from '../sys/process-identity.js';
@@ -130,7 +131,9 @@ function endingOn(path: string): Owner | undefined {
 
 /** One that was off its directory before this command looked. */
 function goneBefore({ mountpoint, instance, backupId }: Owner): Gone {
-  return { mountpoint, device: undefined, source: bytesOf(`pbkfs:${instance}/${backupId}`) };
+  const gone = { mountpoint, device: undefined };
+  if (instance === undefined || backupId === undefined) return gone;
+  return { ...gone, source: bytesOf(sourceName(instance, backupId)) };
 }
 
 async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promise<Unmounted> {
@@ -182,13 +185,11 @@ function takeOff(mountpoint: string, how: UnmountHow): boolean {
 function busy(mountpoint: string, mount: MountEntry | undefined): PbkfsError {
   const holders = mount === undefined ? 'somebody' : holdersOf(mountpoint, mount);
   const stopped = stoppedProcess(ownerOf(mountpoint));
-  if (stopped !== undefined) {
-    return new PbkfsError('mount_busy', `${mountpoint} is in use, it stays mounted; held by ${holders}`, {
-      hint: letGoOn(stopped),
-    });
-  }
   return new PbkfsError('mount_busy', `${mountpoint} is in use, it stays mounted; held by ${holders}`, {
-    hint: 'stop these processes (a server by --stop-server or "pg_ctl stop"), leave the directory, and try again',
+    hint:
+      stopped === undefined
+        ? 'stop these processes (a server by --stop-server or "pg_ctl stop"), leave the directory, and try again'
+        : letGoOn(stopped),
   });
 }
 

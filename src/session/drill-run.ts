@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
-import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
+import { checkReplaceable } from '../sys/ordinary-file.js';
 import { chooseBackup, mountable } from './choose-backup.js';
 import { type Drilled, type DrillRequest, drill } from './drill.js';
 import { writeDrillMetrics } from './drill-metrics.js';
@@ -93,11 +93,10 @@ function readable(file: string): void {
 
 /** Whoever waits for the file must not learn after an hour that it cannot be written. */
 function writable(file: string): void {
-  if (!isFreeOrOrdinary(file)) {
-    throw new PbkfsError('usage', `cannot write ${file}: it is no ordinary file, and would be replaced by one`, {
-      hint: '--metrics-file wants a name of its own, ending in .prom, in the directory that node_exporter reads',
-    });
-  }
+  checkReplaceable(
+    file,
+    '--metrics-file wants a name of its own, ending in .prom, in the directory that node_exporter reads',
+  );
   try {
     accessSync(dirname(file), constants.W_OK);
   } catch (error) {

@@ -8,7 +8,7 @@ import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { makeDirectories } from '../sys/make-directories.js';
-import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
+import { checkReplaceable } from '../sys/ordinary-file.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
@@ -200,10 +200,8 @@ async function dump(
 
 /** Nobody shall wait for a recovery whose result has no place. @throws PbkfsError usage */
 function mustBeWritable(output: string): void {
-  if (!isDirectory(output) && !isFreeOrOrdinary(output)) {
-    throw new PbkfsError('usage', `cannot write to ${output}: it is no ordinary file, and would be replaced by one`, {
-      hint: 'give a new file, or a directory: the output comes whole or not at all',
-    });
+  if (!isDirectory(output)) {
+    checkReplaceable(output, 'give a new file, or a directory: the output comes whole or not at all');
   }
   let place = existsSync(output) && isDirectory(output) ? output : dirname(output);
   // What is missing will be made.

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { pathBytes } from '../byte-path.js';
+import { lostListLines } from '../program-version.js';
 import type { BackupInfo } from '../types.js';
 
 /** Where a backup's list lies. @param directory of the backup (byte string) */
@@ -21,4 +22,16 @@ export function openList({ id, directory }: Pick<BackupInfo, 'id' | 'directory'>
       cause: error,
     });
   }
+}
+
+/**
+ * Why a list lacks files that were backed up, to follow its name; undefined where nothing speaks for that.
+ * @param bytes its length
+ */
+export function whyIncomplete(
+  { version, programVersion }: Pick<BackupInfo, 'version' | 'programVersion'>,
+  bytes: number,
+): string | undefined {
+  if (!lostListLines(version, bytes)) return undefined;
+  return `is not complete: pg_probackup ${programVersion} lost one file of every 4000 KiB of it`;
 }

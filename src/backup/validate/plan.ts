@@ -6,10 +6,10 @@ import { readIfThere } from '../../sys/read-if-there.js';
 import { pathBytes } from '../byte-path.js';
 import { RELSEG_BLOCKS } from '../constants.js';
 import { type FirstBlock, firstBlockOf } from '../first-block.js';
-import { listPath } from '../lists/list-file.js';
+import { listPath, whyIncomplete } from '../lists/list-file.js';
 import { type Member, openMember, storedFile } from '../member.js';
 import { PG_CONTROL_PATH, parsePgControl } from '../pg-control.js';
-import { fileCrcKind, lostListLines } from '../program-version.js';
+import { fileCrcKind } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
 import type { WalCheck } from './check-wal.js';
@@ -60,9 +60,9 @@ export function planValidation(chain: Chain): Plan {
       continue;
     }
     members.push(member);
-    if (lostListLines(backup.version, fs.statSync(listPath(backup.directory)).size)) {
-      const message = `it is not complete: pg_probackup ${backup.programVersion} lost one file of every 4000 KiB of it`;
-      problems.push({ kind: 'list', backup: backup.id, file: 'backup_content.control', message });
+    const why = whyIncomplete(backup, fs.statSync(listPath(backup.directory)).size);
+    if (why !== undefined) {
+      problems.push({ kind: 'list', backup: backup.id, file: 'backup_content.control', message: `it ${why}` });
     }
     segmentBlocks = segmentBlocksIn(member) ?? segmentBlocks;
     const { list } = member;

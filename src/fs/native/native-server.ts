@@ -15,6 +15,7 @@ import { ActivityLog } from '../report/activity.js';
 import { LiveReport } from '../report/mount-report.js';
 import { saveCounters } from '../report/saved-counters.js';
 import { DEFAULT_CACHE_SIZE, type ServeOptions, type Server } from '../serve-types.js';
+import { sourceName } from '../source-name.js';
 import { loadNativeLibrary, type NativeLibrary } from './binding.js';
 import { NativeDispatch } from './native-dispatch.js';
 import { NativeSession } from './native-session.js';
@@ -155,7 +156,7 @@ function mountOptions({ allowOther, instance, chain, mountpoint, diff }: ServeOp
     'auto_cache',
     'big_writes',
     'subtype=pbkfs',
-    `fsname=${escapeOption(`pbkfs:${instance}/${chain.target.id}`)}`,
+    `fsname=${escapeOption(sourceName(instance, chain.target.id))}`,
     ...(allowOther ? ['allow_other'] : []),
     ...(diff === null ? ['ro'] : []),
   ];
