@@ -15,6 +15,8 @@ export interface InstanceConfig {
   readonly systemIdentifier: string | undefined;
   /** Bytes of one WAL segment. */
   readonly xlogSegSize: number | undefined;
+  /** What `pg_probackup restore` would let recovery fetch WAL with. */
+  readonly restoreCommand: string | undefined;
 }
 
 export interface Catalog {
@@ -74,9 +76,11 @@ export function openCatalog(catalogPath: string): Catalog {
       const bytes = readIfThere(pathBytes(`${instanceDir(instance)}/pg_probackup.conf`));
       const { values } = parseConfigText(bytes ?? Buffer.alloc(0));
       const segSize = values.get('xlog-seg-size');
+      const command = values.get('restore-command') ?? '';
       return {
         systemIdentifier: /^\d{1,20}$/.exec(values.get('system-identifier') ?? '')?.[0],
         xlogSegSize: segSize !== undefined && /^\d+$/.test(segSize) ? Number(segSize) : undefined,
+        restoreCommand: /^(none)?$/i.test(command) ? undefined : command,
       };
     },
   };

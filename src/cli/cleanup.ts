@@ -60,12 +60,16 @@ export function addCleanupCommand(program: Command): void {
 }
 
 async function cleanSessions({ diff, json, force }: CleanupOptions): Promise<void> {
-  if (diff !== undefined || json || force) {
+  if (diff !== undefined || force) {
     throw new PbkfsError('usage', '--sessions stands alone: it is not about a diff');
   }
   process.chdir('/');
   const { cleanUpAbandoned } = await import('../session/session-record.js');
   const sessions = await cleanUpAbandoned();
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ sessions }, undefined, 2)}\n`);
+    return;
+  }
   if (sessions.length === 0) process.stdout.write('no killed session has left anything\n');
   for (const { paths, left } of sessions) {
     process.stdout.write(`took away ${paths.join(', ')}\n`);

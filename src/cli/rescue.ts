@@ -63,12 +63,13 @@ export function addRescueCommand(program: Command): void {
 }
 
 async function run(options: RescueOptions): Promise<void> {
-  const { backupPath: catalog, instance, backupId, database, query, format, username: role, workDir, binDir } = options;
+  const { backupPath: catalog, instance, backupId, database, format, username: role, workDir, binDir } = options;
   const { parseTableName } = await import('../session/table-name.js');
   const tables = (options.table ?? []).map((name) => parseTableName(name, database));
   const { recoveryTargetTime = options.time } = options;
   const target = targetOf({ ...options, ...given({ recoveryTargetTime }) });
   check(options, tables.length, target?.kind);
+  const query = options.query === undefined ? undefined : await statement(options.query);
   const request = {
     catalog,
     instance,
@@ -99,6 +100,11 @@ async function run(options: RescueOptions): Promise<void> {
     return rescued;
   });
   process.stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result));
+}
+
+async function statement(query: string): Promise<string> {
+  const { oneStatement } = await import('../session/one-statement.js');
+  return oneStatement(query);
 }
 
 /** With a slash at its end it is a directory, also one that is not there yet. */

@@ -28,6 +28,8 @@ export interface Belongings {
   readonly record?: string;
 }
 
+/** Exit status of a guard that has said why it could not. */
+export const GAVE_UP = 3;
 const POLL_MS = 50;
 const PATIENCE_MS = 60_000;
 /** An immediate shutdown takes no longer as a rule; then its processes are killed. */

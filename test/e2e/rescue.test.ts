@@ -92,6 +92,15 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     await nothingLeft(t);
   });
 
+  await t.test('so do the rows of a query, whatever ends it', async (t) => {
+    const firstId = ['--query', 'select min(id) from orders; -- first'];
+    const out = join(work, 'first.csv');
+    const asked = ['--time', time, '--database', 'postgres', ...firstId, '-o', out];
+    t.match(await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch]), { status: 0, stderr: '' });
+    t.equal(readFileSync(out, 'utf8'), 'min\n1\n');
+    await nothingLeft(t);
+  });
+
   const pgDump = clientProgram('pg_dump');
   const skip = 'missing' in pgDump ? pgDump.missing : false;
   await t.test('a dump restores to the same rows', { skip }, async (t) => {
@@ -147,6 +156,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       [['-i', backup], 2, /say what to rescue/],
       [['--table', 'a.b.c'], 2, /give a backup with -i, or a moment/],
       [['-i', backup, '--query', 'select 1'], 2, /--query needs --database/],
+      [['-i', backup, '--database', 'postgres', '--query', 'select 1; select 2'], 2, /one begins: select 2\n/],
     ] as const) {
       const result = await pbkfs(['rescue', ...source, ...args, '-o', out, '--work-dir', scratch]);
       t.equal(result.status, status, args.join(' '));

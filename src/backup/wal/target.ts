@@ -42,10 +42,12 @@ export function checkTarget(
 ): void {
   const path = new WalPath(catalog, instance, backup, timeline);
   const end = path.end();
-  if (end.lastRecord === undefined || end.lastRecord < lastNeeded(path)) throw walIsMissing(path, backup);
+  const command = unusedCommand(catalog, instance);
+  if (end.lastRecord === undefined || end.lastRecord < lastNeeded(path)) throw walIsMissing(path, backup, command);
   const refuse = (what: string, why: string, hint?: string): never => {
+    const range = (): string => `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}`;
     throw new PbkfsError('target_unreachable', `backup ${backup.id} cannot be recovered to ${what}: ${why}`, {
-      hint: hint ?? `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}`,
+      hint: hint === TOO_EARLY ? hint : `${hint ?? range()}${command}`,
     });
   };
   switch (target.kind) {
@@ -53,7 +55,7 @@ export function checkTarget(
       const { recoveryTime } = backup;
       const what = formatTime(target.time);
       if (recoveryTime !== undefined && target.time < recoveryTime * 1e6)
-        refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, 'choose an older backup');
+        refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, TOO_EARLY);
       const tooLate =
         end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
       if (tooLate) refuse(what, `no later transaction is in the WAL that there is${gap(path)}`);
@@ -62,7 +64,7 @@ export function checkTarget(
     case 'lsn': {
       const what = formatLsn(target.lsn);
       if (target.lsn < path.consistent)
-        refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, 'choose an older backup');
+        refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, TOO_EARLY);
       if (target.lsn > end.lastRecord) refuse(what, `the WAL that there is ends before${gap(path)}`);
       break;
     }
@@ -81,6 +83,14 @@ export function checkTarget(
   }
 }
 
+const TOO_EARLY = 'choose an older backup';
+
+/** The end of a hint: WAL may lie where only a command of the catalog's owner finds it. */
+function unusedCommand(catalog: Catalog, instance: string): string {
+  if (catalog.config(instance).restoreCommand === undefined) return '';
+  return `; the restore-command in pg_probackup.conf of ${instance} is not used: "pbkfs mount --restore-command" takes it`;
+}
+
 type Refuse = (what: string, why: string, hint?: string) => never;
 
 function findXid(path: WalPath, xid: number, refuse: Refuse): void {
@@ -90,7 +100,7 @@ function findXid(path: WalPath, xid: number, refuse: Refuse): void {
     prepared ||= event.kind === 'prepared-end';
     if ((event.kind !== 'commit' && event.kind !== 'abort') || event.xid !== xid) continue;
     if (event.lsn < path.consistent)
-      refuse(what, `it ended at ${formatLsn(event.lsn)}, before the backup is consistent`, 'choose an older backup');
+      refuse(what, `it ended at ${formatLsn(event.lsn)}, before the backup is consistent`, TOO_EARLY);
     return;
   }
   // The end of a prepared transaction names its xid where we do not look.
@@ -119,10 +129,10 @@ function lastNeeded(path: WalPath): Lsn {
   return Math.floor((path.consistent - 1) / path.segmentSize) * path.segmentSize;
 }
 
-function walIsMissing(path: WalPath, backup: BackupInfo): PbkfsError {
+function walIsMissing(path: WalPath, backup: BackupInfo, command: string): PbkfsError {
   const there = `${formatLsn(path.start)} to ${formatLsn(path.consistent)}`;
   return new PbkfsError('wal_missing', `backup ${backup.id} needs the WAL from ${there}, and not all of it is there`, {
-    hint: 'the archive is incomplete: "pbkfs validate" names the missing segments',
+    hint: `the archive is incomplete: "pbkfs validate" names the missing segments${command}`,
   });
 }
 
