@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, resolveChain } from '../backup/index.js';
+import { formatLsn } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
@@ -21,7 +22,7 @@ import { superuserOf } from './login.js';
 import { configuredTarget, isRecovering, isStandby, pausesAtTarget, replaysBackup } from './mounted-recovery.js';
 import { existingMount, newPlace } from './place.js';
 import { ask, type Login } from './query.js';
-import { checkReplay } from './replay-check.js';
+import { checkReplay, type ReplayTarget } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
 import { cleanUpAbandoned } from './session-record.js';
 import { bindingsFor, hasInPlace, makeDirectories } from './tablespaces.js';
@@ -102,18 +103,27 @@ export async function openSession(
   }
   // What is in a diff goes on where it was, unless it is told otherwise.
   const resumed = existing || (inspectDiff(place.diff).kind === 'bound' && request.recovery === undefined);
-  const recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
+  let recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let restoreCommand = MOUNT_RESTORE_COMMAND;
   let bindings: readonly PathBinding[] = [];
   let external: readonly string[] = [];
   let replaysInPlace = false;
-  const lookThrough = (replayed: Parameters<typeof checkReplay>[3]): void => {
+  const lookThrough = (replayed: ReplayTarget | undefined): void => {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
     const seen = (count: number): void => progress.detail(`${count} segments`);
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
     replaysInPlace = replay.inPlace;
     if (replay.gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${replay.gap}`);
+    if (replay.beforeDrop !== undefined) {
+      const at = formatLsn(replay.beforeDrop.target.lsn);
+      if (recovery !== undefined) recovery = { ...recovery, ...replay.beforeDrop };
+      progress.warn(
+        recovery === undefined
+          ? `a DROP DATABASE was under way at the target time, and its files will be gone: a new mount with --recovery-target-lsn ${at} has them`
+          : `a DROP DATABASE was under way at the target time: recovery ends before it removes the files, at ${at}`,
+      );
+    }
     const needed = [binaries.binDir, reachableTempDir(user), socketTempDir(user)];
     bindings = bindingsFor(replay.tablespaces, place.mountpoint, needed);
   };

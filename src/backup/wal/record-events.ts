@@ -10,9 +10,22 @@ export type WalEvent =
   | { readonly kind: 'prepared-end'; readonly lsn: Lsn; readonly time: number }
   | { readonly kind: 'restore-point'; readonly lsn: Lsn; readonly name: string; readonly time: number }
   /** CREATE TABLESPACE: replaying it changes the directory `path` of this host. */
-  | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string };
+  | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string }
+  /**
+   * DROP DATABASE: replaying it removes all files of the database, before the transaction commits. Also the CREATE DATABASE
+   * of 15 and later that logs every page (XLOG_DBASE_CREATE_WAL_LOG), which has the value that 13 and 14 give to the drop.
+   */
+  | { readonly kind: 'database'; readonly lsn: Lsn };
+
+export type TransactionEnd = Extract<WalEvent, { readonly kind: 'commit' | 'abort' | 'prepared-end' }>;
+
+/** Whether PostgreSQL compares a target time with it. */
+export function endsTransaction(event: WalEvent): event is TransactionEnd {
+  return event.kind === 'commit' || event.kind === 'abort' || event.kind === 'prepared-end';
+}
 
 const RM_XACT = 1;
+const RM_DBASE = 4;
 const RM_TBLSPC = 5;
 const XLOG_RESTORE_POINT = 0x70;
 const XACT_OPMASK = 0x70;
@@ -41,6 +54,7 @@ export function eventOf(record: Buffer, lsn: Lsn): WalEvent | undefined {
     const data = mainData(record);
     return data === undefined ? undefined : { kind: 'restore-point', lsn, time: timeOf(data), name: text(data, 8) };
   }
+  if (manager === RM_DBASE && info !== 0) return { kind: 'database', lsn };
   if (manager === RM_TBLSPC && info === 0) {
     const data = mainData(record);
     return data === undefined ? undefined : { kind: 'tablespace', lsn, oid: data.readUInt32LE(0), path: text(data, 4) };

@@ -14,7 +14,7 @@ import {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
-import { eventOf, type WalEvent } from './record-events.js';
+import { endsTransaction, eventOf, type WalEvent } from './record-events.js';
 import { RecordWalk, type WalFault } from './record-walk.js';
 import { branchesOf, followTimelines, type Histories, type TimelineSpan, type TimelineTarget } from './timelines.js';
 
@@ -138,8 +138,7 @@ export class WalPath {
       let lastTime: number | undefined;
       for (let record = walk.next(); record !== undefined; record = walk.next()) {
         const event = eventOf(record, walk.last!);
-        // PostgreSQL compares a target time with the ends of transactions only.
-        if (event !== undefined && event.kind !== 'tablespace' && event.kind !== 'restore-point') lastTime = event.time;
+        if (event !== undefined && endsTransaction(event)) lastTime = event.time;
       }
       // A segment that breaks off ends everything behind it.
       if (walk.fault !== undefined && walk.fault.segment <= this.lastSegment()) lastRecord = walk.last;
