@@ -21,7 +21,7 @@ export interface DrillRequest {
   readonly instance: string;
   /** Where it is missing: until the backup is consistent. */
   readonly target?: RecoveryTarget;
-  readonly timeline?: TimelineTarget;
+  readonly timeline: TimelineTarget;
   readonly amcheck: boolean;
   readonly checksums: boolean;
   /** Absolute paths. */
@@ -115,9 +115,7 @@ function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof
     ephemeral: true,
     force,
     settings: { autovacuum: 'off' },
-    ...(wanted === undefined
-      ? {}
-      : { recovery: { target: wanted, timeline: timeline ?? 'current', action: 'promote' as const } }),
+    ...(wanted === undefined ? {} : { recovery: { target: wanted, timeline, action: 'promote' as const } }),
     ...given({ workDir, binDir, preload, diffLimit, prefetch }),
   };
 }
