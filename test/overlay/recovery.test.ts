@@ -4,6 +4,8 @@ import fs, { rmSync, statSync, truncateSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import t, { type Test } from 'tap';
+import type { DataEngine } from '../../src/overlay/data/data-engine.js';
+import type { Inode } from '../../src/overlay/namespace/inode.js';
 import { rowFlag } from '../../src/overlay/shared/file-table.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
 import { smallFiles } from '../support/small-catalog.js';
@@ -86,24 +88,37 @@ t.test('after a kill files have the time of their last write, whatever came afte
   again.close();
 });
 
-t.test('set-id bits that a write by somebody unprivileged has taken away do not come back after a kill', async (t) => {
-  const diff = newDiff();
-  const direct = mount(diff);
-  const change = (path: string, dropSetId: boolean): void => {
-    direct.chmod(path, 0o6755);
-    const { inode } = direct.open(path);
-    direct.engine.write(inode.row, inode.generation, block, 0, 100, 0, dropSetId);
-    t.equal(direct.stat(path).mode & 0o7777, dropSetId ? 0o755 : 0o6755, path);
+t.test('set-id bits that a change by somebody unprivileged has taken away do not come back after a kill', async (t) => {
+  const how = { keepSize: false, zero: false };
+  type Change = (engine: DataEngine, inode: Inode, dropSetId: boolean) => void;
+  const changes: Record<string, Change> = {
+    write: (engine, { row, generation }, drop) => engine.write(row, generation, block, 0, 100, 0, drop),
+    truncate: (engine, { row, generation }, drop) => engine.truncate(row, generation, 9000, drop),
+    allocate: (engine, { row, generation }, dropSetId) =>
+      engine.allocate(row, generation, 0, 90_000, { ...how, dropSetId }),
   };
-  direct.create('base/new').close();
-  direct.create('base/kept').close();
-  for (const path of ['base/1/100', 'base/new']) change(path, true);
-  for (const path of ['base/1/101', 'base/kept']) change(path, false);
-  direct.kill();
-  const again = mount(diff);
-  for (const path of ['base/1/100', 'base/new']) t.equal(again.stat(path).mode & 0o7777, 0o755, path);
-  for (const path of ['base/1/101', 'base/kept']) t.equal(again.stat(path).mode & 0o7777, 0o6755, path);
-  again.close();
+  for (const [name, change] of Object.entries(changes)) {
+    const diff = newDiff();
+    const direct = mount(diff);
+    const [lost, kept] = [
+      ['base/1/100', 'base/new'],
+      ['base/1/101', 'base/kept'],
+    ];
+    for (const path of ['base/new', 'base/kept']) direct.create(path).close();
+    for (const path of [...lost, ...kept]) {
+      direct.chmod(path, 0o6755);
+      change(direct.engine, direct.open(path).inode, lost.includes(path));
+    }
+    const check = (mounted: typeof direct, when: string): void => {
+      for (const path of lost) t.equal(mounted.stat(path).mode & 0o7777, 0o755, `${name} ${path} ${when}`);
+      for (const path of kept) t.equal(mounted.stat(path).mode & 0o7777, 0o6755, `${name} ${path} ${when}`);
+    };
+    check(direct, 'at once');
+    direct.kill();
+    const again = mount(diff);
+    check(again, 'after a kill');
+    again.close();
+  }
 });
 
 t.test('objects that no name leads to are removed, at the clean end and after a kill', async (t) => {
