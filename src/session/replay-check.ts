@@ -69,7 +69,7 @@ export function checkReplay(
       else tablespaces.push(event);
     }
     if (event.lsn < path.consistent) continue;
-    if (event.kind === 'database') dropping = true;
+    if (event.kind === 'drop-database') dropping = true;
     if (!endsTransaction(event)) continue;
     lastEnd = event.lsn;
     dropping = false;

@@ -88,8 +88,9 @@ t.test('CREATE TABLESPACE up to the target: those with a path, and whether there
   t.strictSame(replayed({ kind: 'immediate' }), { spaces: [], inPlace: false });
 });
 
-/** RM_DBASE_ID, and the XLOG_DBASE_DROP of 15 and later. */
+/** RM_DBASE_ID, and the XLOG_DBASE_DROP and XLOG_DBASE_CREATE_WAL_LOG of 15 and later. */
 const dropDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x20, Buffer.alloc(12), 9);
+const createDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x10, Buffer.alloc(12), 9);
 
 t.test('a DROP DATABASE that is under way at the target time is not begun', async (t) => {
   const SEGMENT = 1 << 20;
@@ -98,6 +99,7 @@ t.test('a DROP DATABASE that is under way at the target time is not begun', asyn
   dropDatabase(wal.record(100)).commit(9, second(1)).record(100);
   const committed = wal.records.length - 2;
   dropDatabase(wal).record(100).commit(10, second(3)).record(100).commit(11, second(5));
+  createDatabase(wal).record(100).commit(12, second(7));
   wal.fillTo(0x21 * SEGMENT);
   const { catalog, backup, stop } = catalogOf(t, wal);
   const ends = (time: number, inclusive?: boolean) => {
@@ -111,4 +113,5 @@ t.test('a DROP DATABASE that is under way at the target time is not begun', asyn
   t.strictSame(ends(second(0)), at(stop, false), 'where the backup is consistent, when nothing was committed since');
   t.equal(ends(second(3)), undefined, 'it has been committed');
   t.equal(ends(second(4)), undefined, 'another one committed long ago');
+  t.equal(ends(second(6)), undefined, 'a CREATE DATABASE removes nothing');
 });
