@@ -5,7 +5,7 @@ import { displayPath } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { cleanup } from '../mount/index.js';
 import { directory } from './options.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 const HELP = `
 Removes what pbkfs made in DIFF, and DIFF itself when nothing else is in it. A mounted diff is refused, and so is a

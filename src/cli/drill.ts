@@ -12,7 +12,7 @@ import { diffSize, directory, wholeNumber } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface DrillOptions extends TargetOptions, ThrowAwayOptions {
   readonly backupPath: string;

@@ -6,7 +6,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 const HELP = `
 FROM is a mount point, or the diff of a mount that has ended. The copy is what the mount shows, with modes, times and (as

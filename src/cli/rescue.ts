@@ -8,7 +8,7 @@ import { guardedSession } from './guarded-session.js';
 import { diffSize, directory, oneOf } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface RescueOptions extends TargetOptions, ThrowAwayOptions {
   readonly backupPath: string;

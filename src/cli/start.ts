@@ -125,7 +125,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     binDir,
     preloadLibraries: preload,
   } = options;
-  const { isMountPoint } = await import('../mount/mountinfo.js');
+  const { isMountPoint } = await import('../sys/mountinfo.js');
   const existing = mountpoint !== undefined && isMountPoint(mountpoint);
   if (diff === undefined && !options.ephemeral && !existing) {
     throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');

@@ -14,7 +14,7 @@ import { lockChain } from '../mount/index.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface ValidateOptions {
   readonly backupPath: string;

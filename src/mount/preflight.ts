@@ -2,8 +2,8 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
+import { isOurs, mountOn } from '../sys/mountinfo.js';
 import { shellWord } from '../sys/shell-word.js';
-import { isOurs, mountOn } from './mountinfo.js';
 import { isWithin, resolveFuture, resolveMountpoint } from './paths.js';
 import { cureStale } from './stale.js';
 

@@ -2,8 +2,8 @@
 
 import type { Logger } from '../log.js';
 import { ENDING_SIGNALS } from '../sys/ending-signals.js';
+import { mountOn } from '../sys/mountinfo.js';
 import { describeHolders } from './holders.js';
-import { mountOn } from './mountinfo.js';
 import { unmountElsewhere } from './unmount-elsewhere.js';
 
 /** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */

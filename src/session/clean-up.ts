@@ -6,9 +6,9 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/lock.js';
-import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
 import { childrenOf, killHard, signal } from '../postgres/processes.js';
+import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
 

@@ -123,7 +123,7 @@ export function dropUnchanged({ at, records }: PackedListData, file: number): vo
 }
 
 /** @returns the position behind the record */
-export function writeRecord(to: Uint8Array, start: number, row: ListRow): number {
+function writeRecord(to: Uint8Array, start: number, row: ListRow): number {
   const isDirectory = (row.mode & S_IFMT) === S_IFDIR;
   const kind = isDirectory ? DIRECTORY : row.isDatafile && !row.isCfs ? DATAFILE : RAW;
   const size = row.size > 0 ? STORED : row.size === UNCHANGED ? UNSTORED : EMPTY;

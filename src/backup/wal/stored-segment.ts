@@ -4,7 +4,7 @@ import zlib from 'node:zlib';
 import { PbkfsError } from '../../errors.js';
 import { readIfThere } from '../../sys/read-if-there.js';
 import { displayPath, pathBytes } from '../byte-path.js';
-import { fzstdDecompress } from '../codec/fzstd.js';
+import { zstdDecompress } from '../codec/zstd-frame.js';
 import { isSegmentName, parseSegmentName } from './lsn.js';
 import { decodeLz4Frames } from './lz4-frame.js';
 import { readSegmentHeader } from './segment-header.js';
@@ -54,15 +54,6 @@ export function readStored(path: string, name: string, suffix: string): Buffer |
 function decompress(stored: Buffer, suffix: string): Buffer {
   if (suffix.startsWith('.gz')) return zlib.gunzipSync(stored, { maxOutputLength: MAX_SEGMENT });
   if (suffix.startsWith('.lz4')) return decodeLz4Frames(stored, MAX_SEGMENT);
-  if (suffix.startsWith('.zst')) return zstd(stored);
+  if (suffix.startsWith('.zst')) return Buffer.from(zstdDecompress(stored, MAX_SEGMENT));
   return stored;
-}
-
-type SyncDecoder = (frame: Uint8Array, options: { maxOutputLength: number }) => Buffer;
-
-/** Node's own decoder where this version has one (22.15 on): it checks the frame's checksum, fzstd does not. */
-function zstd(stored: Buffer): Buffer {
-  const native = (zlib as { zstdDecompressSync?: SyncDecoder }).zstdDecompressSync;
-  if (native !== undefined) return native(stored, { maxOutputLength: MAX_SEGMENT });
-  return Buffer.from(fzstdDecompress(stored));
 }
