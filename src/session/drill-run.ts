@@ -1,6 +1,6 @@
 // Drills of one instance: which backups, one after the other, and what is left for cron to read.
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
@@ -10,8 +10,11 @@ import { type Drilled, type DrillRequest, drill } from './drill.js';
 import { writeDrillMetrics } from './drill-metrics.js';
 import { Guarded } from './guarded.js';
 import type { SessionProgress } from './session.js';
+import type { SqlFile } from './sql-check.js';
 
-export interface DrillRunRequest extends DrillRequest {
+export interface DrillRunRequest extends Omit<DrillRequest, 'sql'> {
+  /** Absolute paths of files of SQL. */
+  readonly sql: readonly string[];
   /** The newest that can be mounted where it is missing. */
   readonly backupId?: string;
   /** Every backup that can be mounted. */
@@ -41,11 +44,12 @@ export async function drillBackups(
   const source = { catalog, instance };
   const backups: Drilled[] = [];
   try {
-    for (const file of request.sql) readable(file);
+    // Once for all backups: a pipe cannot be read again.
+    const sql = request.sql.map(readSql);
     if (metricsFile !== undefined) writable(metricsFile);
     const chosen = choose(request);
     for (const backup of chosen) {
-      const drilled = await drill(request, backup, new Guarded(), progress);
+      const drilled = await drill({ ...request, sql }, backup, new Guarded(), progress);
       backups.push(drilled);
       ended(drilled);
     }
@@ -80,11 +84,11 @@ function notDrilled({ catalog, instance, backupId, all, force }: DrillRunRequest
     .map(({ backupId, check }) => ({ backupId, reason: check.reason ?? 'it cannot be mounted' }));
 }
 
-function readable(file: string): void {
+function readSql(path: string): SqlFile {
   try {
-    accessSync(file, constants.R_OK);
+    return { path, text: readFileSync(path, 'utf8') };
   } catch (error) {
-    throw new PbkfsError('usage', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, {
+    throw new PbkfsError('usage', `cannot read ${path}: ${(error as NodeJS.ErrnoException).code}`, {
       hint: '--sql takes a file of statements that this user may read',
       cause: error,
     });
