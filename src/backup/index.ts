@@ -10,7 +10,15 @@ export {
 export { type BlockPlace, blockChecksums, blockPlace } from './block-place.js';
 export { byteString, displayPath, pathBytes } from './byte-path.js';
 export { type Catalog, type InstanceConfig, openCatalog } from './catalog.js';
-export { type ChainCheck, type ChainOptions, checkBackup, checkChain, resolveChain } from './chain.js';
+export {
+  type ChainCheck,
+  type ChainOptions,
+  checkBackup,
+  checkChain,
+  passedOverWarning,
+  resolveChain,
+  unusable,
+} from './chain.js';
 export { ChainReader, openChain, openKeptChain } from './chain-reader.js';
 export { type ChainChange, ChainWatch, chainChanges } from './chain-watch.js';
 export { checksumSwitch } from './checksum-switch.js';
@@ -34,6 +42,7 @@ export type {
   Chain,
   DatafileSource,
   FileSource,
+  PassedOver,
   RawSource,
   StreamPart,
   TreeEntry,

@@ -2,7 +2,7 @@
 
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
+import { type BackupInfo, openCatalog, type PassedOver, unusable } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
 import { chooseBackup, mountable } from './choose-backup.js';
@@ -28,7 +28,7 @@ export interface DrillRun {
   readonly passed: boolean;
   readonly backups: readonly Drilled[];
   /** Backups that were not drilled because they cannot be mounted, of those newer than the last that was. */
-  readonly passedOver: readonly { readonly backupId: string; readonly reason: string }[];
+  readonly passedOver: readonly PassedOver[];
 }
 
 /**
@@ -73,15 +73,14 @@ function choose(request: DrillRunRequest): BackupInfo[] {
 }
 
 /** A newest backup that is no good must not hide behind an older one that is. */
-function notDrilled({ catalog, instance, backupId, all, force }: DrillRunRequest, chosen: readonly BackupInfo[]) {
+function notDrilled(
+  { catalog, instance, backupId, all, force }: DrillRunRequest,
+  chosen: readonly BackupInfo[],
+): PassedOver[] {
   if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return [];
   const backups = openCatalog(catalog).backups(instance);
-  const last = all ? backups.length : backups.findIndex(({ id }) => id === chosen[0]!.id);
-  return backups
-    .slice(0, last)
-    .map((backup) => ({ backupId: backup.id, check: checkBackup(backups, instance, backup, { force }) }))
-    .filter(({ check }) => !check.mountable)
-    .map(({ backupId, check }) => ({ backupId, reason: check.reason ?? 'it cannot be mounted' }));
+  const newest = backups.find(({ id }) => id === chosen[0]!.id);
+  return unusable(backups, instance, all ? undefined : newest, { force });
 }
 
 function readSql(path: string): SqlFile {

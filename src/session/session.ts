@@ -1,7 +1,7 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCatalog, resolveChain } from '../backup/index.js';
+import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { formatLsn } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
@@ -96,6 +96,7 @@ export async function openSession(
   const catalog = openCatalog(place.catalog);
   const chain = resolveChain(catalog, place.instance, place.backupId, { force: request.force });
   const { target } = chain;
+  for (const warning of passedOverWarning(chain)) progress.warn(warning);
   const major = Number.parseInt(target.serverVersion ?? '', 10);
   const binaries = findServer({ major, user, ...given({ binDir: request.binDir }) });
   if (binaries.source === 'npm') {
