@@ -14,7 +14,7 @@ import { superuserOf } from './login.js';
 import { pageCheck } from './page-check.js';
 import { ask, type Login } from './query.js';
 import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
-import { sqlCheck } from './sql-check.js';
+import { type SqlFile, sqlCheck } from './sql-check.js';
 
 export interface DrillRequest {
   readonly catalog: string;
@@ -24,8 +24,7 @@ export interface DrillRequest {
   readonly timeline: TimelineTarget;
   readonly amcheck: boolean;
   readonly checksums: boolean;
-  /** Absolute paths. */
-  readonly sql: readonly string[];
+  readonly sql: readonly SqlFile[];
   /** Where the files of SQL are run. */
   readonly database: string;
   /** Connections and files at a time. */
@@ -149,7 +148,7 @@ async function check(
     findings.push(await find('amcheck', (problems) => amcheck(options, problems)));
   }
   for (const file of request.sql) {
-    progress.step(`running ${file}`);
+    progress.step(`running ${file.path}`);
     const there = { ...login, database: request.database };
     findings.push(await find('sql', (problems) => sqlCheck(connection, there, file, problems)));
   }

@@ -209,6 +209,18 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.notOk(existsSync(out));
     await nothingLeft(t);
   });
+  await t.test('start tells that it is paused, and of tables that nobody can read there', async (t) => {
+    const target = ['--recovery-target-time', time, '--ephemeral', '--bin-dir', postgres15().binaries.binDir];
+    const paused = await pbkfs(['start', ...source, '-i', backup, ...target], { TMPDIR: serverTempDir(t) });
+    t.match(paused, {
+      status: 0,
+      stdout: /^paused: {2}at its recovery target, read-only; "select pg_wal_replay_resume\(\)" ends recovery$/m,
+      stderr: /warning: a transaction under way at the target has locked [1-9]\d* tables and indexes/,
+    });
+    const mountpoint = /^stop: +pbkfs stop -D (.*)$/m.exec(paused.stdout)?.[1] ?? '';
+    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0 });
+  });
+
   await t.test('start and stop: a server that answers, and then nothing', async (t) => {
     const [mountpoint, diff] = ['mount', 'diff'].map((name) => join(serverTempDir(t), name)) as [string, string];
     mkdirSync(mountpoint);
