@@ -8,8 +8,10 @@ import type { DataEngine } from '../../src/overlay/data/data-engine.js';
 import type { Inode } from '../../src/overlay/namespace/inode.js';
 import { rowFlag } from '../../src/overlay/shared/file-table.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
+import type { DirectOverlay } from '../support/direct-overlay.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { smallDiffs } from '../support/small-diffs.js';
+import { watchSyncs } from '../support/watched-syncs.js';
 
 const { newDiff, mount, objects } = smallDiffs();
 const block = Buffer.alloc(8192, 7);
@@ -171,6 +173,69 @@ t.test('a change that ends after a sync began is still owed', async (t) => {
   t.ok(table.hasFlag(row, rowFlag.dirtyData), 'the next sync has something to do');
   table.touchData = touchData;
   direct.close();
+});
+
+/** Files that nobody has synced: with an object that holds data, and one that holds none yet. */
+const unsynced: Record<string, (direct: DirectOverlay) => void> = {
+  'made here': (direct) => void direct.create('base/new').write(0, block),
+  'of the backup': (direct) => {
+    direct.write('base/1/100', 0, block);
+    const { row, generation } = direct.open('base/1/101').inode;
+    direct.overlay.ensureObject(row, generation);
+  },
+};
+
+for (const [kind, change] of Object.entries(unsynced)) {
+  t.test(`what a kill left unsynced is made durable before anybody is served: files ${kind}`, async (t) => {
+    const diff = newDiff();
+    const direct = mount(diff);
+    change(direct);
+    direct.kill();
+    const { done } = watchSyncs(t);
+    const after = mount(diff);
+    const renamed = done.indexOf('journal.new');
+    for (const name of [...objects(diff), 'objects']) {
+      const at = done.indexOf(name);
+      t.ok(at >= 0 && at < renamed, `${name} before records that mention it`);
+    }
+    t.equal(done.at(-1), 'journal', 'last that the mount began, and in which boot');
+    after.close();
+  });
+
+  t.test(
+    `a clean end makes durable what nobody has synced, and says then that it was one: files ${kind}`,
+    async (t) => {
+      const diff = newDiff();
+      const direct = mount(diff);
+      change(direct);
+      direct.engine.close();
+      const { done } = watchSyncs(t);
+      direct.overlay.close();
+      const end = done.indexOf('journal.new');
+      for (const name of [...objects(diff), 'objects']) {
+        const at = done.indexOf(name);
+        t.ok(at >= 0 && at < end, name);
+      }
+      mount(diff).close();
+    },
+  );
+}
+
+t.test('an object that is shorter than at the clean end, or gone, is refused', async (t) => {
+  const files = { 'base/new': 20_000, 'base/1/100': 5 * 8192 };
+  for (const [path, size] of Object.entries(files)) {
+    for (const left of [size - 1, 0, undefined]) {
+      const diff = newDiff();
+      const direct = mount(diff);
+      if (path === 'base/new') direct.create(path).close();
+      direct.write(path, size - 8192, block);
+      direct.close();
+      const name = objects(diff).find((object) => !object.endsWith('.map'))!;
+      if (left === undefined) rmSync(`${diff}/objects/${name}`);
+      else truncateSync(`${diff}/objects/${name}`, left);
+      t.throws(() => mount(diff), { code: 'diff_damaged' }, `${path}: ${left ?? 'none'} of ${size} bytes`);
+    }
+  }
 });
 
 t.test('a failed sync of names is not followed by one that succeeds', async (t) => {

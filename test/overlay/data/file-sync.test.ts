@@ -1,43 +1,17 @@
 // Syncs of one file, of all and of names: what each makes durable, and what the next ones say after one that failed.
 
-import fs from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { control } from '../../../src/overlay/shared/shared-state.js';
 import { DirectOverlay } from '../../support/direct-overlay.js';
 import { scratchDirectory, writeSmallCatalog } from '../../support/small-catalog.js';
+import { watchSyncs } from '../../support/watched-syncs.js';
 
 const root = scratchDirectory();
 const catalog = writeSmallCatalog(`${root}/catalog`);
 const block = Buffer.alloc(8192, 7);
 const BASED = 'base/1/100';
 const MADE = 'base/1/made';
-
-interface Syncs {
-  /** last parts of the names of what was synced */
-  readonly done: string[];
-  /** what cannot be synced */
-  failing: string | undefined;
-}
-
-function watchSyncs(t: Test): Syncs {
-  const syncs: Syncs = { done: [], failing: undefined };
-  const { fdatasyncSync, fsyncSync } = fs;
-  const watched = (sync: (fd: number) => void) => (fd: number) => {
-    const name = basename(fs.readlinkSync(`/proc/self/fd/${fd}`));
-    if (name === syncs.failing) throw Object.assign(new Error('EIO'), { code: 'EIO' });
-    syncs.done.push(name);
-    sync(fd);
-  };
-  Object.assign(fs, { fdatasyncSync: watched(fdatasyncSync), fsyncSync: watched(fsyncSync) });
-  syncBuiltinESMExports();
-  t.teardown(() => {
-    Object.assign(fs, { fdatasyncSync, fsyncSync });
-    syncBuiltinESMExports();
-  });
-  return syncs;
-}
 
 /** A mount with a changed file of the backup and one made on it. */
 function mount(diff: string, options: { noWal?: boolean } = {}): DirectOverlay {
