@@ -48,6 +48,11 @@ export function checkTarget(
       hint: hint ?? `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}`,
     });
   };
+  const behindEnd = (what: string, why: string): never => {
+    const missing = gap(path);
+    const range = `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}`;
+    return refuse(what, `${why}${missing}`, missing === '' ? `${range}\n${NOT_ARCHIVED}` : range);
+  };
   switch (target.kind) {
     case 'time': {
       const { recoveryTime } = backup;
@@ -56,14 +61,14 @@ export function checkTarget(
         refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, 'choose an older backup');
       const tooLate =
         end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
-      if (tooLate) refuse(what, `no later transaction is in the WAL that there is${gap(path)}`);
+      if (tooLate) behindEnd(what, `no later transaction is in the WAL that there is`);
       break;
     }
     case 'lsn': {
       const what = formatLsn(target.lsn);
       if (target.lsn < path.consistent)
         refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, 'choose an older backup');
-      if (target.lsn > end.lastRecord) refuse(what, `the WAL that there is ends before${gap(path)}`);
+      if (target.lsn > end.lastRecord) behindEnd(what, 'the WAL that there is ends before');
       break;
     }
     case 'xid':
@@ -80,6 +85,10 @@ export function checkTarget(
     }
   }
 }
+
+/** Recovery to a time needs the end of a later transaction, and the server archives whole segments. */
+const NOT_ARCHIVED =
+  'if the server still runs, its newest WAL may not be archived yet: there "select txid_current()", then "select pg_switch_wal()", and try again';
 
 type Refuse = (what: string, why: string, hint?: string) => never;
 
