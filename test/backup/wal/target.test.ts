@@ -118,7 +118,7 @@ t.test('a restore-command of the catalog, which nobody runs, is named where WAL 
   const { check, configure, drop } = world(t, history(6));
   configure("restore-command = 'scp standby:/wal/%f %p'");
   const named =
-    /; the restore-command in pg_probackup\.conf of main is not used: "pbkfs mount --restore-command" takes it$/;
+    /; the restore-command in pg_probackup\.conf of main is not used: "pbkfs mount --restore-command" takes it$/m;
   for (const target of [at(9), { kind: 'xid', xid: 106 }, { kind: 'name', name: 'x' }] as const)
     t.match(
       reason(() => check(target)),
