@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { displayPath } from '../backup/index.js';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { cleanup } from '../mount/index.js';
 import { directory } from './options.js';
@@ -52,7 +53,7 @@ export function addCleanupCommand(program: Command): void {
         return;
       }
       const of = backup === null ? '' : ` of backup ${backup}`;
-      process.stdout.write(`wiped the diff ${diff}${of}: ${objects} files, ${formatBytes(bytes)}\n`);
+      process.stdout.write(`wiped the diff ${diff}${of}: ${counted(objects, 'file')}, ${formatBytes(bytes)}\n`);
       if (left.length > 0) {
         process.stdout.write(`left in it, since pbkfs did not make it: ${left.map(displayPath).join(', ')}\n`);
       }

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Drilled } from '../session/drill.js';
@@ -117,7 +118,7 @@ function describe(drilled: Drilled): string {
 function describeFinding({ check, passed, skipped, what, problems, problemCount, seconds }: Finding): string[] {
   const name = check.padEnd(9);
   if (skipped !== undefined) return [`  ${name}  -     ${skipped}`];
-  const verdict = passed ? what : `${problemCount} ${problemCount === 1 ? 'problem' : 'problems'}`;
+  const verdict = passed ? what : `${counted(problemCount, 'problem')}`;
   const lines = [`  ${name}  ${passed ? 'ok  ' : 'FAIL'}  ${verdict} (${seconds.toFixed(1)} s)`];
   for (const problem of problems) lines.push(`    ${problem.trimEnd().replaceAll('\n', '\n      ')}`);
   if (problemCount > problems.length) lines.push(`    … and ${problemCount - problems.length} more`);

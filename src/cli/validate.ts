@@ -11,6 +11,7 @@ import {
   resolveChain,
   validateChain,
 } from '../backup/index.js';
+import { counted } from '../counted.js';
 import { lockChain } from '../mount/index.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
@@ -87,11 +88,8 @@ async function validate(options: ValidateOptions): Promise<number> {
       };
       process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
     } else {
-      const amount = `${ids.length} ${ids.length === 1 ? 'backup' : 'backups'}, ${files} files, ${formatBytes(bytes)}`;
-      const verdict =
-        problems.length === 0
-          ? 'is valid'
-          : `is damaged: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
+      const amount = `${counted(ids.length, 'backup')}, ${counted(files, 'file')}, ${formatBytes(bytes)}`;
+      const verdict = problems.length === 0 ? 'is valid' : `is damaged: ${counted(problems.length, 'problem')}`;
       process.stdout.write(`backup ${chain.target.id} ${verdict} (${amount}, ${seconds.toFixed(1)} s)\n`);
     }
     return problems.length === 0 ? 0 : 1;

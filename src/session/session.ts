@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { formatLsn } from '../backup/wal/index.js';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
@@ -113,7 +114,7 @@ export async function openSession(
   let replaysInPlace = false;
   const lookThrough = (replayed: ReplayTarget | undefined): void => {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
-    const seen = (count: number): void => progress.detail(`${count} segments`);
+    const seen = (count: number): void => progress.detail(counted(count, 'segment'));
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
     replaysInPlace = replay.inPlace;

@@ -1,6 +1,7 @@
 // A file of SQL as a check: it fails when a statement does, or when a statement answers a question with no.
 
 import type { QueryResult } from 'pg';
+import { counted } from '../counted.js';
 import type { ConnectionParameters } from '../postgres/server.js';
 import type { Problems } from './finding.js';
 import { connect } from './query.js';
@@ -39,7 +40,7 @@ export async function sqlCheck(
         problems.add(`${file}: statement ${index + 1}${column}: ${wrong} of ${rows.length} rows do not say true`);
       }
     }
-    return `${results.length} ${results.length === 1 ? 'statement' : 'statements'} of ${file}, ${questions} of them questions`;
+    return `${counted(results.length, 'statement')} of ${file}, ${questions} of them questions`;
   } catch (error) {
     const { message, position } = error as { readonly message: string; readonly position?: string };
     const line = position === undefined ? '' : `, line ${lineOf(text, Number(position))}`;
