@@ -35,16 +35,17 @@ export interface Logger {
 
 /**
  * Logs to an open descriptor: `2026-11-21T08:46:36.123Z WARN message key=value`, or the same as JSON. Writing never
- * throws: a full disk must not stop a mount. Usable from threads that never return to their event loop.
+ * throws: neither a full disk nor an upgrade that takes pino away may stop a mount. Usable from threads that never return
+ * to their event loop.
  */
 export function createLogger(to: number | LogSettings): Logger {
   const settings: LogSettings = typeof to === 'number' ? { fd: to, format: 'text', level: 'info' } : to;
-  let pino: Pino | undefined;
+  let put: LineWriter | undefined;
   const write = (level: LogLevel, message: string, fields: LogFields = {}): void => {
     if (logLevels.indexOf(level) < logLevels.indexOf(settings.level)) return;
     // Loading pino takes longer than starting a thread: one that has nothing to say never does.
-    pino ??= createPino(settings);
-    pino[level](fields, message);
+    put ??= lineWriter(settings);
+    put(level, message, fields);
   };
   return {
     settings,
@@ -63,9 +64,29 @@ export function loadLogging(): typeof import('pino') {
   return require('pino') as typeof import('pino');
 }
 
-function createPino({ fd, format, level }: LogSettings): Pino {
-  const { pino } = loadLogging();
+type LineWriter = (level: LogLevel, message: string, fields: LogFields) => void;
+
+function lineWriter({ fd, format, level }: LogSettings): LineWriter {
   const render = { json: (line: string) => line, text, journal }[format];
+  const put = (line: string): void => {
+    try {
+      writeSync(fd, render(line));
+    } catch {
+      // Nowhere left to report it.
+    }
+  };
+  try {
+    const pino = createPino(level, put);
+    return (as, message, fields) => pino[as](fields, message);
+  } catch {
+    // The program on disk has been replaced since: the same line without it.
+    return (as, message, fields) =>
+      put(`${JSON.stringify({ level: as, time: new Date().toISOString(), ...fields, message })}\n`);
+  }
+}
+
+function createPino(level: LogLevel, write: (line: string) => void): Pino {
+  const { pino } = loadLogging();
   const options = {
     level,
     base: null,
@@ -73,15 +94,7 @@ function createPino({ fd, format, level }: LogSettings): Pino {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return pino(options, {
-    write: (line: string) => {
-      try {
-        writeSync(fd, render(line));
-      } catch {
-        // Nowhere left to report it.
-      }
-    },
-  });
+  return pino(options, { write });
 }
 
 type Line = { readonly level: LogLevel; readonly time: string; readonly message: string } & LogFields;

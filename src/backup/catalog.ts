@@ -5,7 +5,7 @@ import path from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { readIfThere } from '../sys/read-if-there.js';
 import { parseBackupControl } from './backup-control.js';
-import { canonicalId } from './backup-id.js';
+import { canonicalId, startTimeOf } from './backup-id.js';
 import { byteString, displayPath, pathBytes } from './byte-path.js';
 import { parseConfigText } from './config-text.js';
 import type { BackupInfo } from './types.js';
@@ -125,27 +125,16 @@ function readBackup(directory: string, name: string): BackupInfo {
 }
 
 function newestFirst(a: BackupInfo, b: BackupInfo): number {
-  return (b.startTime ?? -1) - (a.startTime ?? -1) || (a.directory < b.directory ? -1 : 1);
+  // Without a backup.control the name of the directory still tells.
+  const started = ({ startTime, id }: BackupInfo): number => startTime ?? startTimeOf(id);
+  return started(b) - started(a) || (a.directory < b.directory ? -1 : 1);
 }
 
-/** Directories by lstat, as pg_probackup lists instances and backups. */
+/** Directories by lstat, as pg_probackup lists instances and backups: not every file system tells types in readdir. */
 function subdirectories(directory: string): string[] {
-  return fs
-    .readdirSync(pathBytes(directory), { withFileTypes: true, encoding: 'latin1' })
-    .filter((entry) => entry.isDirectory() || (!isKnownType(entry) && isDirectory(`${directory}/${entry.name}`)))
-    .map((entry) => entry.name);
-}
-
-/** Some file systems give no type in readdir (DT_UNKNOWN). */
-function isKnownType(entry: fs.Dirent): boolean {
-  return (
-    entry.isFile() ||
-    entry.isSymbolicLink() ||
-    entry.isFIFO() ||
-    entry.isSocket() ||
-    entry.isBlockDevice() ||
-    entry.isCharacterDevice()
-  );
+  const isOne = (name: string): boolean =>
+    fs.lstatSync(pathBytes(`${directory}/${name}`), { throwIfNoEntry: false })?.isDirectory() === true;
+  return fs.readdirSync(pathBytes(directory), 'latin1').filter(isOne);
 }
 
 function isDirectory(directory: string): boolean {

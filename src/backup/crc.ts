@@ -2,13 +2,23 @@
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import { slowCrc } from './crc-table.js';
 import type { FileCrcKind } from './types.js';
 
-type Native = typeof import('@node-rs/crc32');
+type Crc = (bytes: Uint8Array, start?: number) => number;
+type Native = Readonly<Record<FileCrcKind, Crc>>;
 
 /** Loading it costs about 5 ms: a process or thread that checks nothing never does. */
 let native: Native | undefined;
-const load = (): Native => createRequire(import.meta.url)('@node-rs/crc32') as Native;
+
+function load(): Native {
+  try {
+    return createRequire(import.meta.url)('@node-rs/crc32') as typeof import('@node-rs/crc32');
+  } catch {
+    // The program on disk has been replaced under its mount, which goes on.
+    return slowCrc;
+  }
+}
 
 /** For a thread that is going to need it and has time now. */
 export function loadCrc(): void {
@@ -24,7 +34,7 @@ export function crc32c(bytes: Uint8Array, start = 0): number {
 /** CRC of a stored file's bytes, in the kind its backup uses. */
 export function fileCrc(kind: FileCrcKind, bytes: Uint8Array, start = 0): number {
   native ??= load();
-  return kind === 'crc32c' ? native.crc32c(bytes, start) : native.crc32(bytes, start);
+  return native[kind](bytes, start);
 }
 
 /** So small that what was read is in the processor's second cache still. */

@@ -5,7 +5,7 @@ export { buildBlockIndex, createBlockIndex } from './block-index.js';
 export { blockChecksums, blockPlace } from './block-place.js';
 export { byteString, displayPath, pathBytes } from './byte-path.js';
 export { type Catalog, openCatalog } from './catalog.js';
-export { checkBackup, checkChain, resolveChain } from './chain.js';
+export { checkBackup, checkChain, passedOverWarning, resolveChain, unusable } from './chain.js';
 export { ChainReader, openChain, openKeptChain } from './chain-reader.js';
 export { type ChainChange, ChainWatch, chainChanges } from './chain-watch.js';
 export { checksumSwitch } from './checksum-switch.js';
@@ -28,6 +28,7 @@ export type {
   Chain,
   DatafileSource,
   FileSource,
+  PassedOver,
   RawSource,
   StreamPart,
   TreeEntry,

@@ -9,7 +9,7 @@ import type { Drilled } from '../session/drill.js';
 import type { DrillRun } from '../session/drill-run.js';
 import type { Finding } from '../session/finding.js';
 import { diffSize, directory, wholeNumber } from './options.js';
-import { type TargetOptions, targetOf, targetOptions } from './recovery-options.js';
+import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
 import { formatBytes } from './text-table.js';
@@ -83,7 +83,8 @@ async function run(options: DrillOptions): Promise<number> {
     jobs: options.jobs ?? availableParallelism(),
     all: options.all ?? false,
     force: options.force ?? false,
-    ...given({ backupId, target: targetOf(options), timeline: options.recoveryTargetTimeline }),
+    timeline: timelineOf(options),
+    ...given({ backupId, target: targetOf(options) }),
     ...given({ diffLimit, workDir, binDir, metricsFile, role: options.username }),
     ...given({ preload: options.preloadLibraries, prefetch: options.prefetch }),
   };

@@ -6,7 +6,7 @@ import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
 import { guardedSession } from './guarded-session.js';
 import { diffSize, directory, oneOf } from './options.js';
-import { type TargetOptions, targetOf, targetOptions, targetTime } from './recovery-options.js';
+import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { formatBytes } from './text-table.js';
 
@@ -76,10 +76,10 @@ async function run(options: RescueOptions): Promise<void> {
     tables,
     output: options.output,
     force: options.force ?? false,
+    timeline: timelineOf(options),
     ...given({
       backupId,
       target,
-      timeline: options.recoveryTargetTimeline,
       database,
       query,
       format,

@@ -7,6 +7,7 @@ import {
   displayPath,
   openCatalog,
   type Problem,
+  passedOverWarning,
   resolveChain,
   validateChain,
 } from '../backup/index.js';
@@ -56,7 +57,7 @@ async function validate(options: ValidateOptions): Promise<number> {
   const lock = await lockChain(found);
   try {
     const chain = resolveChain(catalog, instance, found.target.id, { force: true, purpose: 'read' });
-    for (const warning of [...lock.warnings, ...checksumSwitch(chain)]) {
+    for (const warning of [...passedOverWarning(found), ...lock.warnings, ...checksumSwitch(chain)]) {
       process.stderr.write(`pbkfs: warning: ${warning}\n`);
     }
     const line = new ProgressLine(process.stderr);

@@ -1,6 +1,6 @@
 // The data threads of one mount: started one per device descriptor, and more of them when all are stuck.
 
-import { closeSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { PbkfsError } from '../errors.js';
@@ -24,6 +24,8 @@ const GROWTH = 4;
 /** All must have been busy with the same requests for so long, in ms, so many times in a row, before there are more. */
 const STUCK_AFTER = 3;
 const STUCK_TIMES = 3;
+
+const PROGRAM = new URL('./data-thread.js', import.meta.url);
 
 /** What every data thread gets alike. */
 export type ReaderSettings = Omit<DataThreadData, 'thread' | 'shared' | 'channel' | 'handover' | 'resting' | 'fdLimit'>;
@@ -60,6 +62,8 @@ export class ReaderPool {
   #stuck = 0;
   #closed = false;
   #terminated = false;
+  /** the file that threads run, as it was at the start: another version knows another layout of what they share */
+  readonly #program = identityOf(PROGRAM);
 
   constructor(shared: SharedState, log: Logger, events: ReaderPoolEvents) {
     this.#shared = shared;
@@ -119,7 +123,7 @@ export class ReaderPool {
   }
 
   #add(device: number): void {
-    const thread = ++this.#started;
+    const thread = this.#started + 1;
     const channel = Channel.create(this.#shared.control, device);
     this.#events.channel(channel.buffers);
     const data: DataThreadData = {
@@ -131,10 +135,8 @@ export class ReaderPool {
       resting: this.#resting!.buffer,
       fdLimit: fdLimitPerThread(MAX_THREADS),
     };
-    const reader = new Worker(new URL('./data-thread.js', import.meta.url), {
-      workerData: data,
-      resourceLimits: THREAD_LIMITS,
-    });
+    const reader = new Worker(PROGRAM, { workerData: data, resourceLimits: THREAD_LIMITS });
+    this.#started = thread;
     this.#starting++;
     this.#devices.push(device);
     this.#readers.add(reader);
@@ -143,21 +145,33 @@ export class ReaderPool {
       else if (message === 'starving') this.#watch();
       else if ('writeBack' in message) this.#events.writeBack(message.writeBack);
       else {
+        reads = true;
         this.#starting--;
         this.#addInitial();
         if (message.reading !== null) this.#threadIds.add(message.reading);
       }
     });
-    let explained = false;
+    let reads = false;
+    let failure: Error | undefined;
     reader.on('error', (error) => {
-      explained = true;
-      this.#events.failed(error as Error);
+      failure = error as Error;
+      if (reads) this.#events.failed(failure);
     });
+    // What it has said, also that it reads, has arrived by now; an error may overtake that.
     reader.on('exit', (status) => {
       this.#readers.delete(reader);
+      if (!reads) {
+        this.#starting--;
+        // It has taken no request yet: the others do without it.
+        if (failure !== undefined && this.#readers.size > this.#starting) {
+          this.#noMore(failure);
+          return;
+        }
+        if (failure !== undefined) this.#events.failed(failure);
+      }
       this.#closed = true;
       // A reader leaves its loop only when the kernel has said that the mount is gone.
-      if (status !== 0 && !explained && !this.#terminated) {
+      if (status !== 0 && failure === undefined && !this.#terminated) {
         this.#events.failed(new PbkfsError('internal', `data thread ${thread} ended by itself with status ${status}`));
       }
       this.#events.ended(status === 0);
@@ -165,11 +179,32 @@ export class ReaderPool {
   }
 
   #addInitial(): void {
-    try {
-      while (!this.#closed && this.#started < this.#initial) this.#add(this.#nextDevice());
-    } catch (error) {
-      this.#events.failed(error as Error);
+    while (!this.#closed && this.#started < this.#initial) this.#addFurther();
+  }
+
+  /** One more while others read: that none can be had (a limit of processes, say) is no reason for the mount to end. */
+  #addFurther(): void {
+    if (identityOf(PROGRAM) !== this.#program) {
+      this.#noMore(new Error('the program on disk has been replaced; mount anew to use it'));
+      return;
     }
+    const device = this.#nextDevice();
+    try {
+      this.#add(device);
+    } catch (error) {
+      if (!this.#devices.includes(device)) closeSync(device);
+      this.#noMore(error as Error);
+    }
+  }
+
+  #noMore(why: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const threads = this.#readers.size - this.#starting;
+    this.#log.warn('no further data thread can be started: slow storage keeps callers waiting longer', {
+      threads,
+      error: why.message,
+    });
   }
 
   /** A descriptor for one more reader: a clone, or the same one where the device may not be opened again. */
@@ -221,6 +256,11 @@ export class ReaderPool {
   #grow(): void {
     this.#stuck = 0;
     if (!hasRoom(GROWTH * ROOM_PER_THREAD)) return;
-    for (let i = 0; i < GROWTH && this.#started < MAX_THREADS; i++) this.#add(this.#nextDevice());
+    for (let i = 0; i < GROWTH && !this.#closed && this.#started < MAX_THREADS; i++) this.#addFurther();
   }
+}
+
+function identityOf(file: URL): string | undefined {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
 }

@@ -24,22 +24,30 @@ interface Outcome {
 const POLL_MS = 50;
 
 /**
- * unmountDevice in a thread of its own.
+ * unmountDevice in a thread of its own; where none can be started (a limit of processes, the program on disk is another one
+ * now) in this one, without patience.
  * @param patience ms in which a mount that is in use is tried again
  * @throws an Error with the same `code` and `message`
  */
 export function unmountElsewhere(mountpoint: string, how: UnmountHow, patience: number): Promise<void> {
   const data: Task = { task: TASK, mountpoint, how, patience };
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), {
-      workerData: data,
-      resourceLimits: THREAD_LIMITS,
-    });
-    worker.once('message', ({ code, message }: Outcome) => {
+    const end = ({ code, message }: Outcome): void => {
       if (message === undefined) resolve();
       else reject(Object.assign(new Error(message), { code }));
-    });
-    worker.once('error', reject);
+    };
+    const here = (): void => end(attempt({ ...data, patience: 0 }));
+    try {
+      const worker = new Worker(new URL(import.meta.url), { workerData: data, resourceLimits: THREAD_LIMITS });
+      worker.once('error', here);
+      worker.once('message', (outcome: Outcome) => {
+        worker.off('error', here);
+        worker.on('error', () => undefined);
+        end(outcome);
+      });
+    } catch {
+      here();
+    }
   });
 }
 

@@ -1,6 +1,7 @@
 // The system calls Node lacks, called in the C library through koffi; those of sockets stand in sockets.ts.
 
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 
@@ -198,10 +199,16 @@ export function syncfs(fd: number): void {
  * fallocate(2), repeated when a signal interrupts it.
  * @param offset bytes, below 2^53
  * @param length bytes, above 0
- * @throws a system error: ENOSPC, EFBIG, EOPNOTSUPP where the file system has no such mode
+ * @throws a system error: ENOSPC, EFBIG, EOPNOTSUPP where the file system has no such mode, or a thread could not load
+ *   koffi because the program on disk has been replaced under its mount
  */
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
-  const c = libc();
+  let c: Libc;
+  try {
+    c = libc();
+  } catch {
+    throw systemError('fallocate', constants.errno.EOPNOTSUPP);
+  }
   for (;;) {
     const result = c.fallocate(fd, mode, offset, length);
     const number = result === 0 ? 0 : c.errno();

@@ -6,6 +6,7 @@
 //   control, namespace, data     that thread (any one data thread) fails; the content says how: throw, exit, memory
 //   child                        the process starts a child that outlives it and writes its pid into the file
 //   one-device                   the device can be opened only once
+//   no-threads                   the control thread can start no thread
 //   slow-read                    every read of a file below the path in the content takes 50 ms, or as its second line says
 //   no-sync                      fsync and fdatasync do nothing in data threads and for the journal
 //   lose-writes                  writes to files whose path matches the content are acknowledged and not made
@@ -45,7 +46,15 @@ function arm(directory: string): void {
 
 function armControl(directory: string): void {
   const { openSync, fdatasync } = fs;
+  const { Worker } = workerThreads;
   let opened = 0;
+  workerThreads.Worker = class extends Worker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      if (contentOf(directory, 'no-threads') !== undefined)
+        throw Object.assign(new Error('EAGAIN'), { code: 'EAGAIN' });
+      super(...args);
+    }
+  };
   // The control thread syncs the journal in the background.
   fs.fdatasync = ((fd: number, ended: fs.NoParamCallback) => {
     if (contentOf(directory, 'no-sync') === undefined) fdatasync(fd, ended);

@@ -11,7 +11,7 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
-export type { WalEvent } from './record-events.js';
+export { endsTransaction, type WalEvent } from './record-events.js';
 export { walkRecords } from './record-walk.js';
 export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
 export type { TimelineTarget } from './timelines.js';

@@ -43,7 +43,7 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
   if (servers.length > 0 && !request.force) {
     const list = servers.map(({ pid }) => `process ${pid}`).join(', ');
     throw new PbkfsError('mount_busy', `a PostgreSQL server runs on ${mountpoint}: ${list}`, {
-      hint: 'stop it, or use pg_basebackup; with --force files are copied while it changes them, which is no better than what a crash leaves',
+      hint: 'stop it, or use pg_basebackup (not where there are tablespaces); with --force files are copied while it changes them, which is no better than what a crash leaves',
     });
   }
   const tablespaces = mapTablespaces(request, () => chainOf(mounted));

@@ -183,7 +183,7 @@ export class DiffFile {
 
   /**
    * Makes a snapshot durable: object, map and (the first time) their names. Other mutations may run meanwhile.
-   * @throws the storage's error; after a failed fdatasync of the object every sync fails until the next mount.
+   * @throws the storage's error; after a failed sync of object, map or names every sync fails until the next mount.
    */
   sync(snapshot: Snapshot): void {
     syncState(this.#storage, this.object, this.#map.file, this.#state, snapshot);

@@ -46,7 +46,7 @@ export function needsSync(state: BlockState): boolean {
  * a snapshot older than the last one synced has nothing left to do.
  *
  * @throws the storage's error when something could not be made durable; PbkfsError diff_sync_failed on every call after
- *   an fdatasync of the object has failed, because the kernel forgets which pages it could not write.
+ *   a sync of object, map or their names has failed, because the kernel forgets which pages it could not write.
  */
 export function syncState(
   storage: DiffStorage,
@@ -57,12 +57,7 @@ export function syncState(
 ): void {
   if (state.has(flag.syncFailed)) throw failedBefore(`object ${object.objectId}`);
   if (later(snapshot.dataChanges, state.dataSynced)) {
-    try {
-      storage.fdatasync(object.objectFd);
-    } catch (error) {
-      state.raise(flag.syncFailed);
-      throw error;
-    }
+    onceOnly(state, () => storage.fdatasync(object.objectFd));
     state.dataSynced = snapshot.dataChanges;
   }
   if (state.has(flag.complete)) return;
@@ -73,11 +68,20 @@ export function syncState(
   const mark = complete && !later(state.mapSynced, snapshot.mapChanges);
   if (bits === undefined || (!newer && !mark)) return;
   // The names of object and map must be durable before an image says that the object is there.
-  if (first) storage.fsyncDir(object.directory);
+  if (first) onceOnly(state, () => storage.fsyncDir(object.directory));
   const { length, baseLimit } = snapshot;
   writeDurable(map, state, { sequence: state.sequence + 1, length, baseLimit, complete, bits });
   state.mapSynced = snapshot.mapChanges;
   if (complete) state.raise(flag.complete);
+}
+
+function onceOnly(state: BlockState, sync: () => void): void {
+  try {
+    sync();
+  } catch (error) {
+    state.raise(flag.syncFailed);
+    throw error;
+  }
 }
 
 /** Writes the slot that is not the durable one; only when it is on disk does it become the durable one. */
@@ -86,7 +90,8 @@ function writeDurable(map: MapFile, state: BlockState, image: MapImage): void {
   // Counted before the attempt: a slot whose sync failed may be on disk all the same, and must be outnumbered.
   state.sequence = image.sequence;
   map.writeSlot(slot, image);
-  map.sync();
+  // Its first page was written when the map was made, and would not be written anew with the slot.
+  onceOnly(state, () => map.sync());
   state.durableSlot = slot;
   map.writeMark(image.sequence);
 }

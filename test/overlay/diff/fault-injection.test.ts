@@ -107,14 +107,21 @@ t.test('an fsync in which a storage call fails is reported, and loses nothing by
   }
 });
 
-t.test('a failed fdatasync of the object makes every later fsync fail until the next mount (trap 35)', async (t) => {
-  const world = World.create();
-  world.mutate(alphabet['write block 0']);
-  t.ok(world.syncAndFail({ kind: 'error', at: 0, code: 'EIO', half: false, lasting: false }));
-  t.throws(() => world.sync(), { code: 'diff_sync_failed' });
-  world.kill();
-  world.sync();
-});
+t.test(
+  'a failed sync of object, names or map makes every later fsync fail until the next mount (trap 35)',
+  async (t) => {
+    // Of a first fsync: object, names, slot (which can be written again), map.
+    for (const [at, isFinal] of [true, true, false, true].entries()) {
+      const world = World.create();
+      world.mutate(alphabet['write block 0']);
+      t.ok(world.syncAndFail({ kind: 'error', at, code: 'EIO', half: false, lasting: false }));
+      if (isFinal) t.throws(() => world.sync(), { code: 'diff_sync_failed' });
+      else world.sync();
+      world.kill();
+      world.sync();
+    }
+  },
+);
 
 t.test('crashes before any storage call of writes across several blocks leave each block old or new', async (t) => {
   for (const [beginning, world] of beginnings()) {
