@@ -3,6 +3,7 @@
 import t from 'tap';
 import { failureLog } from '../../../src/fs/failure-log.js';
 import type { LogFields, Logger } from '../../../src/log.js';
+import type { Inode } from '../../../src/overlay/namespace/inode.js';
 import { double, word } from '../../../src/overlay/shared/file-table.js';
 import { DirectOverlay } from '../../support/direct-overlay.js';
 import { matchWhole } from '../../support/match-whole.js';
@@ -42,6 +43,17 @@ t.test('the kernel holds as many inodes as there are', async (t) => {
   t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
   direct.create(`pg_wal/many${made}`).close();
   t.ok(direct.exists(`pg_wal/many${made - 1}`));
+  direct.close();
+});
+
+t.test('a changed file does not keep directories that the kernel has forgotten', async (t) => {
+  const direct = new DirectOverlay({ catalog, diff: `${root}/kept` });
+  direct.chown('base/1/100', 70, 70);
+  const { namespace } = direct.overlay;
+  const below = (directory: Inode, name: string): Inode => namespace.lookup(directory, name)!;
+  const directory = below(below(namespace.root, 'base'), '1');
+  t.equal(below(directory, '100').parent, null);
+  t.equal(directory.parent, below(namespace.root, 'base'), 'for its ".."');
   direct.close();
 });
 
