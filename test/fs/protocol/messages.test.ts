@@ -103,6 +103,13 @@ t.test('a reply has its length, its number and its error, and not a byte more', 
   t.equal(sent((device) => reply.send(device, low, high, 0)).toString('hex'), header(16, 0));
 });
 
+t.test('what is cleared is zero, and nothing else', async (t) => {
+  const reply = used();
+  const before = Buffer.from(reply.bytes);
+  reply.clear(8, 80);
+  t.ok(reply.bytes.equals(before.fill(0, OUT_HEADER + 8, OUT_HEADER + 88)));
+});
+
 t.test('the numbers of a request', async (t) => {
   const request = new Request(new ArrayBuffer(128));
   const bytes = Buffer.from(request.bytes.buffer);
