@@ -2,13 +2,16 @@
 
 import fs from 'node:fs';
 import { replaceDescriptor } from '../../sys/libc.js';
-import type { DiffStorage, OpenMode } from './storage.js';
+import { type DiffStorage, hasCode, type OpenMode } from './storage.js';
 
 const flags: Record<OpenMode, number> = {
   read: fs.constants.O_RDONLY,
   write: fs.constants.O_RDWR,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
+
+/** What file systems without fallocate say (NFSv3, ZFS mode by mode): Node's name of EOPNOTSUPP. */
+const UNSUPPORTED = 'ENOTSUP';
 
 /** Bytes that one call reads or writes. */
 const MOST = 2 ** 30;
@@ -56,8 +59,8 @@ export class NodeStorage implements DiffStorage {
         this.#fallocate(fd, from, to - from);
         return;
       } catch (error) {
-        // File systems without fallocate (NFSv3, ZFS mode by mode): a hole keeps the promise of zeros, not of space.
-        if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+        // A hole keeps the promise of zeros, not of space.
+        if (!hasCode(error, UNSUPPORTED)) throw error;
       }
     }
     fs.ftruncateSync(fd, to);
@@ -67,7 +70,7 @@ export class NodeStorage implements DiffStorage {
     try {
       this.#reserve?.(fd, from, length);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+      if (!hasCode(error, UNSUPPORTED)) throw error;
     }
   }
 

@@ -1,9 +1,11 @@
 // DiffFile on a real file system: what it reads back, what it costs, and what its snapshots promise.
 
 import fs from 'node:fs';
+import { constants } from 'node:os';
 import fc from 'fast-check';
 import t from 'tap';
 import { type DiffStorage, NodeStorage } from '../../../src/overlay/diff/index.js';
+import { systemError } from '../../../src/sys/libc.js';
 import { baseContent, FileUnderTest } from './file-under-test.js';
 import { SimulatedDisk } from './simulated-disk.js';
 
@@ -274,7 +276,7 @@ t.test('block map and extensions reserve their space where a fallocate is given'
 t.test('an extension falls back to a hole where the file system has no fallocate', async (t) => {
   const storage = new NodeStorage({
     fallocate: () => {
-      throw Object.assign(new Error('EOPNOTSUPP'), { code: 'EOPNOTSUPP' });
+      throw systemError('fallocate', constants.errno.EOPNOTSUPP);
     },
   });
   const under = new FileUnderTest(storage, t.testdir(), baseContent(10));
