@@ -18,7 +18,7 @@ import { findMounted, type Owner, ownerOf } from './mounted.js';
 import { findServers } from './orphaned-server.js';
 import { describeElsewhere, findCopies, type Gone } from './other-namespaces.js';
 import { resolveFuture, resolveMountpoint } from './paths.js';
-import { unregister } from './registry.js';
+import { findRegistered, unregister } from './registry.js';
 import { cureStale } from './stale.js';
 
 export type Unmounted =
@@ -69,7 +69,10 @@ const STOP_TIMEOUT_MS = 30_000;
 export async function unmount(path: string, options: UnmountOptions = {}): Promise<Unmounted> {
   const { how = 'polite' } = options;
   const ending = endingOn(path);
-  if (ending !== undefined) return finish(ending, goneBefore(ending), options);
+  if (ending !== undefined) {
+    if (await comesUp(ending, options)) return unmount(path, options);
+    return finish(ending, goneBefore(ending), options);
+  }
   const { mountpoint, entry, owner } = findMounted(path);
   if (cureStale(mountpoint) > 0) {
     if (owner !== undefined) unregister(mountpoint, owner);
@@ -128,6 +131,20 @@ function endingOn(path: string): Owner | undefined {
   } catch {
     return undefined; // there is no such directory
   }
+}
+
+/** Whether a process that has nothing mounted was on its way to a mount, and not on its way out; waits until that is known. */
+async function comesUp(owner: Owner, { stopTimeout = STOP_TIMEOUT_MS }: UnmountOptions): Promise<boolean> {
+  const { mountpoint } = owner;
+  const registered = findRegistered(mountpoint);
+  // It has been up.
+  if (registered !== undefined && sameProcess(registered, owner)) return false;
+  const deadline = performance.now() + stopTimeout;
+  while (isAlive(owner) && performance.now() < deadline) {
+    if (isMountPoint(mountpoint)) return true;
+    await sleep(POLL_MS);
+  }
+  return false;
 }
 
 /** One that was off its directory before this command looked. */

@@ -199,7 +199,7 @@ export function syncfs(fd: number): void {
  * fallocate(2), repeated when a signal interrupts it.
  * @param offset bytes, below 2^53
  * @param length bytes, above 0
- * @throws a system error: ENOSPC, EFBIG, EOPNOTSUPP where the file system has no such mode, or a thread could not load
+ * @throws a system error: ENOSPC, EFBIG, ENOTSUP (EOPNOTSUPP) where the file system has no such mode, or a thread could not load
  *   koffi because the program on disk has been replaced under its mount
  */
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {

@@ -6,12 +6,14 @@ import t from 'tap';
 import { unmount, type Wait } from '../../src/mount/index.js';
 import { isDiffLocked } from '../../src/mount/lock.js';
 import { findRegistered } from '../../src/mount/registry.js';
+import { findServingProcess } from '../../src/mount/serving-process.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { matchWhole } from '../support/match-whole.js';
 import { mountMissing } from '../support/mount.js';
 import { until } from '../support/until.js';
 import { fakeMount } from './fake/mount.js';
+import { smallMount } from './small-mount.js';
 
 t.setTimeout(600_000);
 
@@ -258,4 +260,16 @@ t.test('a path inside a mount is told where the mount is', { skip: mountMissing 
     hint: `it lies in the mount on ${mount.mountpoint}`,
   });
   await unmount(mount.mountpoint);
+});
+
+t.test('a mount that is coming up is unmounted as soon as it is there', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  await mount.unmount();
+  const mounting = mount.remount().catch(() => undefined);
+  await until(() => findServingProcess(mount.mountpoint) !== undefined);
+  t.notOk(mount.mounted, 'not there yet');
+  await unmount(mount.mountpoint);
+  t.notOk(mount.mounted);
+  await mounting;
+  t.equal(mount.state().state, 'clean');
 });

@@ -12,7 +12,10 @@ class HandleStorage extends NodeStorage {
   readonly #files: CachedFile[] = [];
 
   constructor(fds: FdCache) {
-    super({ fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length) });
+    super({
+      fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length),
+      punch: (fd, offset, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length),
+    });
     this.#fds = fds;
   }
 
@@ -37,14 +40,8 @@ class HandleStorage extends NodeStorage {
     super.allocate(this.#fd(handle), from, to);
   }
 
-  punch(handle: number, from: number, to: number): boolean {
-    try {
-      fallocate(this.#fd(handle), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
-      return false;
-    }
+  override punch(handle: number, from: number, to: number): boolean {
+    return super.punch(this.#fd(handle), from, to);
   }
 
   override fdatasync(handle: number): void {

@@ -194,7 +194,7 @@ export class DiffFile {
     this.#map.settle();
     try {
       this.#state.noteDataChange();
-      if (!this.#storage.punch?.(this.object.objectFd, first * BLCKSZ, end * BLCKSZ)) return false;
+      if (!this.#storage.punch(this.object.objectFd, first * BLCKSZ, end * BLCKSZ)) return false;
       this.#map.setPresent(first, end - 1);
       return true;
     } catch (error) {

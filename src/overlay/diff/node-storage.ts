@@ -2,13 +2,16 @@
 
 import fs from 'node:fs';
 import { replaceDescriptor } from '../../sys/libc.js';
-import type { DiffStorage, OpenMode } from './storage.js';
+import { type DiffStorage, hasCode, type OpenMode } from './storage.js';
 
 const flags: Record<OpenMode, number> = {
   read: fs.constants.O_RDONLY,
   write: fs.constants.O_RDWR,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
+
+/** What file systems without fallocate say (NFSv3, ZFS mode by mode): Node's name of EOPNOTSUPP. */
+const UNSUPPORTED = 'ENOTSUP';
 
 /** Bytes that one call reads or writes. */
 const MOST = 2 ** 30;
@@ -21,16 +24,20 @@ export interface NodeStorageOptions {
   readonly fallocate?: Fallocate;
   /** with FALLOC_FL_KEEP_SIZE: reserves only */
   readonly reserve?: Fallocate;
+  /** with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE */
+  readonly punch?: Fallocate;
 }
 
 /** The real thing. Pass calls of fallocate(2) (Node has none of its own) so that space is reserved. */
 export class NodeStorage implements DiffStorage {
   readonly #fallocate: Fallocate | undefined;
   readonly #reserve: Fallocate | undefined;
+  readonly #punch: Fallocate | undefined;
 
-  constructor({ fallocate, reserve }: NodeStorageOptions = {}) {
+  constructor({ fallocate, reserve, punch }: NodeStorageOptions = {}) {
     this.#fallocate = fallocate;
     this.#reserve = reserve;
+    this.#punch = punch;
   }
 
   open(path: string, mode: OpenMode): number {
@@ -56,8 +63,8 @@ export class NodeStorage implements DiffStorage {
         this.#fallocate(fd, from, to - from);
         return;
       } catch (error) {
-        // File systems without fallocate (NFSv3, ZFS mode by mode): a hole keeps the promise of zeros, not of space.
-        if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+        // A hole keeps the promise of zeros, not of space.
+        if (!hasCode(error, UNSUPPORTED)) throw error;
       }
     }
     fs.ftruncateSync(fd, to);
@@ -67,7 +74,18 @@ export class NodeStorage implements DiffStorage {
     try {
       this.#reserve?.(fd, from, length);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+      if (!hasCode(error, UNSUPPORTED)) throw error;
+    }
+  }
+
+  punch(fd: number, from: number, to: number): boolean {
+    if (this.#punch === undefined) return false;
+    try {
+      this.#punch(fd, from, to - from);
+      return true;
+    } catch (error) {
+      if (!hasCode(error, UNSUPPORTED)) throw error;
+      return false;
     }
   }
 
