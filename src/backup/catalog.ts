@@ -5,7 +5,7 @@ import path from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { readIfThere } from '../sys/read-if-there.js';
 import { parseBackupControl } from './backup-control.js';
-import { canonicalId } from './backup-id.js';
+import { canonicalId, startTimeOf } from './backup-id.js';
 import { byteString, displayPath, pathBytes } from './byte-path.js';
 import { parseConfigText } from './config-text.js';
 import type { BackupInfo } from './types.js';
@@ -15,6 +15,8 @@ export interface InstanceConfig {
   readonly systemIdentifier: string | undefined;
   /** Bytes of one WAL segment. */
   readonly xlogSegSize: number | undefined;
+  /** What `pg_probackup restore` would let recovery fetch WAL with. */
+  readonly restoreCommand: string | undefined;
 }
 
 export interface Catalog {
@@ -74,9 +76,11 @@ export function openCatalog(catalogPath: string): Catalog {
       const bytes = readIfThere(pathBytes(`${instanceDir(instance)}/pg_probackup.conf`));
       const { values } = parseConfigText(bytes ?? Buffer.alloc(0));
       const segSize = values.get('xlog-seg-size');
+      const command = values.get('restore-command') ?? '';
       return {
         systemIdentifier: /^\d{1,20}$/.exec(values.get('system-identifier') ?? '')?.[0],
         xlogSegSize: segSize !== undefined && /^\d+$/.test(segSize) ? Number(segSize) : undefined,
+        restoreCommand: /^(none)?$/i.test(command) ? undefined : command,
       };
     },
   };
@@ -121,7 +125,9 @@ function readBackup(directory: string, name: string): BackupInfo {
 }
 
 function newestFirst(a: BackupInfo, b: BackupInfo): number {
-  return (b.startTime ?? -1) - (a.startTime ?? -1) || (a.directory < b.directory ? -1 : 1);
+  // Without a backup.control the name of the directory still tells.
+  const started = ({ startTime, id }: BackupInfo): number => startTime ?? startTimeOf(id);
+  return started(b) - started(a) || (a.directory < b.directory ? -1 : 1);
 }
 
 /** Directories by lstat, as pg_probackup lists instances and backups: not every file system tells types in readdir. */

@@ -20,7 +20,7 @@ import type { Chain, DatafileSource, FileSource, RawSource, TreeEntry } from './
 /** What restore would make of a chain, to be asked file by file. Holds no descriptors. */
 export class ChainReader {
   readonly chain: Chain;
-  /** Somebody has asked for the size of every file before, and found nothing wrong. */
+  /** An earlier mount has asked for the size of every file and found nothing wrong: the lists come from its digest. */
   readonly isChecked: boolean;
   readonly #lists: ChainLists;
   readonly #layers: readonly Layer[];
@@ -126,7 +126,7 @@ export class ChainReader {
     return resolveDatafile(this.#layers, path, file, this.#segmentBlocks);
   }
 
-  /** The list alone tells, but for versions before 2.3.0 (format page 7.3). */
+  /** From the list alone, except for versions before 2.3.0, whose streams have to be read (format page 7.3). */
   #datafileLength(file: number): number {
     const { size, nBlocks } = this.#lists.target.entry(file)!;
     if (size === 0) return 0;
@@ -194,7 +194,7 @@ function isHidden(path: string): boolean {
   return path === TABLESPACE_MAP || path === DATABASE_MAP;
 }
 
-/** What the target does not list any more is not among these. */
+/** `unsupported` has only files that the target lists, too. */
 function refuseUnsupported({ members }: Chain, { lists, unsupported }: ReadChainLists): void {
   for (const [layer, found] of unsupported.entries()) {
     if (found === undefined) continue;

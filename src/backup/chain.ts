@@ -5,7 +5,7 @@ import { PbkfsError } from '../errors.js';
 import { type Catalog, findBackup } from './catalog.js';
 import { type Refusal, refusalOf } from './chain-state.js';
 import { listPath, whyIncomplete } from './lists/list-file.js';
-import type { BackupInfo, Chain } from './types.js';
+import type { BackupInfo, Chain, PassedOver } from './types.js';
 import { parseLsnNumber } from './wal/lsn.js';
 
 export interface ChainOptions {
@@ -37,13 +37,32 @@ export function resolveChain(
   options: ChainOptions = {},
 ): Chain {
   const backups = catalog.backups(instance);
-  const target =
-    idOrLatest.toLowerCase() === 'latest'
-      ? latestMountable(backups, instance, options)
-      : findBackup(backups, instance, idOrLatest);
+  const latest = idOrLatest.toLowerCase() === 'latest';
+  const target = latest ? latestMountable(backups, instance, options) : findBackup(backups, instance, idOrLatest);
   const { members, refusal } = followChain(backups, instance, target, options);
   if (refusal !== undefined) throw new PbkfsError(refusal.code, refusal.reason, { hint: refusal.hint });
-  return { instance, target, members };
+  return { instance, target, members, passedOver: latest ? unusable(backups, instance, target, options) : [] };
+}
+
+/** Of backups newer than the one that was taken, those that cannot be. */
+export function unusable(
+  backups: readonly BackupInfo[],
+  instance: string,
+  taken: BackupInfo | undefined,
+  options: ChainOptions,
+): PassedOver[] {
+  const newer = taken === undefined ? backups : backups.slice(0, backups.indexOf(taken));
+  return newer.flatMap((backup) => {
+    const { refusal } = followChain(backups, instance, backup, options);
+    return refusal === undefined ? [] : [{ backupId: backup.id, reason: refusal.reason }];
+  });
+}
+
+/** For whoever asked for `latest`. @returns a warning, or none */
+export function passedOverWarning({ target, passedOver: [first, ...more] }: Chain): string[] {
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : ` (and ${more.length} more: "pbkfs show" tells why)`;
+  return [`backup ${target.id} is taken as the latest, not a newer one: ${first.reason}${others}`];
 }
 
 /**

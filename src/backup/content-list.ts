@@ -144,10 +144,6 @@ export class ContentList {
     return (this.#flags[row]! & (flagDatafile | flagCfs)) === flagDatafile;
   }
 
-  isCfs(row: number): boolean {
-    return (this.#flags[row]! & flagCfs) !== 0;
-  }
-
   /** @returns undefined for a name no codec is known for */
   compressAlg(row: number): CompressAlg | undefined {
     return compressAlgs[this.#alg[row]!];

@@ -1,44 +1,38 @@
 // The backup reader: what is in a pg_probackup catalog. Knows nothing of FUSE or diffs.
 
-export { backupIdOf, canonicalId } from './backup-id.js';
-export {
-  blockIndexBytes,
-  buildBlockIndex,
-  createBlockIndex,
-  type IndexReport,
-} from './block-index.js';
-export { type BlockPlace, blockChecksums, blockPlace } from './block-place.js';
+export { backupIdOf } from './backup-id.js';
+export { buildBlockIndex, createBlockIndex } from './block-index.js';
+export { blockChecksums, blockPlace } from './block-place.js';
 export { byteString, displayPath, pathBytes } from './byte-path.js';
-export { type Catalog, type InstanceConfig, openCatalog } from './catalog.js';
-export { type ChainCheck, type ChainOptions, checkBackup, checkChain, resolveChain } from './chain.js';
+export { type Catalog, openCatalog } from './catalog.js';
+export { checkBackup, checkChain, passedOverWarning, resolveChain, unusable } from './chain.js';
 export { ChainReader, openChain, openKeptChain } from './chain-reader.js';
 export { type ChainChange, ChainWatch, chainChanges } from './chain-watch.js';
 export { checksumSwitch } from './checksum-switch.js';
-export { type CompressAlg, compressAlgs } from './codec/names.js';
+export type { CompressAlg } from './codec/names.js';
 export { BLCKSZ, RELSEG_BLOCKS } from './constants.js';
-export { crc32c, crcOfFd } from './crc.js';
+export { crc32c } from './crc.js';
 export { damagedFile, openStored } from './damage.js';
 export { externalDirectories } from './external-directories.js';
 export { DigestStore } from './lists/digest-store.js';
 export type { PathTable } from './lists/path-table.js';
 export { pageChecksum } from './page-checksum.js';
-export { type BlockCounts, type FdOf, PageReader } from './page-reader.js';
+export { type FdOf, PageReader } from './page-reader.js';
 export { PG_CONTROL_PATH, parsePgControl, pgControlCrc } from './pg-control.js';
 export { openRaw, readRaw, verifyRaw, verifyRawFd } from './raw-reader.js';
 export { storedIdentities, storedIdentity } from './stored-identity.js';
 export type {
   BackupInfo,
   BackupMode,
-  BackupStatus,
   BlockIndex,
   Chain,
   DatafileSource,
   FileSource,
+  PassedOver,
   RawSource,
   StreamPart,
   TreeEntry,
   VerifyMode,
 } from './types.js';
 export type { Problem } from './validate/problem.js';
-export { type ValidateResult, validateChain } from './validate/validate.js';
-export { verifyStream } from './verify-stream.js';
+export { validateChain } from './validate/validate.js';

@@ -56,18 +56,6 @@ export class PageReader {
     this.#verify = verify;
   }
 
-  /** readBlocks for one block. */
-  readBlock(
-    source: DatafileSource,
-    index: BlockIndex,
-    fdOf: FdOf,
-    block: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): void {
-    this.readBlocks(source, index, fdOf, block, 1, out, outOffset);
-  }
-
   /**
    * Writes blocks first..first+count-1 to `out` from `outOffset` on; holes become zeros.
    *

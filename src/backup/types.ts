@@ -77,6 +77,13 @@ export interface Chain {
   readonly instance: string;
   readonly target: BackupInfo;
   readonly members: readonly BackupInfo[];
+  /** Newer backups that `latest` was not, newest first. Empty where a backup was asked for by its id. */
+  readonly passedOver: readonly PassedOver[];
+}
+
+export interface PassedOver {
+  readonly backupId: string;
+  readonly reason: string;
 }
 
 /** One name of the target's tree. */

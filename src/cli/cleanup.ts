@@ -2,10 +2,11 @@
 
 import type { Command } from 'commander';
 import { displayPath } from '../backup/index.js';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { cleanup } from '../mount/index.js';
 import { directory } from './options.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 const HELP = `
 Removes what pbkfs made in DIFF, and DIFF itself when nothing else is in it. A mounted diff is refused, and so is a
@@ -52,7 +53,7 @@ export function addCleanupCommand(program: Command): void {
         return;
       }
       const of = backup === null ? '' : ` of backup ${backup}`;
-      process.stdout.write(`wiped the diff ${diff}${of}: ${objects} files, ${formatBytes(bytes)}\n`);
+      process.stdout.write(`wiped the diff ${diff}${of}: ${counted(objects, 'file')}, ${formatBytes(bytes)}\n`);
       if (left.length > 0) {
         process.stdout.write(`left in it, since pbkfs did not make it: ${left.map(displayPath).join(', ')}\n`);
       }
@@ -60,12 +61,16 @@ export function addCleanupCommand(program: Command): void {
 }
 
 async function cleanSessions({ diff, json, force }: CleanupOptions): Promise<void> {
-  if (diff !== undefined || json || force) {
+  if (diff !== undefined || force) {
     throw new PbkfsError('usage', '--sessions stands alone: it is not about a diff');
   }
   process.chdir('/');
   const { cleanUpAbandoned } = await import('../session/session-record.js');
   const sessions = await cleanUpAbandoned();
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ sessions }, undefined, 2)}\n`);
+    return;
+  }
   if (sessions.length === 0) process.stdout.write('no killed session has left anything\n');
   for (const { paths, left } of sessions) {
     process.stdout.write(`took away ${paths.join(', ')}\n`);

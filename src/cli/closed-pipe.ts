@@ -19,6 +19,10 @@ export function endWithOutput(report: (error: PbkfsError) => number): void {
     ending = true;
     const unread = error.code === 'EPIPE';
     const status = unread ? 0 : report(unwritable(error));
+    // A clean end is none where the output is lost.
+    process.on('exit', (code) => {
+      process.exitCode = code || status;
+    });
     if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
     else if (unread) dieOfPipe();
     else process.exit(status);

@@ -3,16 +3,17 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Drilled } from '../session/drill.js';
 import type { DrillRun } from '../session/drill-run.js';
 import type { Finding } from '../session/finding.js';
 import { diffSize, directory, wholeNumber } from './options.js';
-import { type TargetOptions, targetOf, targetOptions } from './recovery-options.js';
+import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface DrillOptions extends TargetOptions, ThrowAwayOptions {
   readonly backupPath: string;
@@ -83,7 +84,8 @@ async function run(options: DrillOptions): Promise<number> {
     jobs: options.jobs ?? availableParallelism(),
     all: options.all ?? false,
     force: options.force ?? false,
-    ...given({ backupId, target: targetOf(options), timeline: options.recoveryTargetTimeline }),
+    timeline: timelineOf(options),
+    ...given({ backupId, target: targetOf(options) }),
     ...given({ diffLimit, workDir, binDir, metricsFile, role: options.username }),
     ...given({ preload: options.preloadLibraries, prefetch: options.prefetch }),
   };
@@ -116,7 +118,7 @@ function describe(drilled: Drilled): string {
 function describeFinding({ check, passed, skipped, what, problems, problemCount, seconds }: Finding): string[] {
   const name = check.padEnd(9);
   if (skipped !== undefined) return [`  ${name}  -     ${skipped}`];
-  const verdict = passed ? what : `${problemCount} ${problemCount === 1 ? 'problem' : 'problems'}`;
+  const verdict = passed ? what : `${counted(problemCount, 'problem')}`;
   const lines = [`  ${name}  ${passed ? 'ok  ' : 'FAIL'}  ${verdict} (${seconds.toFixed(1)} s)`];
   for (const problem of problems) lines.push(`    ${problem.trimEnd().replaceAll('\n', '\n      ')}`);
   if (problemCount > problems.length) lines.push(`    … and ${problemCount - problems.length} more`);

@@ -3,10 +3,11 @@
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { counted } from '../counted.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 const HELP = `
 FROM is a mount point, or the diff of a mount that has ended. The copy is what the mount shows, with modes, times and (as
@@ -65,7 +66,7 @@ export function addExportCommand(program: Command): void {
       process.stdout.write(
         options.json
           ? `${JSON.stringify({ ...result, seconds }, undefined, 2)}\n`
-          : `exported ${result.from} to ${to}: ${files} files, ${formatBytes(bytes)}, ${seconds.toFixed(1)} s\n`,
+          : `exported ${result.from} to ${to}: ${counted(files, 'file')}, ${formatBytes(bytes)}, ${seconds.toFixed(1)} s\n`,
       );
     });
 }

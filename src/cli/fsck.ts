@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { displayPath } from '../backup/index.js';
 import type { FsckResult } from '../mount/fsck.js';
 import { directory } from './options.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface FsckOptions {
   readonly diff: string;

@@ -7,8 +7,8 @@ import type { BackendInfo } from '../fs/serve-types.js';
 import { type BlockOrigin, type FileOrigin, type MountInfo, readInfo, readProvenance } from '../mount/index.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
 import { wholeNumber } from './options.js';
-import { formatBytes } from './show-table.js';
-import { formatDuration, renderTable } from './text-table.js';
+import { isoTime } from './show-data.js';
+import { formatBytes, formatDuration, renderTable } from './text-table.js';
 
 const HELP = `
 With --file it tells how many blocks of that file come from which backup, from the diff, or are zeros; with --block which
@@ -64,7 +64,7 @@ function shown({ summary, status, server, members }: MountInfo): object {
         id,
         mode: mode ?? null,
         status,
-        startTime: startTime === undefined ? null : isoTime(startTime),
+        startTime: isoTime(startTime),
         programVersion: programVersion ?? null,
         dataBytes: dataBytes ?? null,
       })) ?? null,
@@ -81,10 +81,6 @@ function shown({ summary, status, server, members }: MountInfo): object {
 function outside(members: MountInfo['members']): string[] | undefined {
   const target = members?.at(-1);
   return target === undefined ? undefined : externalDirectories(target);
-}
-
-function isoTime(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }
 
 function render({ summary, status, server, members }: MountInfo): string {
@@ -117,7 +113,7 @@ function render({ summary, status, server, members }: MountInfo): string {
     `  ${id}`,
     mode ?? '?',
     status,
-    startTime === undefined ? '?' : isoTime(startTime),
+    isoTime(startTime) ?? '?',
     formatBytes(dataBytes ?? null),
   ]);
   return `${table}${renderTable([header, ...chain])}`;

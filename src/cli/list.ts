@@ -2,8 +2,7 @@
 
 import type { Command } from 'commander';
 import { listMounts, type MountSummary } from '../mount/index.js';
-import { formatBytes } from './show-table.js';
-import { formatDuration, renderTable } from './text-table.js';
+import { formatBytes, formatDuration, renderTable } from './text-table.js';
 
 const HELP = `
 Root sees the mounts of all users. STATE is "dead" for a mount whose process has gone ("pbkfs unmount" takes it away),

@@ -7,6 +7,17 @@ import { EXIT_STATUSES, reportFailure } from './report.js';
 
 const wantsJson = (): boolean => process.argv.includes('--json');
 
+const WHAT_TO_DO = `
+What is there?
+    pbkfs show -B /backup
+Rows were changed or deleted, a table or a database was dropped: as it was at a time, written to a dump
+    pbkfs rescue -B /backup -I main --time '2026-11-21 02:12:00+00' --table app.public.orders -o orders.dump
+Look around in a backup with psql, and throw it away
+    pbkfs start -B /backup -I main -i latest --ephemeral
+Can the last backup be recovered?
+    pbkfs drill -B /backup -I main --amcheck --checksums
+"pbkfs COMMAND --help" has all options and examples. None of these commands changes the catalog or the server it comes from.`;
+
 /** A program without commands. */
 export function newProgram(): Command {
   const json = wantsJson();
@@ -17,6 +28,7 @@ export function newProgram(): Command {
     .showHelpAfterError(json ? false : '(add --help for help)')
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({ outputError: (text, write) => (json ? undefined : write(text.replace(/^error: /, 'pbkfs: '))) })
+    .addHelpText('after', WHAT_TO_DO)
     .addHelpText('afterAll', EXIT_STATUSES)
     .exitOverride();
 }

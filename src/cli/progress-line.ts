@@ -1,6 +1,6 @@
 // A progress bar on one line of a terminal: share, rate, time left. Silent where nobody watches.
 
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 const WIDTH = 24;
 

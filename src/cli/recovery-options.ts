@@ -36,7 +36,11 @@ export function targetOptions(): Option[] {
       'immediate: until the backup is consistent; latest: all WAL there is',
       oneOf('immediate', 'latest'),
     ),
-    option('--recovery-target-timeline <timeline>', 'current (the default), latest, or a number', targetTimeline),
+    option(
+      '--recovery-target-timeline <timeline>',
+      'current (the default), latest (the default of --recovery-target latest), or a number',
+      targetTimeline,
+    ),
     option(
       '--recovery-target-inclusive <boolean>',
       'true (the default): stop just after the target; false: before it',
@@ -78,6 +82,11 @@ export function targetOf(options: TargetOptions): RecoveryTarget | undefined {
   return given[0];
 }
 
+/** The timeline to follow: where none is named, the one that `pg_probackup restore` follows (2.5.14 and later). */
+export function timelineOf(options: TargetOptions): TimelineTarget {
+  return options.recoveryTargetTimeline ?? (options.recoveryTarget === 'latest' ? 'latest' : 'current');
+}
+
 /** The whole of it; undefined when none of the options is given. */
 export function recoveryOf(options: RecoveryOptions): RecoveryConfig | undefined {
   const target = targetOf(options);
@@ -96,7 +105,7 @@ export function recoveryOf(options: RecoveryOptions): RecoveryConfig | undefined
   if (target === undefined && others.every((option) => option === undefined)) return undefined;
   return {
     target: target ?? { kind: 'latest' },
-    timeline: recoveryTargetTimeline ?? (restoreAsReplica ? 'latest' : 'current'),
+    timeline: recoveryTargetTimeline ?? (restoreAsReplica ? 'latest' : timelineOf(options)),
     action: recoveryTargetAction ?? 'pause',
     ...(recoveryTargetInclusive === undefined ? {} : { inclusive: recoveryTargetInclusive === 'true' }),
     ...(restoreCommand === undefined ? {} : { restoreCommand }),

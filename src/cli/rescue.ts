@@ -6,9 +6,9 @@ import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
 import { guardedSession } from './guarded-session.js';
 import { diffSize, directory, oneOf } from './options.js';
-import { type TargetOptions, targetOf, targetOptions, targetTime } from './recovery-options.js';
+import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface RescueOptions extends TargetOptions, ThrowAwayOptions {
   readonly backupPath: string;
@@ -63,22 +63,23 @@ export function addRescueCommand(program: Command): void {
 }
 
 async function run(options: RescueOptions): Promise<void> {
-  const { backupPath: catalog, instance, backupId, database, query, format, username: role, workDir, binDir } = options;
+  const { backupPath: catalog, instance, backupId, database, format, username: role, workDir, binDir } = options;
   const { parseTableName } = await import('../session/table-name.js');
   const tables = (options.table ?? []).map((name) => parseTableName(name, database));
   const { recoveryTargetTime = options.time } = options;
   const target = targetOf({ ...options, ...given({ recoveryTargetTime }) });
   check(options, tables.length, target?.kind);
+  const query = options.query === undefined ? undefined : await statement(options.query);
   const request = {
     catalog,
     instance,
     tables,
     output: options.output,
     force: options.force ?? false,
+    timeline: timelineOf(options),
     ...given({
       backupId,
       target,
-      timeline: options.recoveryTargetTimeline,
       database,
       query,
       format,
@@ -99,6 +100,11 @@ async function run(options: RescueOptions): Promise<void> {
     return rescued;
   });
   process.stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result));
+}
+
+async function statement(query: string): Promise<string> {
+  const { oneStatement } = await import('../session/one-statement.js');
+  return oneStatement(query);
 }
 
 /** With a slash at its end it is a directory, also one that is not there yet. */

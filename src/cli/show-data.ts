@@ -80,6 +80,6 @@ function describeBackup(backups: readonly BackupInfo[], instance: string, backup
 }
 
 /** Unix seconds as `2026-11-21T04:16:56Z`. */
-function isoTime(seconds: number | undefined): string | null {
+export function isoTime(seconds: number | undefined): string | null {
   return seconds === undefined ? null : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }

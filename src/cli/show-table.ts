@@ -1,6 +1,7 @@
 // The table of `pbkfs show`: one block an instance, increments as a tree under the backup they are built on.
 
 import type { ShownBackup, ShownInstance } from './show-data.js';
+import { formatBytes } from './text-table.js';
 
 const HEADER = ['ID', 'MODE', 'WAL', 'STARTED (UTC)', 'STORED', 'PGDATA', 'STATUS', 'MOUNTABLE'];
 
@@ -62,14 +63,4 @@ function rowOf(indent: string, backup: ShownBackup): string[] {
     backup.status,
     backup.mountable ? 'yes' : `no: ${why}`,
   ];
-}
-
-/** Three digits or so and a binary unit: `10.7 MiB`. */
-export function formatBytes(bytes: number | null): string {
-  if (bytes === null) return '-';
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

@@ -34,6 +34,10 @@ switched off is printed. Access is by a socket that only that user and root can 
 replayed: for CREATE TABLESPACE, which touches an absolute path, the server sees a directory of the mount at that path
 (as root; else it is refused). Ctrl-C leaves nothing behind.
 
+Without a target a STREAM backup is as it was when it ended, and an ARCHIVE backup gets all WAL of the archive, as with
+"pg_probackup restore"; --recovery-target immediate gives that one, too, as it was when it ended. At a target the server
+pauses, read-only, until "select pg_wal_replay_resume()"; with --recovery-target-action promote it goes on, writable.
+
 Examples:
   pbkfs start -B /backup -I main -i latest --ephemeral
   pbkfs start -B /backup -I main -i latest -D /mnt/pg -d /tmp/diff --recovery-target-time '2026-11-21 04:28:33+00'
@@ -113,6 +117,9 @@ export function addStopCommand(program: Command): void {
     });
 }
 
+/** SQL for a server that is paused at its target. */
+const RESUME = '"select pg_wal_replay_resume()"';
+
 async function start(options: StartOptions, settings: Record<string, string>): Promise<void> {
   const {
     backupPath: catalog,
@@ -125,7 +132,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     binDir,
     preloadLibraries: preload,
   } = options;
-  const { isMountPoint } = await import('../mount/mountinfo.js');
+  const { isMountPoint } = await import('../sys/mountinfo.js');
   const existing = mountpoint !== undefined && isMountPoint(mountpoint);
   if (diff === undefined && !options.ephemeral && !existing) {
     throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');
@@ -157,16 +164,25 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     progress.clear();
     for (const warning of leftOut(session.externalDirectories)) progress.warn(warning);
     const { connection } = session.server;
+    if (session.paused !== false && session.paused.lockedRelations > 0) {
+      progress.warn(
+        `a transaction under way at the target has locked ${session.paused.lockedRelations} tables and indexes, and whoever reads them waits: ${RESUME} ends recovery and frees them`,
+      );
+    }
     const off = switchedOff(session.mountpoint);
     const connect = `psql -h ${connection.host} -p ${connection.port} -U postgres`;
     if (options.json) {
       const { backupId: backup, mountpoint, diff, binaries, user } = session;
       const shown = { backup, mountpoint, diff, ...connection, pid: session.server.pid, version: binaries.version };
-      process.stdout.write(`${JSON.stringify({ ...shown, user: user.name, switchedOff: off }, undefined, 2)}\n`);
+      const paused = session.paused !== false;
+      process.stdout.write(
+        `${JSON.stringify({ ...shown, user: user.name, paused, switchedOff: off }, undefined, 2)}\n`,
+      );
       return;
     }
     const lines = [
       `PostgreSQL ${session.binaries.version} runs on backup ${session.backupId} in ${session.mountpoint} as user ${session.user.name}`,
+      ...(session.paused === false ? [] : [`paused:  at its recovery target, read-only; ${RESUME} ends recovery`]),
       `connect: ${connect}`,
       `stop:    pbkfs stop -D ${shellWord(session.mountpoint)}`,
       ...(off.length === 0

@@ -6,7 +6,7 @@ import { countedThings } from '../metrics/definitions.js';
 import { type MountStat, readStat, resetStat } from '../mount/index.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
 import { oneOf } from './options.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 const HELP = `
 Counters are counted from the start of the mount, or from the last --counters-reset of this user. A reset changes no

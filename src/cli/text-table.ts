@@ -1,4 +1,4 @@
-// Columns of text, and how times are written in them.
+// Columns of text, and how sizes and times are written in them.
 
 /** Rows as lines, every column as wide as its widest cell. */
 export function renderTable(cells: readonly (readonly string[])[]): string {
@@ -30,4 +30,14 @@ export function formatDuration(seconds: number): string {
   const [next, nextSize] = units[first + 1] ?? [];
   const rest = nextSize === undefined ? 0 : Math.floor((seconds % size) / nextSize);
   return `${Math.floor(seconds / size)} ${name}${rest > 0 ? ` ${rest} ${next}` : ''}`;
+}
+
+/** Three digits or so and a binary unit: `10.7 MiB`. */
+export function formatBytes(bytes: number | null): string {
+  if (bytes === null) return '-';
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

@@ -7,14 +7,16 @@ import {
   displayPath,
   openCatalog,
   type Problem,
+  passedOverWarning,
   resolveChain,
   validateChain,
 } from '../backup/index.js';
+import { counted } from '../counted.js';
 import { lockChain } from '../mount/index.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
-import { formatBytes } from './show-table.js';
+import { formatBytes } from './text-table.js';
 
 interface ValidateOptions {
   readonly backupPath: string;
@@ -56,7 +58,7 @@ async function validate(options: ValidateOptions): Promise<number> {
   const lock = await lockChain(found);
   try {
     const chain = resolveChain(catalog, instance, found.target.id, { force: true, purpose: 'read' });
-    for (const warning of [...lock.warnings, ...checksumSwitch(chain)]) {
+    for (const warning of [...passedOverWarning(found), ...lock.warnings, ...checksumSwitch(chain)]) {
       process.stderr.write(`pbkfs: warning: ${warning}\n`);
     }
     const line = new ProgressLine(process.stderr);
@@ -86,11 +88,8 @@ async function validate(options: ValidateOptions): Promise<number> {
       };
       process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
     } else {
-      const amount = `${ids.length} ${ids.length === 1 ? 'backup' : 'backups'}, ${files} files, ${formatBytes(bytes)}`;
-      const verdict =
-        problems.length === 0
-          ? 'is valid'
-          : `is damaged: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
+      const amount = `${counted(ids.length, 'backup')}, ${counted(files, 'file')}, ${formatBytes(bytes)}`;
+      const verdict = problems.length === 0 ? 'is valid' : `is damaged: ${counted(problems.length, 'problem')}`;
       process.stdout.write(`backup ${chain.target.id} ${verdict} (${amount}, ${seconds.toFixed(1)} s)\n`);
     }
     return problems.length === 0 ? 0 : 1;

@@ -8,10 +8,10 @@
 //                                        nobody reads and somebody serves: read(2), readers + 1
 //                                        otherwise: take the oldest, serving + 1
 //
-// Push and enter decide under a lock. Nothing is left lying: who enters read(2) while something is here has seen
-// somebody serving, who enters later; who found nothing here was before the push, and the pusher itself enters after
-// it. And with two threads or more one of them reads, however long the others serve. test/fs/handover-model.test.ts
-// looks at every interleaving.
+// Push and enter decide under a lock, so no request is forgotten: a thread that enters read(2) while a request waits has
+// seen another thread serving, which will enter later; and a thread that found none waiting entered before the push, after
+// which the pushing thread enters itself. With two threads or more one always reads, however long the others serve.
+// test/fs/handover-model.test.ts checks every interleaving.
 
 import { clockOffset } from '../metrics/clock.js';
 import { control } from '../overlay/shared/shared-state.js';

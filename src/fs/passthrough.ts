@@ -4,7 +4,7 @@
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
-import { mountedDevice } from '../sys/mount-device.js';
+import { mountOn } from '../sys/mountinfo.js';
 import { noteClients } from './kernel-clients.js';
 
 /** statfs(2) type of an overlay, linux/magic.h. */
@@ -22,7 +22,7 @@ export function stackDepth(diff: string): number {
  */
 export function beginPassthrough(device: number, agreed: boolean, diff: string, mountpoint: string): string | null {
   if (!agreed) return 'the kernel cannot do it (Linux 6.9 and later can)';
-  const connection = mountedDevice(mountpoint);
+  const connection = mountOn(mountpoint)?.device;
   if (connection === undefined) return 'the mount is not in /proc/self/mountinfo';
   const fd = openSync(join(diff, 'journal'), 'r');
   try {

@@ -1,6 +1,6 @@
 // Making a mount known that can be used now: to the registry, the log, whoever started it, and the service manager.
 
-import { checksumSwitch, externalDirectories } from '../backup/index.js';
+import { checksumSwitch, externalDirectories, passedOverWarning } from '../backup/index.js';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { given } from '../given.js';
 import type { Logger } from '../log.js';
@@ -37,7 +37,10 @@ export async function announce(known: Known, tell: (info: MountedInfo) => Promis
   enterIntoRegistry(known);
   // Whoever mounts a diff again has been told.
   const first = prepared.fresh || request.readOnly;
-  const own = [...(request.noWal ? [NO_WAL] : []), ...(first ? checksumSwitch(chain) : [])];
+  const own = [
+    ...(request.noWal ? [NO_WAL] : []),
+    ...(first ? [...passedOverWarning(chain), ...checksumSwitch(chain)] : []),
+  ];
   const external = first ? externalDirectories(target) : [];
   for (const warning of [...own, ...leftOut(external)]) log.warn(warning);
   const info = {

@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { refuseKernelClients } from '../fs/kernel-clients.js';
 import { inspectJournal } from '../overlay/fsck/inspect.js';
@@ -43,7 +44,7 @@ export function cleanup(path: string, force: boolean): Cleaned {
     const bytes = bytesOnDisk(diff) ?? 0;
     const why = damage ?? (holdsChanges(diff) ? `it holds what was written to backup ${binding!.backup.backupId}` : '');
     if (why !== '' && !force) {
-      throw new PbkfsError('diff_not_empty', `the diff ${diff} is not wiped: ${why} (${objects} files)`, {
+      throw new PbkfsError('diff_not_empty', `the diff ${diff} is not wiped: ${why} (${counted(objects, 'file')})`, {
         hint: '--force wipes it all the same; nothing brings its content back',
       });
     }

@@ -1,9 +1,9 @@
 // Who keeps a mount busy, found in /proc without a single system call on the mount itself (it may be dead or hung).
 
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { displayPath } from '../backup/byte-path.js';
 import { isRoot } from '../sys/fuse-mount.js';
-import { type MountEntry, readMounts } from './mountinfo.js';
-import { textOf } from './paths.js';
+import { type MountEntry, readMounts } from '../sys/mountinfo.js';
 
 export interface Holder {
   readonly pid: number;
@@ -33,7 +33,7 @@ export function findHolders(mount: MountEntry): Holder[] {
 function findSubmounts(mount: MountEntry): string[] {
   return readMounts()
     .filter((entry) => entry.parentId === mount.id && entry.id !== mount.id)
-    .map((entry) => textOf(entry.mountPoint));
+    .map((entry) => displayPath(entry.mountPoint));
 }
 
 /** One line a holder, at most `limit` of them, for messages. */
@@ -57,14 +57,14 @@ function usesOf(process: string, mount: MountEntry): string[] {
     const target = linkText(link);
     // The text alone would also accuse a shell that sits in the directory underneath the mount.
     if (target === undefined || !isOn(mount, target)) return;
-    if ((mountId() ?? mount.id) === mount.id) uses.push(`${what} ${textOf(target)}`);
+    if ((mountId() ?? mount.id) === mount.id) uses.push(`${what} ${displayPath(target)}`);
   };
   for (const what of ['cwd', 'root', 'exe'])
     check(what, `${process}/${what}`, () => mountIdOfLink(`${process}/${what}`));
   for (const fd of list(`${process}/fd`)) {
     check('open', `${process}/fd/${fd}`, () => mountIdOf(`${process}/fdinfo/${fd}`));
   }
-  for (const path of mappedFiles(process, mount)) uses.push(`mapped ${textOf(path)}`);
+  for (const path of mappedFiles(process, mount)) uses.push(`mapped ${displayPath(path)}`);
   return uses;
 }
 
@@ -109,7 +109,7 @@ export function isOn(mount: MountEntry, target: string): boolean {
 /** Command line of a process, shortened. @param process its directory in /proc */
 export function commandOf(process: string): string {
   const command = read(`${process}/cmdline`).replace(/\0+$/, '').replace(/\0/g, ' ').slice(0, 60);
-  return textOf(command || read(`${process}/comm`).trim());
+  return displayPath(command || read(`${process}/comm`).trim());
 }
 
 // A process may end while it is looked at, and those of others may be closed to us: both count as holding nothing.

@@ -1,8 +1,7 @@
 // Where digests of content lists lie: the user's cache directory, which anybody may empty at any time.
 
-import { lstatSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { homeDirectory } from '../sys/home-directory.js';
 import type { MountRequest } from './request.js';
 
 /** The directory as an option of a mount; nothing where there is to be none, or no place for it. */
@@ -16,11 +15,6 @@ function cacheDirectory(): string | undefined {
   const { XDG_CACHE_HOME: cache } = process.env;
   if (cache !== undefined && isAbsolute(cache)) return join(cache, 'pbkfs');
   if (process.geteuid?.() === 0) return '/var/cache/pbkfs';
-  try {
-    // By the user database: HOME may be somebody else's under sudo.
-    const { homedir, uid } = userInfo();
-    return lstatSync(homedir, { throwIfNoEntry: false })?.uid === uid ? join(homedir, '.cache', 'pbkfs') : undefined;
-  } catch {
-    return undefined;
-  }
+  const home = homeDirectory();
+  return home && join(home, '.cache', 'pbkfs');
 }

@@ -1,11 +1,12 @@
 // All mounts of this host, as far as this user can see them: from the registry, /proc and the diffs; no mount is touched.
 
+import { byteString, displayPath } from '../backup/byte-path.js';
+import { isOurs, type MountEntry, mountAt, readMounts } from '../sys/mountinfo.js';
 import { isAlive, startedAt } from '../sys/process-identity.js';
 import { bytesOnDisk } from './disk-usage.js';
 import { bindingOf, ownerOf } from './mounted.js';
-import { isOurs, type MountEntry, mountAt, readMounts } from './mountinfo.js';
 import { findServers, type OrphanedServer } from './orphaned-server.js';
-import { bytesOf, textOf } from './paths.js';
+
 import { listRegistered } from './registry.js';
 import { isStale } from './stale-endpoint.js';
 
@@ -38,11 +39,11 @@ export interface MountSummary {
 /** Sorted by mount point. Of mounts that others made without root only the backup is known. */
 export function listMounts(): MountSummary[] {
   const mounts = readMounts();
-  const points = new Set(mounts.filter(isOurs).map((mount) => textOf(mount.mountPoint)));
+  const points = new Set(mounts.filter(isOurs).map((mount) => displayPath(mount.mountPoint)));
   for (const entry of listRegistered()) points.add(entry.mountpoint);
   return [...points]
     .sort()
-    .map((mountpoint) => summarize(mountpoint, mountAt(mounts, bytesOf(mountpoint))))
+    .map((mountpoint) => summarize(mountpoint, mountAt(mounts, byteString(mountpoint))))
     .filter((summary) => summary !== undefined);
 }
 
@@ -54,7 +55,7 @@ export function summarize(mountpoint: string, mount: MountEntry | undefined): Mo
   if (mounted === undefined && !living) return undefined;
   const state = mounted === undefined ? 'ending' : !living && isStale(mountpoint) ? 'dead' : 'serving';
   const binding = bindingOf(owner?.diff);
-  const [, instance, backupId] = /^pbkfs:(.*)\/([^/]*)$/.exec(textOf(mounted?.source ?? '')) ?? [];
+  const [, instance, backupId] = /^pbkfs:(.*)\/([^/]*)$/.exec(displayPath(mounted?.source ?? '')) ?? [];
   const since = living ? (owner.mountedAt ?? startedAt(owner)) : undefined;
   return {
     mountpoint,

@@ -6,10 +6,10 @@ import { PbkfsError } from '../errors.js';
 import { isFull } from '../overlay/diff/full-disk.js';
 import { keepSpare, useSpare } from '../overlay/diff/spare-room.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
+import { isMountPoint } from '../sys/mountinfo.js';
 import { pause } from '../sys/pause.js';
 import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
-import { isMountPoint } from './mountinfo.js';
 
 export const LOCK_FILE = 'lock';
 

@@ -1,11 +1,12 @@
 // A mount as other processes find it: by a path, its process, its diff. Reads /proc and small files, never the mount.
 
 import { existsSync } from 'node:fs';
+import { byteString, displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
+import { isOurs, type MountEntry, mountAt, mountContaining, readMounts } from '../sys/mountinfo.js';
 import { shellWord } from '../sys/shell-word.js';
 import { type Binding, readBinding } from './binding.js';
-import { isOurs, type MountEntry, mountAt, mountContaining, readMounts } from './mountinfo.js';
-import { bytesOf, resolveMountpoint, textOf } from './paths.js';
+import { resolveMountpoint } from './paths.js';
 import { findRegistered, type RegistryEntry } from './registry.js';
 import { findServingProcess, type ServingProcess } from './serving-process.js';
 import { isStale } from './stale-endpoint.js';
@@ -35,11 +36,14 @@ export function findMounted(path: string): Mounted {
     throw new PbkfsError('not_mounted', `${path} does not exist`, { hint: LIST_HINT, cause: error });
   }
   const mounts = readMounts();
-  const entry = mountAt(mounts, bytesOf(mountpoint));
+  const entry = mountAt(mounts, byteString(mountpoint));
   if (entry === undefined) {
-    const around = mountContaining(mounts, bytesOf(mountpoint));
+    const around = mountContaining(mounts, byteString(mountpoint));
     throw new PbkfsError('not_mounted', `nothing is mounted on ${mountpoint}`, {
-      hint: around !== undefined && isOurs(around) ? `it lies in the mount on ${textOf(around.mountPoint)}` : LIST_HINT,
+      hint:
+        around !== undefined && isOurs(around)
+          ? `it lies in the mount on ${displayPath(around.mountPoint)}`
+          : LIST_HINT,
     });
   }
   if (!isOurs(entry)) {

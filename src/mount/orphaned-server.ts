@@ -2,12 +2,13 @@
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
+import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
-import { isOurs, type MountEntry, mountOn } from './mountinfo.js';
-import { resolveMountpoint, textOf } from './paths.js';
+import { resolveMountpoint } from './paths.js';
 import { isStale } from './stale-endpoint.js';
 
 export interface OrphanedServer extends ProcessIdentity {
@@ -40,7 +41,7 @@ export function findServers(mount: MountEntry): OrphanedServer[] {
 /** @throws PbkfsError mount_busy naming the servers in a dead mount */
 export function refuseOrphanedServers(mount: MountEntry): void {
   const servers = findServers(mount);
-  if (servers.length > 0) throw stillRunning(textOf(mount.mountPoint), servers);
+  if (servers.length > 0) throw stillRunning(displayPath(mount.mountPoint), servers);
 }
 
 /**
@@ -96,7 +97,7 @@ function workingDirectory(process: string, mount: MountEntry): string | undefine
     if (basename(program) !== 'postgres') return undefined;
     const directory = readlinkSync(`${process}/cwd`, 'latin1');
     const onMount = isOn(mount, directory) && mountIdOfLink(`${process}/cwd`) === mount.id;
-    return onMount ? textOf(directory) : undefined;
+    return onMount ? displayPath(directory) : undefined;
   } catch {
     // Not ours to look at, or ended meanwhile.
     return undefined;

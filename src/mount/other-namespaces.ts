@@ -2,10 +2,10 @@
 // the process that serves it. Reads /proc only, never the mount.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { byteString, displayPath } from '../backup/byte-path.js';
+import { isOurs, type MountEntry, parseMountinfo, readMounts } from '../sys/mountinfo.js';
 import { commandOf } from './holders.js';
 import { ownerOf } from './mounted.js';
-import { isOurs, type MountEntry, parseMountinfo, readMounts } from './mountinfo.js';
-import { bytesOf, textOf } from './paths.js';
 
 /** One mount namespace that still has the mount. */
 export interface Elsewhere {
@@ -35,7 +35,7 @@ function findElsewhere(gone: Gone): Elsewhere[] {
     seen.add(namespace);
     const entry = mountsOf(name).find((mount) => isThat(gone, mount));
     if (entry === undefined) continue;
-    found.push({ pid: Number(name), command: commandOf(`/proc/${name}`), mountpoint: textOf(entry.mountPoint) });
+    found.push({ pid: Number(name), command: commandOf(`/proc/${name}`), mountpoint: displayPath(entry.mountPoint) });
   }
   return found;
 }
@@ -55,9 +55,9 @@ export function findCopies({ mountpoint, device, source }: Gone): string[] {
   if (device === undefined && source === undefined) return [];
   return (
     readMounts()
-      .filter((mount) => isOurs(mount) && mount.mountPoint !== bytesOf(mountpoint))
+      .filter((mount) => isOurs(mount) && mount.mountPoint !== byteString(mountpoint))
       .filter((mount) => (device === undefined ? mount.source === source : mount.device === device))
-      .map((mount) => textOf(mount.mountPoint))
+      .map((mount) => displayPath(mount.mountPoint))
       // Another mount of the same backup is called the same, but has a process of its own.
       .filter((path) => device !== undefined || ownerOf(path) === undefined)
   );
@@ -65,7 +65,7 @@ export function findCopies({ mountpoint, device, source }: Gone): string[] {
 
 function isThat(gone: Gone, mount: MountEntry): boolean {
   if (!isOurs(mount)) return false;
-  return gone.device === undefined ? mount.mountPoint === bytesOf(gone.mountpoint) : mount.device === gone.device;
+  return gone.device === undefined ? mount.mountPoint === byteString(gone.mountpoint) : mount.device === gone.device;
 }
 
 // A process may end while it is looked at, and those of others may be closed to us: neither has anything then.

@@ -3,16 +3,6 @@
 import { readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 
-/** The bytes of a path as a latin1 string, to compare it with what the kernel prints. */
-export function bytesOf(path: string): string {
-  return Buffer.from(path, 'utf8').toString('latin1');
-}
-
-/** A path from the kernel (latin1) for messages and for node:fs. */
-export function textOf(path: string): string {
-  return Buffer.from(path, 'latin1').toString('utf8');
-}
-
 /**
  * The absolute path of a mount point without symbolic links. Only its parents are looked at: of the last name only
  * readlink(2) is asked, which never reaches a FUSE server, so a hung or dead mount can be named too.

@@ -1,9 +1,10 @@
 // Everything about a mount's directories that can be wrong, found before anything is changed.
 
 import { readdirSync, statSync } from 'node:fs';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
+import { isOurs, mountOn } from '../sys/mountinfo.js';
 import { shellWord } from '../sys/shell-word.js';
-import { isOurs, mountOn } from './mountinfo.js';
 import { isWithin, resolveFuture, resolveMountpoint } from './paths.js';
 import { cureStale } from './stale.js';
 
@@ -75,7 +76,7 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
   }
   if (names.length > 0) {
     throw unusable(
-      `the mount point ${mountpoint} is not empty: it holds ${names.length} ${names.length === 1 ? 'name' : 'names'}`,
+      `the mount point ${mountpoint} is not empty: it holds ${counted(names.length, 'name')}`,
       'what lies in it would be hidden; give an empty directory',
     );
   }

@@ -1,16 +1,16 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { byteString } from '../backup/byte-path.js';
 import type { BackendInfo } from '../fs/serve-types.js';
 import { replaceFileUnsynced } from '../sys/durable-file.js';
+import { homeDirectory } from '../sys/home-directory.js';
 import { makeDirectories } from '../sys/make-directories.js';
+import { isOurs, mountAt, readMounts } from '../sys/mountinfo.js';
 import { isPrivateDirectory } from '../sys/private-files.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
-import { isOurs, mountAt, readMounts } from './mountinfo.js';
-import { bytesOf } from './paths.js';
 
 export interface RegistryEntry extends ProcessIdentity {
   /** Absolute paths without symbolic links. */
@@ -47,16 +47,6 @@ function registryDirectories(): readonly string[] {
   if (runtime !== undefined && isAbsolute(runtime)) places.push(join(runtime, 'pbkfs'));
   places.push(`/tmp/pbkfs-${uid}`);
   return places;
-}
-
-/** By the user database: HOME may be somebody else's under sudo. */
-function homeDirectory(): string | undefined {
-  try {
-    const { homedir, uid } = userInfo();
-    return lstatSync(homedir, { throwIfNoEntry: false })?.uid === uid ? homedir : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Writes the entry of a mount (mode 0600) where it can. @throws a system error where no directory can be written */
@@ -107,7 +97,7 @@ export function listRegistered(directories = registryDirectories()): RegistryEnt
       const entry = readEntry(file);
       // A name of another form is not an entry; a mount that registers just now replaces its file in one step.
       if (entry === undefined || file !== fileOf(directory, entry.mountpoint)) continue;
-      const mounted = mountAt(mounts, bytesOf(entry.mountpoint));
+      const mounted = mountAt(mounts, byteString(entry.mountpoint));
       if (!isAlive(entry) && (mounted === undefined || !isOurs(mounted))) remove(file);
       else if (!entries.has(entry.mountpoint) || isAlive(entry)) entries.set(entry.mountpoint, entry);
     }

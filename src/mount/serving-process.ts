@@ -2,9 +2,9 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { displayPath } from '../backup/byte-path.js';
 import { isAlive } from '../sys/process-identity.js';
 import { LOCK_FILE, type LockOwner } from './lock.js';
-import { textOf } from './paths.js';
 
 export interface ServingProcess extends LockOwner {
   /** Absolute path of its diff. */
@@ -21,7 +21,7 @@ export function findServingProcess(mountpoint: string): ServingProcess | undefin
     for (const link of lockLinks(`/proc/${name}/fd`)) {
       const owner = readOwner(link);
       if (owner?.pid !== Number(name) || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
-      return { ...owner, diff: dirname(textOf(readlinkSync(link, 'latin1'))) };
+      return { ...owner, diff: dirname(displayPath(readlinkSync(link, 'latin1'))) };
     }
   }
   return undefined;

@@ -1,8 +1,8 @@
 // Telling a dead mount: its server has gone, every access answers "Transport endpoint is not connected".
 
 import { statfsSync } from 'node:fs';
+import { isOurs, mountOn } from '../sys/mountinfo.js';
 import { isAlive } from '../sys/process-identity.js';
-import { isOurs, mountOn } from './mountinfo.js';
 import { findRegistered } from './registry.js';
 
 /**

@@ -1,7 +1,7 @@
 // Taking dead mounts away, and making a mount dead.
 
 import { unmountDevice } from '../sys/fuse-mount.js';
-import { mountOn } from './mountinfo.js';
+import { mountOn } from '../sys/mountinfo.js';
 import { refuseOrphanedServers } from './orphaned-server.js';
 import { isStale } from './stale-endpoint.js';
 

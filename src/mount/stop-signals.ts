@@ -1,8 +1,9 @@
-// SIGTERM and SIGINT unmount; a mount that is busy goes on being served until the second one.
+// SIGTERM, Ctrl-C and Ctrl-\ unmount; a mount that is busy goes on being served until the second one.
 
 import type { Logger } from '../log.js';
+import { ENDING_SIGNALS } from '../sys/ending-signals.js';
+import { mountOn } from '../sys/mountinfo.js';
 import { describeHolders } from './holders.js';
-import { mountOn } from './mountinfo.js';
 import { unmountElsewhere } from './unmount-elsewhere.js';
 
 /** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */
@@ -66,9 +67,9 @@ export class Stopper {
  * @param hangup what the end of the terminal means: the foreground stops, the background does not care
  */
 export function stopOnSignals(stopper: Stopper, hangup: 'stop' | 'ignore'): void {
-  process.on('SIGTERM', () => stopper.stop('SIGTERM'));
-  process.on('SIGINT', () => stopper.stop('SIGINT'));
-  process.on('SIGHUP', () => {
-    if (hangup === 'stop') stopper.stop('SIGHUP');
-  });
+  for (const name of ENDING_SIGNALS) {
+    process.on(name, () => {
+      if (name !== 'SIGHUP' || hangup === 'stop') stopper.stop(name);
+    });
+  }
 }

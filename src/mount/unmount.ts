@@ -1,10 +1,12 @@
 // Taking a mount away and making sure that everything it held is on disk.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { byteString } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
 import { sourceName } from '../fs/source-name.js';
 import { given } from '../given.js';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
+import { isMountPoint, isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { isAlive, sameProcess } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
 import { isStopped } from './ask-mount.js';
@@ -13,10 +15,9 @@ import { inspectDiff } from './diff-directory.js';
 import { describeHolders } from './holders.js';
 import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
-import { isMountPoint, isOurs, type MountEntry, mountOn } from './mountinfo.js';
 import { findServers } from './orphaned-server.js';
 import { describeElsewhere, findCopies, type Gone } from './other-namespaces.js';
-import { bytesOf, resolveFuture, resolveMountpoint } from './paths.js';
+import { resolveFuture, resolveMountpoint } from './paths.js';
 import { findRegistered, unregister } from './registry.js';
 import { cureStale } from './stale.js';
 
@@ -150,7 +151,7 @@ async function comesUp(owner: Owner, { stopTimeout = STOP_TIMEOUT_MS }: UnmountO
 function goneBefore({ mountpoint, instance, backupId }: Owner): Gone {
   const gone = { mountpoint, device: undefined };
   if (instance === undefined || backupId === undefined) return gone;
-  return { ...gone, source: bytesOf(sourceName(instance, backupId)) };
+  return { ...gone, source: byteString(sourceName(instance, backupId)) };
 }
 
 async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promise<Unmounted> {

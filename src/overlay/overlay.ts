@@ -1,7 +1,7 @@
 // The merged, writable view of one backup and one diff, as the namespace thread holds it: opening, names, the data
 // threads' questions, and the clean end.
 
-import { type ChainReader, storedIdentities } from '../backup/index.js';
+import { byteString, type ChainReader, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/namespace-calls.js';
@@ -92,7 +92,7 @@ export class Overlay {
         markTemporary(shared.table, directory, name, inode);
         this.#transientWal?.placed(directory, inode);
       },
-      mountpoint: Buffer.from(options.mountpoint).toString('latin1'),
+      mountpoint: byteString(options.mountpoint),
       warn: options.warn,
     });
     this.#unsynced = new UnsyncedFiles(this.namespace, (inode) => this.#transientWal?.has(inode) ?? false);

@@ -32,9 +32,9 @@ export interface StartOptions {
   readonly port?: number;
   /** Where its socket lies instead of the private directory; the server's user must be able to write there. */
   readonly socketDir?: string;
-  /** Paths of this host that the server shall see the mount's directories in place of; only for root. */
+  /** Directories of the mount that the server sees at absolute paths of this host; only for root. */
   readonly bindings?: readonly PathBinding[];
-  /** Told before the server is started, for whoever cleans up after us. */
+  /** Called with the private directory before the server is started, for whoever cleans up after us. */
   readonly starting?: (privateDir: string) => Promise<void>;
   /** Called again and again while the server is not ready. */
   readonly waiting?: (server: PostgresServer) => void;

@@ -6,9 +6,9 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/lock.js';
-import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
 import { childrenOf, killHard, signal } from '../postgres/processes.js';
+import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
 
@@ -28,6 +28,8 @@ export interface Belongings {
   readonly record?: string;
 }
 
+/** Exit status of a guard that has said why it could not. */
+export const GAVE_UP = 3;
 const POLL_MS = 50;
 const PATIENCE_MS = 60_000;
 /** An immediate shutdown takes no longer as a rule; then its processes are killed. */

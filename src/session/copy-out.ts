@@ -12,7 +12,7 @@ import { quote, quoted, type TableName } from './table-name.js';
 export type CopyFormat = 'csv' | 'copy' | 'script';
 
 /**
- * @param what a table, or the text of a query
+ * @param what a table, or the text of a query, as oneStatement makes it
  * @param append after what is in the file already
  * @throws PbkfsError server_failed when there is no such table
  */
@@ -27,8 +27,7 @@ export async function copyOut(
   const { to } = await import('pg-copy-streams');
   const client = await connect(server, login);
   try {
-    // A comment may end the query, and ends with the line.
-    const source = typeof what === 'string' ? `(${what.replace(/;\s*$/, '')}\n)` : await sourceOf(client, what);
+    const source = typeof what === 'string' ? `(${what})` : await sourceOf(client, what);
     const options = format === 'csv' ? ' with (format csv, header)' : '';
     const out = (flags: 'a' | 'w') => createWriteStream(file, { flags, mode: 0o600 });
     if (format === 'script' && typeof what !== 'string') await write(file, append, `COPY ${source} FROM stdin;\n`);

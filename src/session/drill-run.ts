@@ -1,8 +1,8 @@
 // Drills of one instance: which backups, one after the other, and what is left for cron to read.
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type BackupInfo, checkBackup, openCatalog } from '../backup/index.js';
+import { type BackupInfo, openCatalog, type PassedOver, unusable } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
 import { chooseBackup, mountable } from './choose-backup.js';
@@ -10,8 +10,11 @@ import { type Drilled, type DrillRequest, drill } from './drill.js';
 import { writeDrillMetrics } from './drill-metrics.js';
 import { Guarded } from './guarded.js';
 import type { SessionProgress } from './session.js';
+import type { SqlFile } from './sql-check.js';
 
-export interface DrillRunRequest extends DrillRequest {
+export interface DrillRunRequest extends Omit<DrillRequest, 'sql'> {
+  /** Absolute paths of files of SQL. */
+  readonly sql: readonly string[];
   /** The newest that can be mounted where it is missing. */
   readonly backupId?: string;
   /** Every backup that can be mounted. */
@@ -25,7 +28,7 @@ export interface DrillRun {
   readonly passed: boolean;
   readonly backups: readonly Drilled[];
   /** Backups that were not drilled because they cannot be mounted, of those newer than the last that was. */
-  readonly passedOver: readonly { readonly backupId: string; readonly reason: string }[];
+  readonly passedOver: readonly PassedOver[];
 }
 
 /**
@@ -41,11 +44,12 @@ export async function drillBackups(
   const source = { catalog, instance };
   const backups: Drilled[] = [];
   try {
-    for (const file of request.sql) readable(file);
+    // Once for all backups: a pipe cannot be read again.
+    const sql = request.sql.map(readSql);
     if (metricsFile !== undefined) writable(metricsFile);
     const chosen = choose(request);
     for (const backup of chosen) {
-      const drilled = await drill(request, backup, new Guarded(), progress);
+      const drilled = await drill({ ...request, sql }, backup, new Guarded(), progress);
       backups.push(drilled);
       ended(drilled);
     }
@@ -69,22 +73,21 @@ function choose(request: DrillRunRequest): BackupInfo[] {
 }
 
 /** A newest backup that is no good must not hide behind an older one that is. */
-function notDrilled({ catalog, instance, backupId, all, force }: DrillRunRequest, chosen: readonly BackupInfo[]) {
+function notDrilled(
+  { catalog, instance, backupId, all, force }: DrillRunRequest,
+  chosen: readonly BackupInfo[],
+): PassedOver[] {
   if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return [];
   const backups = openCatalog(catalog).backups(instance);
-  const last = all ? backups.length : backups.findIndex(({ id }) => id === chosen[0]!.id);
-  return backups
-    .slice(0, last)
-    .map((backup) => ({ backupId: backup.id, check: checkBackup(backups, instance, backup, { force }) }))
-    .filter(({ check }) => !check.mountable)
-    .map(({ backupId, check }) => ({ backupId, reason: check.reason ?? 'it cannot be mounted' }));
+  const newest = backups.find(({ id }) => id === chosen[0]!.id);
+  return unusable(backups, instance, all ? undefined : newest, { force });
 }
 
-function readable(file: string): void {
+function readSql(path: string): SqlFile {
   try {
-    accessSync(file, constants.R_OK);
+    return { path, text: readFileSync(path, 'utf8') };
   } catch (error) {
-    throw new PbkfsError('usage', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, {
+    throw new PbkfsError('usage', `cannot read ${path}: ${(error as NodeJS.ErrnoException).code}`, {
       hint: '--sql takes a file of statements that this user may read',
       cause: error,
     });

@@ -14,18 +14,17 @@ import { superuserOf } from './login.js';
 import { pageCheck } from './page-check.js';
 import { ask, type Login } from './query.js';
 import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
-import { sqlCheck } from './sql-check.js';
+import { type SqlFile, sqlCheck } from './sql-check.js';
 
 export interface DrillRequest {
   readonly catalog: string;
   readonly instance: string;
   /** Where it is missing: until the backup is consistent. */
   readonly target?: RecoveryTarget;
-  readonly timeline?: TimelineTarget;
+  readonly timeline: TimelineTarget;
   readonly amcheck: boolean;
   readonly checksums: boolean;
-  /** Absolute paths. */
-  readonly sql: readonly string[];
+  readonly sql: readonly SqlFile[];
   /** Where the files of SQL are run. */
   readonly database: string;
   /** Connections and files at a time. */
@@ -115,9 +114,7 @@ function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof
     ephemeral: true,
     force,
     settings: { autovacuum: 'off' },
-    ...(wanted === undefined
-      ? {}
-      : { recovery: { target: wanted, timeline: timeline ?? 'current', action: 'promote' as const } }),
+    ...(wanted === undefined ? {} : { recovery: { target: wanted, timeline, action: 'promote' as const } }),
     ...given({ workDir, binDir, preload, diffLimit, prefetch }),
   };
 }
@@ -151,7 +148,7 @@ async function check(
     findings.push(await find('amcheck', (problems) => amcheck(options, problems)));
   }
   for (const file of request.sql) {
-    progress.step(`running ${file}`);
+    progress.step(`running ${file.path}`);
     const there = { ...login, database: request.database };
     findings.push(await find('sql', (problems) => sqlCheck(connection, there, file, problems)));
   }

@@ -4,7 +4,7 @@
 
 import { createInterface } from 'node:readline';
 import { ENDING_SIGNALS } from '../sys/ending-signals.js';
-import { type Belongings, cleanUp } from './clean-up.js';
+import { type Belongings, cleanUp, GAVE_UP } from './clean-up.js';
 
 for (const signal of ENDING_SIGNALS) process.on(signal, () => undefined);
 
@@ -19,5 +19,5 @@ async function guard(): Promise<void> {
 
 guard().catch((error: Error) => {
   process.stderr.write(`pbkfs: cannot clean up: ${error.message}\n`);
-  process.exitCode = 1;
+  process.exitCode = GAVE_UP;
 });

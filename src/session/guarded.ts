@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ENDING_SIGNALS, statusOfSignal } from '../sys/ending-signals.js';
-import { type Belongings, cleanUp } from './clean-up.js';
+import { type Belongings, cleanUp, GAVE_UP } from './clean-up.js';
 import { recordFile, writeRecord } from './session-record.js';
 
 const GUARD = fileURLToPath(new URL('./guard.js', import.meta.url));
@@ -58,8 +58,9 @@ export class Guarded {
     this.#finishing = true;
     this.#guard.stdin?.end();
     await this.#ended;
-    // Killed in the middle of it.
-    if (this.#guard.signalCode !== null) await cleanUp(this.#belongings);
+    // Killed in the middle of it, or one that could not run at all.
+    const { exitCode } = this.#guard;
+    if (exitCode !== 0 && exitCode !== GAVE_UP) await cleanUp(this.#belongings);
   }
 
   #start(): [guard: ChildProcess, ended: Promise<unknown>] {

@@ -3,6 +3,7 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BLCKSZ, PG_CONTROL_PATH, pageChecksum, parsePgControl, RELSEG_BLOCKS } from '../backup/index.js';
+import { counted } from '../counted.js';
 import { readIfThere } from '../sys/read-if-there.js';
 import type { Problems } from './finding.js';
 
@@ -47,7 +48,7 @@ export async function pageCheck(
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));
-  return `${blocks} blocks of ${segments.length} files`;
+  return `${counted(blocks, 'block')} of ${counted(segments.length, 'file')}`;
 }
 
 async function checkSegment(

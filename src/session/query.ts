@@ -38,7 +38,11 @@ export async function connect(server: ConnectionParameters, login: Login = {}): 
 
 /** What a server of ours has answered, with the hint that it may have given. */
 export function serverError(cause: unknown, before = ''): PbkfsError {
-  const { message, hint } = cause as Error & { readonly hint?: string };
+  const { message } = cause as Error;
+  // The server's own hint is to drop it.
+  const hint = message.startsWith('cannot connect to invalid database')
+    ? 'its DROP DATABASE was under way at that moment, or was interrupted before: recover to an earlier one'
+    : (cause as { readonly hint?: string }).hint;
   return new PbkfsError('server_failed', `${before}${message}`, { cause, ...given({ hint }) });
 }
 

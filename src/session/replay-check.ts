@@ -1,9 +1,16 @@
 // Looks through the WAL that a server would replay for what must not happen unseen: CREATE TABLESPACE changes the mode
-// of the original directory and makes one in it, at its absolute path, production's or not.
+// of the original directory and makes one in it, at its absolute path, production's or not; DROP DATABASE removes the
+// database's files before it commits, and recovery to a time ends only at the commit.
 
 import type { BackupInfo, Catalog } from '../backup/index.js';
-import { type RecoveryTarget, type TimelineTarget, type WalEvent, WalPath } from '../backup/wal/index.js';
-import { segmentName } from '../backup/wal/lsn.js';
+import {
+  endsTransaction,
+  type RecoveryTarget,
+  type TimelineTarget,
+  type WalEvent,
+  WalPath,
+} from '../backup/wal/index.js';
+import { type Lsn, segmentName } from '../backup/wal/lsn.js';
 import { PbkfsError } from '../errors.js';
 import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
 import type { CreatedTablespace } from './tablespaces.js';
@@ -17,6 +24,18 @@ export interface Replay {
   readonly inPlace: boolean;
   /** Where recovery ends although the archive goes on: at a missing segment. For people. */
   readonly gap: string | undefined;
+  /** The target that keeps the database: at the target time its DROP DATABASE was under way. */
+  readonly beforeDrop:
+    | { readonly target: RecoveryTarget & { readonly kind: 'lsn' }; readonly inclusive: boolean }
+    | undefined;
+}
+
+/** Where recovery shall end. */
+export interface ReplayTarget {
+  readonly target: RecoveryTarget;
+  readonly timeline: TimelineTarget;
+  /** Missing: true. */
+  readonly inclusive?: boolean;
 }
 
 /**
@@ -29,7 +48,7 @@ export function checkReplay(
   catalog: Catalog,
   instance: string,
   backup: BackupInfo,
-  recovery: { readonly target: RecoveryTarget; readonly timeline: TimelineTarget } | undefined,
+  recovery: ReplayTarget | undefined,
   progress: (segments: number) => void,
 ): Replay {
   const path = new WalPath(catalog, instance, backup, recovery?.timeline ?? 'current');
@@ -41,11 +60,19 @@ export function checkReplay(
   };
   const tablespaces: CreatedTablespace[] = [];
   let inPlace = false;
+  let lastEnd: Lsn | undefined;
+  let dropping = false;
   for (const event of path.events(seen)) {
-    if (isBehind(event, recovery?.target, path.consistent)) break;
-    if (event.kind !== 'tablespace') continue;
-    if (event.path === '') inPlace = true;
-    else tablespaces.push(event);
+    if (isBehind(event, recovery, path.consistent)) break;
+    if (event.kind === 'tablespace') {
+      if (event.path === '') inPlace = true;
+      else tablespaces.push(event);
+    }
+    if (event.lsn < path.consistent) continue;
+    if (event.kind === 'drop-database') dropping = true;
+    if (!endsTransaction(event)) continue;
+    lastEnd = event.lsn;
+    dropping = false;
   }
   const { fault } = path;
   // Where the last segment breaks off, WAL may simply end; before that, recovery would end early and quietly.
@@ -58,12 +85,18 @@ export function checkReplay(
   const restoreCommand = `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
   // Any other target that lies behind it is refused.
   const gap = recovery?.target.kind === 'latest' ? path.gap() : undefined;
-  return { restoreCommand, tablespaces, inPlace, gap };
+  // What is committed is the same there: nothing but the end of a transaction changes that.
+  const beforeDrop: Replay['beforeDrop'] =
+    dropping && recovery?.target.kind === 'time'
+      ? { target: { kind: 'lsn', lsn: lastEnd ?? path.consistent }, inclusive: lastEnd !== undefined }
+      : undefined;
+  return { restoreCommand, tablespaces, inPlace, gap, beforeDrop };
 }
 
 /** Whether recovery has stopped before this event, for certain. */
-function isBehind(event: WalEvent, target: RecoveryTarget | undefined, consistent: number): boolean {
+function isBehind(event: WalEvent, recovery: ReplayTarget | undefined, consistent: Lsn): boolean {
   if (event.lsn < consistent) return false;
+  const target = recovery?.target;
   switch (target?.kind) {
     case undefined:
     case 'immediate':
@@ -71,9 +104,8 @@ function isBehind(event: WalEvent, target: RecoveryTarget | undefined, consisten
     case 'lsn':
       return event.lsn > target.lsn;
     case 'time':
-      return (
-        (event.kind === 'commit' || event.kind === 'abort' || event.kind === 'prepared-end') && event.time > target.time
-      );
+      if (!endsTransaction(event)) return false;
+      return recovery?.inclusive === false ? event.time >= target.time : event.time > target.time;
     // Of these the event itself is the target; what comes behind it is read for nothing.
     default:
       return false;

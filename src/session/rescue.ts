@@ -29,7 +29,7 @@ export interface RescueRequest {
   readonly backupId?: string;
   /** The end of the backup where it is missing. */
   readonly target?: RecoveryTarget;
-  readonly timeline?: TimelineTarget;
+  readonly timeline: TimelineTarget;
   readonly inclusive?: boolean;
   readonly tables: readonly TableName[];
   /** Whole, or where the query is asked. */
@@ -73,7 +73,7 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
       // Paused at the target, the server is a standby: reading sets no hint bits there, so that the diff stays small.
       recovery: {
         target,
-        timeline: request.timeline ?? 'current',
+        timeline: request.timeline,
         action: target.kind === 'latest' ? 'promote' : 'pause',
         ...(request.inclusive === undefined ? {} : { inclusive: request.inclusive }),
       },

@@ -15,6 +15,12 @@ const TROUBLES: readonly Trouble[] = [
     hint: () => 'for one that runs, mount the backup with --recovery-target-action pause or promote',
   },
   {
+    sign: /data directory "([^"]+)" has wrong ownership/,
+    what: (match) => `${match[1]} does not belong to the user that the server runs as`,
+    hint: (match) =>
+      `chown -R that user ${match[1]}; a new mount has the owner of its mount point, or what --uid and --gid say`,
+  },
+  {
     sign: /initialized with LC_(?:COLLATE|CTYPE) "([^"]+)",\s+which is not recognized by setlocale|invalid (?:value for parameter "lc_\w+"|locale name)[^"]*"([^"]+)"/,
     what: (match) => `this host lacks the locale ${match[1] ?? match[2]} of the database`,
     hint: (match) => {

@@ -1,4 +1,4 @@
-// What a session has made, on disk beside the registry of mounts: for the day on which both its process and its guard are killed.
+// What a session has made, recorded beside the registry of mounts, for the case that its process and its guard are both killed.
 
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -25,7 +25,7 @@ export function recordFile(): string | undefined {
   return directory && join(directory, `${pid}-${startTime}${SUFFIX}`);
 }
 
-/** Whole or not at all. A disk that is full must not keep anybody from a rescue. */
+/** Writes the record whole or not at all. Where it cannot be written (a full disk), the session goes on without it. */
 export function writeRecord(guard: number | undefined, belongings: Belongings): void {
   if (belongings.record === undefined) return;
   const found = guard === undefined ? undefined : identityOf(guard);
@@ -68,8 +68,8 @@ export async function cleanUpAbandoned(): Promise<TakenAway[]> {
 }
 
 /**
- * Directories with names that we made up are ours for ever; one that somebody named may have been used anew since, which the
- * process of the mount or of the server tells.
+ * What of it certainly still belongs to the session: directories with names that we invented; one that somebody named only
+ * while the recorded process of the mount or of the server is there, since it may have been used again.
  */
 function stillOurs(belongings: Belongings): Belongings {
   const { mountpoint, dataDir, mount, server, remove } = belongings;

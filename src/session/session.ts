@@ -1,12 +1,13 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCatalog, resolveChain } from '../backup/index.js';
+import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
+import { formatLsn } from '../backup/wal/index.js';
+import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import { inspectDiff } from '../mount/diff-directory.js';
-import { isMountPoint } from '../mount/mountinfo.js';
 import { unmount } from '../mount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
@@ -15,13 +16,14 @@ import { reachableTempDir, socketTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig } from '../postgres/recovery-config.js';
 import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
+import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf } from '../sys/process-identity.js';
 import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { configuredTarget, isRecovering, isStandby, pausesAtTarget, replaysBackup } from './mounted-recovery.js';
 import { existingMount, newPlace } from './place.js';
 import { ask, type Login } from './query.js';
-import { checkReplay } from './replay-check.js';
+import { checkReplay, type ReplayTarget } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
 import { cleanUpAbandoned } from './session-record.js';
 import { bindingsFor, hasInPlace, makeDirectories } from './tablespaces.js';
@@ -68,6 +70,8 @@ export interface Session {
   readonly mountpoint: string;
   readonly diff: string;
   readonly backupId: string;
+  /** It stands at its recovery target as a read-only standby; `lockedRelations` of its tables and indexes nobody can read there. */
+  readonly paused: false | { readonly lockedRelations: number };
   /** This session has mounted it. */
   readonly mounted: boolean;
   /** Those of the backup, which are not mounted, where this session has mounted it. */
@@ -93,6 +97,7 @@ export async function openSession(
   const catalog = openCatalog(place.catalog);
   const chain = resolveChain(catalog, place.instance, place.backupId, { force: request.force });
   const { target } = chain;
+  for (const warning of passedOverWarning(chain)) progress.warn(warning);
   const major = Number.parseInt(target.serverVersion ?? '', 10);
   const binaries = findServer({ major, user, ...given({ binDir: request.binDir }) });
   if (binaries.source === 'npm') {
@@ -102,18 +107,27 @@ export async function openSession(
   }
   // What is in a diff goes on where it was, unless it is told otherwise.
   const resumed = existing || (inspectDiff(place.diff).kind === 'bound' && request.recovery === undefined);
-  const recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
+  let recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let restoreCommand = MOUNT_RESTORE_COMMAND;
   let bindings: readonly PathBinding[] = [];
   let external: readonly string[] = [];
   let replaysInPlace = false;
-  const lookThrough = (replayed: Parameters<typeof checkReplay>[3]): void => {
+  const lookThrough = (replayed: ReplayTarget | undefined): void => {
     progress.step(`looking through the WAL that backup ${target.id} needs`);
-    const seen = (count: number): void => progress.detail(`${count} segments`);
+    const seen = (count: number): void => progress.detail(counted(count, 'segment'));
     const replay = checkReplay(catalog, chain.instance, target, replayed, seen);
     restoreCommand = replay.restoreCommand;
     replaysInPlace = replay.inPlace;
     if (replay.gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${replay.gap}`);
+    if (replay.beforeDrop !== undefined) {
+      const at = formatLsn(replay.beforeDrop.target.lsn);
+      if (recovery !== undefined) recovery = { ...recovery, ...replay.beforeDrop };
+      progress.warn(
+        recovery === undefined
+          ? `a DROP DATABASE was under way at the target time, and its files will be gone: a new mount with --recovery-target-lsn ${at} has them`
+          : `a DROP DATABASE was under way at the target time: recovery ends before it removes the files, at ${at}`,
+      );
+    }
     const needed = [binaries.binDir, reachableTempDir(user), socketTempDir(user)];
     bindings = bindingsFor(replay.tablespaces, place.mountpoint, needed);
   };
@@ -185,10 +199,13 @@ export async function openSession(
     .catch((error: unknown) => {
       throw explainFailure(error, major);
     });
-  if (pauses && !standby) await untilPaused(server, await superuserOf(server.connection, target, undefined), progress);
+  const paused =
+    pauses && !standby
+      ? await untilPaused(server, await superuserOf(server.connection, target, undefined), progress)
+      : false;
   const { mountpoint, diff, temporary } = place;
   const mounted = { mountpoint, diff, backupId: target.id, mounted: !existing, externalDirectories: external };
-  return { server, binaries, user, ...mounted, temporary };
+  return { server, binaries, user, paused, ...mounted, temporary };
 }
 
 /** Of a diff that is gone by the time somebody reads this. */
@@ -231,11 +248,18 @@ const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline:
 const POLL_MS = 50;
 
 /** Read-only queries are answered before the target is reached. */
-async function untilPaused(server: PostgresServer, login: Login, progress: SessionProgress): Promise<void> {
-  const question = 'select not pg_is_in_recovery() or pg_is_wal_replay_paused()';
+async function untilPaused(
+  server: PostgresServer,
+  login: Login,
+  progress: SessionProgress,
+): Promise<Session['paused']> {
+  const question = `select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_is_wal_replay_paused() end,
+    (select count(*)::int from pg_locks where locktype = 'relation' and mode = 'AccessExclusiveLock' and granted)`;
   for (;;) {
     try {
-      if ((await ask(server.connection, question, login))[0] === true) return;
+      const [recovering, paused, lockedRelations] = await ask(server.connection, question, login);
+      if (recovering === false) return false;
+      if (paused === true) return { lockedRelations: lockedRelations as number };
     } catch (error) {
       // Its log tells more than a connection that broke; its end may be noticed a moment later.
       await sleep(POLL_MS);

@@ -1,12 +1,17 @@
 // A file of SQL as a check: it fails when a statement does, or when a statement answers a question with no.
 
-import { readFile } from 'node:fs/promises';
 import type { QueryResult } from 'pg';
+import { counted } from '../counted.js';
 import type { ConnectionParameters } from '../postgres/server.js';
 import type { Problems } from './finding.js';
 import { connect } from './query.js';
 
 const BOOLEAN_OID = 16;
+
+export interface SqlFile {
+  readonly path: string;
+  readonly text: string;
+}
 
 /**
  * Runs all statements of the file in one session, each file in one transaction unless it has transactions of its own.
@@ -17,10 +22,9 @@ const BOOLEAN_OID = 16;
 export async function sqlCheck(
   server: ConnectionParameters,
   login: { readonly role: string; readonly database: string },
-  file: string,
+  { path: file, text }: SqlFile,
   problems: Problems,
 ): Promise<string> {
-  const text = await readFile(file, 'utf8');
   const client = await connect(server, login);
   try {
     const answer = (await client.query({ text, rowMode: 'array' })) as QueryResult | QueryResult[];
@@ -36,7 +40,7 @@ export async function sqlCheck(
         problems.add(`${file}: statement ${index + 1}${column}: ${wrong} of ${rows.length} rows do not say true`);
       }
     }
-    return `${results.length} statements of ${file}, ${questions} of them questions`;
+    return `${counted(results.length, 'statement')} of ${file}, ${questions} of them questions`;
   } catch (error) {
     const { message, position } = error as { readonly message: string; readonly position?: string };
     const line = position === undefined ? '' : `, line ${lineOf(text, Number(position))}`;

@@ -2,11 +2,11 @@
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
-import { isMountPoint } from '../mount/mountinfo.js';
 import { resolveMountpoint } from '../mount/paths.js';
 import { companionFile, companionFiles, findRegistered } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
+import { isMountPoint } from '../sys/mountinfo.js';
 import { type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
 import { cleanUp, findPostmaster } from './clean-up.js';

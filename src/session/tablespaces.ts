@@ -5,6 +5,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { formatLsn, type Lsn } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
+import { isWithin } from '../mount/paths.js';
 import { existingPart, type PathBinding, whyNoNamespace } from '../postgres/private-namespace.js';
 import type { ServerUser } from '../postgres/server-user.js';
 
@@ -36,13 +37,13 @@ export function bindingsFor(
     if (other !== undefined && other.oid !== oid) {
       throw refusal(tablespace, `tablespace ${other.oid} was there before, and one path cannot lead to both`);
     }
-    const hidden = [mountpoint, ...needed].find((place) => isWithin(realPath(place), path));
+    const hidden = [mountpoint, ...needed].find((place) => isWithin(path, realPath(place)));
     if (hidden !== undefined) throw refusal(tablespace, `the server needs ${hidden} below it`);
-    if (isWithin(path, realPath(mountpoint))) throw refusal(tablespace, 'it lies on the mount');
+    if (isWithin(realPath(mountpoint), path)) throw refusal(tablespace, 'it lies on the mount');
     bindings.set(path, { oid, binding: { path, directory: join(mountpoint, '.pbkfs/tablespaces', String(oid)) } });
   }
   for (const path of bindings.keys()) {
-    const above = [...bindings.keys()].find((other) => other !== path && isWithin(path, other));
+    const above = [...bindings.keys()].find((other) => other !== path && isWithin(other, path));
     const inner = tablespaces.find((tablespace) => realPath(tablespace.path) === path)!;
     if (above !== undefined) throw refusal(inner, `another tablespace lies in ${above}, around it`);
   }
@@ -65,10 +66,6 @@ export function makeDirectories(bindings: readonly PathBinding[], user: ServerUs
 export function hasInPlace(dataDir: string): boolean {
   const entries = readdirSync(join(dataDir, 'pg_tblspc'), { withFileTypes: true });
   return entries.some((entry) => entry.isDirectory() && /^\d+$/.test(entry.name));
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
 function realPath(path: string): string {

@@ -1,7 +1,7 @@
 // Ending a FUSE connection without umount2(MNT_FORCE): the control file system lets also its owner do that.
 
 import { writeFileSync } from 'node:fs';
-import { mountedDevice } from './mount-device.js';
+import { mountOn } from './mountinfo.js';
 
 /** Where the control file system is mounted as a rule (systemd does it at boot). */
 const CONTROL = '/sys/fs/fuse/connections';
@@ -13,7 +13,7 @@ const CONTROL = '/sys/fs/fuse/connections';
  */
 export function abortConnection(mountpoint: string): boolean {
   // The control file system leaves the major number out: it is 0 for file systems without a disk.
-  const minor = mountedDevice(mountpoint)?.split(':')[1];
+  const minor = mountOn(mountpoint)?.device.split(':')[1];
   if (minor === undefined) return false;
   try {
     writeFileSync(`${CONTROL}/${minor}/abort`, '1', { flag: 'r+' });

@@ -1,7 +1,7 @@
 // How far the kernel reads ahead in the files of a mount: an attribute of its backing device, which root may change.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { mountedDevice } from './mount-device.js';
+import { mountOn } from './mountinfo.js';
 
 const DEVICES = '/sys/class/bdi';
 
@@ -15,7 +15,7 @@ export interface ReadAhead {
 
 /** Sets the read-ahead of the topmost mount on `mountpoint`. Without root, or without sysfs, it stays as it is. */
 export function setReadAhead(mountpoint: string, kib: number, devices = DEVICES): ReadAhead {
-  const device = mountedDevice(mountpoint);
+  const device = mountOn(mountpoint)?.device;
   if (device === undefined) return { kib: null, fault: 'the mount is not in /proc/self/mountinfo' };
   const file = `${devices}/${device}/read_ahead_kb`;
   try {

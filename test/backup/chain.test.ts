@@ -2,7 +2,14 @@
 
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { backupIdOf, checkChain, openCatalog, openChain, resolveChain } from '../../src/backup/index.js';
+import {
+  backupIdOf,
+  checkChain,
+  openCatalog,
+  openChain,
+  passedOverWarning,
+  resolveChain,
+} from '../../src/backup/index.js';
 import { type BackupSpec, startTime, writeCatalog } from '../support/catalog-writer.js';
 import { copyCatalog, extractCatalog } from '../support/catalogs.js';
 
@@ -47,7 +54,14 @@ t.test('real catalog "states": reasons and --force (trap 11)', async (t) => {
     t.match(check(id, true), { mountable: false, reason: new RegExp(`${id}.*${status}`) });
     t.throws(() => resolveChain(catalog, 'main', id, { force: true }), { code: 'backup_unusable', hint: /./ });
   }
-  t.equal(resolveChain(catalog, 'main', 'latest').target.id, 'TOU3XI', 'latest passes over what is not mountable');
+  const latest = resolveChain(catalog, 'main', 'latest');
+  t.equal(latest.target.id, 'TOU3XI', 'latest passes over what is not mountable');
+  t.strictSame(
+    latest.passedOver.map(({ backupId }) => backupId),
+    ['TOU3YU', 'TOU3XU', 'TOU3XQ'],
+  );
+  t.match(passedOverWarning(latest), [/^backup TOU3XI is taken as the latest, .*TOU3YU .*ERROR.* \(and 2 more: /]);
+  t.strictSame(passedOverWarning(resolveChain(catalog, 'main', 'TOU3XI')), [], 'asked for by its id');
 });
 
 t.test('real catalog "merging": the whole chain is refused, though the grandchild is OK (trap 11)', async (t) => {

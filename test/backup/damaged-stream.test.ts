@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { backupIdOf, type CompressAlg, pageChecksum } from '../../src/backup/index.js';
+import { buildBlockIndex, createBlockIndex } from '../../src/backup/block-index.js';
+import { backupIdOf, type CompressAlg, type DatafileSource, PageReader, pageChecksum } from '../../src/backup/index.js';
 import { type BackupSpec, type HeaderVariant, startTime } from '../support/catalog-writer.js';
 import { matchWhole } from '../support/match-whole.js';
 import { makePage } from '../support/pages.js';
@@ -106,6 +107,45 @@ t.test('short, bad header, wrong number, wrong size: named errors (trap 5)', (t)
   }
   t.end();
 });
+
+t.test(
+  'a stream that is cut under its index: pages before the cut, errors after it, never what was in the buffer',
+  (t) => {
+    for (const alg of ['none', 'zlib'] as const) {
+      const { reader } = open(t, { alg });
+      const source = reader.resolve(FILE) as DatafileSource;
+      const index = createBlockIndex(source.nBlocks);
+      buildBlockIndex(source, index);
+      const fd = fs.openSync(source.layers[0]!.file, 'r+');
+      t.teardown(() => fs.closeSync(fd));
+      const pages = new PageReader();
+      const read = (first: number, count: number): string => {
+        // A page that is stored as it is goes to its place at once, where there is room before it for its header.
+        const out = Buffer.alloc(64 + count * 8192, 0xee);
+        try {
+          pages.readBlocks(source, index, () => fd, first, count, out, 64);
+        } catch (error) {
+          return (error as { code: string }).code;
+        }
+        return out.subarray(64).equals(whole.subarray(first * 8192, (first + count) * 8192)) ? 'right' : 'wrong';
+      };
+      const ends = source.layers[0]!.storedSize;
+      const starts = [...index.offset, ends];
+      // Every page was looked at before: only its length tells now.
+      t.equal(read(0, 8), 'right');
+      for (let block = 7; block >= 0; block--) {
+        const [start, end] = [starts[block]!, starts[block + 1]!];
+        for (const cut of [end - 1, end - 4096, start + 9, start + 8, start + 1, start]) {
+          if (cut < start) continue;
+          fs.ftruncateSync(fd, cut);
+          const seen = [read(block, 1), read(0, block + 1), block > 0 ? read(0, block) : 'right'];
+          t.strictSame(seen, ['page_damaged', 'page_damaged', 'right'], `${alg}, block ${block}, cut at ${cut}`);
+        }
+      }
+    }
+    t.end();
+  },
+);
 
 t.test('missing file, directory in its place', (t) => {
   const { root, read } = open(t, {});

@@ -100,6 +100,15 @@ const cases: [name: string, members: Member[], expected: string][] = [
     '11',
   ],
   [
+    'also where a newer member grows over them',
+    [
+      ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2) }],
+      ['PAGE', '2.2.7', { pages: pages(1, 0, 1, 2), truncateTo: 2, nBlocks: null }],
+      ['DELTA', '2.5.16', { pages: pages(2, 3), nBlocks: 4 }],
+    ],
+    '11.2',
+  ],
+  [
     'length by the streams where no list gives it',
     [
       ['FULL', '2.2.7', { pages: pages(0, 0, 1), nBlocks: null }],

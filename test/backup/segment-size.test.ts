@@ -59,7 +59,7 @@ t.test('segments of 2 MiB', async (t) => {
   writeFileSync(join(dataDir, 'global/pg_control'), controlFile(segmentBlocks));
   writeFileSync(join(dataDir, `${FILE}.3`), Buffer.concat(pages.map(([, page]) => page)));
   const problems = new Problems();
-  t.equal(await pageCheck(dataDir, 1, () => undefined, problems), '3 blocks of 1 files');
+  t.equal(await pageCheck(dataDir, 1, () => undefined, problems), '3 blocks of 1 file');
   t.same(problems.kept, [], 'a data directory is checked by them too');
 });
 

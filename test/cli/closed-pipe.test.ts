@@ -75,4 +75,7 @@ t.test('a mount in the foreground is taken away', { skip: missing }, async (t) =
   t.match(stderr, /asked to stop .*SIGTERM/);
   t.notMatch(stderr, /EPIPE/);
   t.notOk(isMounted(mountpoint));
+  const lost = await full('>', 'mount', '--console', '-B', catalog, '-I', 'a', '-i', 'latest', ...where);
+  t.match(lost, { status: 1, stderr: /cannot write to standard output: ENOSPC(.*\n)*.*unmounted status=0/ });
+  t.notOk(isMounted(mountpoint));
 });

@@ -2,16 +2,18 @@
 
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { fstabArguments } from '../../src/cli/fstab.js';
 import { unmounted } from '../mount/small-mount.js';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
+import { repoRoot } from '../support/paths.js';
 import { run } from '../support/run.js';
 import { smallFiles } from '../support/small-catalog.js';
 
 t.setTimeout(600_000);
-const HELPER = fileURLToPath(new URL('../../bundle/cli/mount-helper.js', import.meta.url));
+const { bin } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { bin: Record<string, string> };
+/** What `npm install -g` puts beside pbkfs. */
+const HELPER = join(repoRoot, bin['mount.pbkfs']!);
 
 t.test('options of fstab become options of pbkfs mount', async (t) => {
   const line =

@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { ShownBackup } from '../../src/cli/show-data.js';
-import { formatBytes, renderInstances } from '../../src/cli/show-table.js';
+import { renderInstances } from '../../src/cli/show-table.js';
+import { formatBytes } from '../../src/cli/text-table.js';
 
 const backup = (id: string, parentId: string | null): ShownBackup => ({
   id,

@@ -1,6 +1,6 @@
 // pbkfs validate as a program: exit status, one line a problem, JSON, nothing drawn into a pipe.
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -8,7 +8,7 @@ import { backupIdOf } from '../../src/backup/index.js';
 import { describeProgress } from '../../src/cli/progress-line.js';
 import { startTime } from '../support/catalog-writer.js';
 import { copyCatalog } from '../support/catalogs.js';
-import { pbkfs } from '../support/mount.js';
+import { mountMissing, pbkfs } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
@@ -29,6 +29,23 @@ t.test('a good chain: exit 0, one line, and nothing else in a pipe', async (t) =
   t.match(result, { status: 0, stderr: '' });
   t.match(result.stdout, /^backup TOU5PO is valid \(4 backups, 1524 files, [\d.]+ MiB, [\d.]+ s\)\n$/);
 });
+
+t.test(
+  'a newest backup that is no good is told of, where the latest is asked for',
+  { skip: mountMissing },
+  async (t) => {
+    const catalog = await copyCatalog('mini', directory(t));
+    rmSync(join(catalog, 'backups/a/TOU5PO/backup.control'));
+    const warning =
+      /^pbkfs: warning: backup TOU5P9 is taken as the latest, not a newer one: .*TOU5PO .*backup\.control is missing\n/;
+    t.match(await pbkfs(['validate', '-B', catalog, '-I', 'a', '-i', 'latest']), { status: 0, stderr: warning });
+    const base = directory(t);
+    mkdirSync(join(base, 'mount'));
+    const where = ['-D', join(base, 'mount'), '--read-only'];
+    t.match(await pbkfs(['mount', '-B', catalog, '-I', 'a', '-i', 'latest', ...where]), { status: 0, stderr: warning });
+    t.match(await pbkfs(['unmount', '-D', join(base, 'mount')]), { status: 0 });
+  },
+);
 
 t.test('damage: exit 1, a line that names backup, file and block; the same as JSON', async (t) => {
   const catalog = writeSmallCatalog(join(directory(t), 'catalog'));

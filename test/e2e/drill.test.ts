@@ -8,9 +8,10 @@ import type { DrillRun } from '../../src/session/drill-run.js';
 import { nothingLeftIn } from '../support/left-behind.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { matchWhole } from '../support/match-whole.js';
-import { mountMissing, pbkfs } from '../support/mount.js';
+import { CLI, mountMissing, pbkfs } from '../support/mount.js';
 import { newCluster, query, serverTempDir, start } from '../support/postgres.js';
 import { prometheusMissing, promtool } from '../support/promtool.js';
+import { run } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
@@ -84,6 +85,12 @@ t.test('a sound backup passes all checks', { skip: mountMissing }, async (t) => 
   t.match(later, /^pbkfs_drill_success\S* 0$/m);
   t.match(later, /check="sql"\} 0$/m);
   t.equal(success.exec(later)?.[1], success.exec(text)?.[1], 'when it last passed is not forgotten');
+
+  const [sh, ...piped] = ['sh', '-c', 'printf "select false" | "$@"', 'sh', process.execPath, CLI];
+  const all = [...piped, 'drill', '-B', catalog, '-I', instance, '--all', '--work-dir', scratch, '--sql', '/dev/stdin'];
+  const { status: refused, stdout } = await run(sh!, all, { timeout: 120_000 });
+  t.equal(refused, 1);
+  t.match(stdout, /\n0 of \d backups passed: FAILED\n$/, 'a pipe is read once, for all backups');
 
   const narrow = await drill(['--diff-limit', '1MB']);
   t.equal(narrow.status, 1);

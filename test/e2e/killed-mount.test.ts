@@ -89,7 +89,7 @@ t.test(
       if (!t.passing()) return;
       const last = round === rounds - 1;
       if (!last && round % 10 !== 9) continue;
-      t.strictSame(await stage.integrity(), [], 'amcheck and checksums find nothing');
+      await stage.integrity(t);
       if (!last) await stage.start();
     }
     await mount.unmount();

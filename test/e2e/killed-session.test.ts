@@ -12,6 +12,7 @@ import t, { type Test } from 'tap';
 import { eventually, mountsBelow, nothingLeftIn, serversBelow } from '../support/left-behind.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, serverTempDir } from '../support/postgres.js';
+import { faults } from '../support/schema.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
@@ -19,6 +20,7 @@ t.setTimeout(3_600_000);
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const TERMINAL = fileURLToPath(new URL('../support/terminal.cjs', import.meta.url));
+const ON_TERMINAL = { NODE_OPTIONS: `--require=${TERMINAL}` };
 const LONG = process.env.PBKFS_STORM === 'long';
 
 type Command = 'rescue' | 'drill' | 'start';
@@ -100,16 +102,17 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
   const sql = join(base, 'check.sql');
   writeFileSync(sql, 'select true');
   const env = { PATH: process.env.PATH, TMPDIR: scratch, XDG_STATE_HOME: join(base, 'state') };
-  const begin = (command: Command, terminal = false): ChildProcess => {
+  const begin = (command: Command, more: Record<string, string> = {}): ChildProcess => {
     const own = {
       rescue: ['--database', 'postgres', '--query', 'select 1', '-o', join(out, 'rows')],
       drill: ['--amcheck', '--checksums', '--sql', sql],
       start: ['--ephemeral'],
     }[command];
     const child = spawn(process.execPath, [CLI, command, ...source, ...own], {
-      stdio: ['ignore', 'ignore', terminal ? 'pipe' : 'ignore'],
+      stdio: ['ignore', 'ignore', more === ON_TERMINAL ? 'pipe' : 'ignore'],
       detached: true,
-      env: terminal ? { ...env, NODE_OPTIONS: `--require=${TERMINAL}` } : env,
+      cwd: base,
+      env: { ...env, ...more },
     });
     t.teardown(() => child.kill('SIGKILL'));
     return child;
@@ -160,19 +163,19 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
   await t.test('in every step that it says it takes', async (t) => {
     const known = new Set<string>();
     for (const command of ['drill', 'rescue'] as const) {
-      const whole = await stepsOf(begin(command, true));
+      const whole = await stepsOf(begin(command, ON_TERMINAL));
       await wholeOrNothing(t);
       t.ok(whole.length >= 5, `${command}: ${whole.join(', ')}`);
       for (const step of whole.filter((step) => LONG || !known.has(step))) {
         known.add(step);
-        const child = begin(command, true);
+        const child = begin(command, ON_TERMINAL);
         const seen = await stepsOf(child, step);
         t.equal(seen.at(-1), step);
         t.equal(child.signalCode, 'SIGKILL', `${command}, ${step}`);
         await wholeOrNothing(t);
       }
     }
-    const steps = await stepsOf(begin('start', true));
+    const steps = await stepsOf(begin('start', ON_TERMINAL));
     t.ok(
       steps.length >= 3 && steps.every((step) => known.has(step)),
       `start has no step of its own: ${steps.join(', ')}`,
@@ -180,7 +183,7 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
     t.match(await pbkfs(['stop', '-D', mountsBelow(scratch)[0]!], env as Record<string, string>), { status: 0 });
     await nothingLeftIn(t, scratch);
     for (const step of LONG ? steps : []) {
-      const child = begin('start', true);
+      const child = begin('start', ON_TERMINAL);
       t.equal((await stepsOf(child, step)).at(-1), step);
       t.equal(child.signalCode, 'SIGKILL', `start, ${step}`);
       await nothingLeftIn(t, scratch);
@@ -209,13 +212,18 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
     other.kill('SIGKILL');
     await once(other, 'exit');
     t.ok(serversBelow(scratch).length > 0 && mountsBelow(scratch).length > 0, 'a server and a mount are left');
-    t.match(await pbkfs(['cleanup', '--sessions'], env as Record<string, string>), {
-      status: 0,
-      stdout: /^took away .*\n$/,
-    });
+    const cleaned = await pbkfs(['cleanup', '--sessions', '--json'], env as Record<string, string>);
+    t.equal(cleaned.status, 0, cleaned.stderr);
+    t.strictSame(faults('cleanup', cleaned.stdout), []);
+    t.match(cleaned.stdout, `"${scratch}/pbkfs-session-`);
     await nothingLeftIn(t, scratch);
     t.match(await pbkfs(['cleanup', '--sessions'], env as Record<string, string>), { status: 0, stdout: /^no killed/ });
     t.strictSame(readdirSync(out), [], 'no output');
+
+    writeFileSync(join(base, 'here.cjs'), '');
+    const relative = begin('rescue', { NODE_OPTIONS: '--require=./here.cjs' });
+    t.strictSame(await once(relative, 'exit'), [1, null], 'no process of ours can run in /');
+    await nothingLeftIn(t, scratch);
   });
 
   await t.test('at any moment', { skip: LONG ? false : 'PBKFS_STORM=long does this' }, async (t) => {

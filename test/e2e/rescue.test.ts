@@ -29,9 +29,11 @@ interface Disaster {
   /** Where production's tablespace lies. */
   readonly production: string;
   readonly work: string;
+  /** Between everything else and a DROP DATABASE. */
+  readonly databaseTime: string;
 }
 
-/** An ARCHIVE backup, rows that came after it, a DROP TABLE, and a tablespace made in production's directory. */
+/** An ARCHIVE backup, rows that came after it, a DROP TABLE, a tablespace made in production's directory, a DROP DATABASE. */
 async function disaster(t: Test): Promise<Disaster> {
   const { user } = postgres15();
   const directory = serverTempDir(t);
@@ -46,6 +48,7 @@ async function disaster(t: Test): Promise<Disaster> {
   const server = await start(t, dataDir, { settings: { wal_keep_size: '1GB', fsync: 'off' } });
   const catalog = new LiveCatalog(join(directory, 'catalog'), dataDir);
   await query(server, 'create table orders(id int primary key, word text, note text)');
+  await query(server, 'create database dropped');
   const backup = await catalog.backup(server, { stream: false });
   await query(server, 'select pg_sleep(1.1)'); // recovery-time has whole seconds
   await query(server, INSERT);
@@ -54,14 +57,24 @@ async function disaster(t: Test): Promise<Disaster> {
   await query(server, `copy orders to '${rows}'`);
   await query(server, 'drop table orders');
   await query(server, `create tablespace made_later location '${production}'`);
+  const databaseTime = await query(server, 'select clock_timestamp()::text');
+  await query(server, 'drop database dropped');
   await catalog.archive(server);
   await server.stop('immediate');
   writeFileSync(join(production, 'PG_15_production'), 'not yours');
-  return { catalog: catalog.path, backup: backup.id, time, rows: readFileSync(rows, 'utf8'), production, work };
+  return {
+    catalog: catalog.path,
+    backup: backup.id,
+    time,
+    rows: readFileSync(rows, 'utf8'),
+    production,
+    work,
+    databaseTime,
+  };
 }
 
 t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
-  const { catalog, backup, time, rows, production, work } = await disaster(t);
+  const { catalog, backup, time, rows, production, work, databaseTime } = await disaster(t);
   const before = { catalog: hashTree(catalog), production: hashTree(production) };
   const source = ['-B', catalog, '-I', 'main'];
   const scratch = join(work, 'scratch');
@@ -91,6 +104,39 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.match(readFileSync(join(out, 'postgres.public.orders.csv'), 'utf8'), /^id,word,note\n1,/);
     await nothingLeft(t);
   });
+
+  await t.test('so do the rows of a query, whatever ends it', async (t) => {
+    const firstId = ['--query', 'select min(id) from orders; -- first'];
+    const out = join(work, 'first.csv');
+    const asked = ['--time', time, '--database', 'postgres', ...firstId, '-o', out];
+    t.match(await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch]), { status: 0, stderr: '' });
+    t.equal(readFileSync(out, 'utf8'), 'min\n1\n');
+    await nothingLeft(t);
+  });
+
+  await t.test(
+    'a dropped database is whole at a time just before, although its files go before the commit',
+    async (t) => {
+      const out = join(work, 'dropped.csv');
+      const asked = [
+        '--time',
+        databaseTime,
+        '--database',
+        'dropped',
+        '--query',
+        'select current_database()',
+        '-o',
+        out,
+      ];
+      const result = await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch]);
+      t.match(result, {
+        status: 0,
+        stderr: /warning: a DROP DATABASE was under way at the target time: recovery ends before/,
+      });
+      t.equal(readFileSync(out, 'utf8'), 'current_database\ndropped\n');
+      await nothingLeft(t);
+    },
+  );
 
   const pgDump = clientProgram('pg_dump');
   const skip = 'missing' in pgDump ? pgDump.missing : false;
@@ -147,6 +193,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       [['-i', backup], 2, /say what to rescue/],
       [['--table', 'a.b.c'], 2, /give a backup with -i, or a moment/],
       [['-i', backup, '--query', 'select 1'], 2, /--query needs --database/],
+      [['-i', backup, '--database', 'postgres', '--query', 'select 1; select 2'], 2, /one begins: select 2\n/],
     ] as const) {
       const result = await pbkfs(['rescue', ...source, ...args, '-o', out, '--work-dir', scratch]);
       t.equal(result.status, status, args.join(' '));
@@ -162,6 +209,18 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.notOk(existsSync(out));
     await nothingLeft(t);
   });
+  await t.test('start tells that it is paused, and of tables that nobody can read there', async (t) => {
+    const target = ['--recovery-target-time', time, '--ephemeral', '--bin-dir', postgres15().binaries.binDir];
+    const paused = await pbkfs(['start', ...source, '-i', backup, ...target], { TMPDIR: serverTempDir(t) });
+    t.match(paused, {
+      status: 0,
+      stdout: /^paused: {2}at its recovery target, read-only; "select pg_wal_replay_resume\(\)" ends recovery$/m,
+      stderr: /warning: a transaction under way at the target has locked [1-9]\d* tables and indexes/,
+    });
+    const mountpoint = /^stop: +pbkfs stop -D (.*)$/m.exec(paused.stdout)?.[1] ?? '';
+    t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0 });
+  });
+
   await t.test('start and stop: a server that answers, and then nothing', async (t) => {
     const [mountpoint, diff] = ['mount', 'diff'].map((name) => join(serverTempDir(t), name)) as [string, string];
     mkdirSync(mountpoint);

@@ -77,8 +77,15 @@ t.test('recovery follows the timeline it is told', { skip: mountMissing }, async
     return result.status === 0 ? readFileSync(file, 'utf8').trim().replaceAll('\n', ', ') : result.stderr;
   };
   const latest = ['--recovery-target', 'latest'];
-  t.equal(await rows(latest), 'both, before the crash, after the crash', 'current is the default');
-  t.equal(await rows([...latest, '--recovery-target-timeline', 'latest']), 'both, promoted, target, behind');
+  t.equal(await rows(latest), 'both, promoted, target, behind', 'by itself to the newest one, as pg_probackup restore');
+  const current = [...latest, '--recovery-target-timeline', 'current'];
+  t.equal(await rows(current), 'both, before the crash, after the crash');
+  const other = await rows(['--recovery-target-xid', xid]);
+  t.equal(
+    other,
+    'both, before the crash, after the crash',
+    'to other targets along its own, where the number is another transaction',
+  );
   t.equal(await rows(['--recovery-target-xid', xid, '--recovery-target-timeline', '2']), 'both, promoted, target');
   const refused = await rows(['--recovery-target-timeline', '3', ...latest]);
   t.match(refused, /no history file of timeline 3\nhint: from this backup recovery can follow timeline 1, 2;/);

@@ -66,6 +66,10 @@ t.test('limits', { skip: mountMissing }, async (t) => {
       execFileSync('fallocate', ['-o', String(64 * GiB), '-l', '65536', path]);
       t.equal(fs.statSync(path).size, 64 * GiB + 65536);
       t.ok(diffBlocks() - before < 2048, 'the gap takes no space');
+      execFileSync('fallocate', ['-p', '-o', '1', '-l', String(GiB), path]);
+      t.equal(fs.statSync(path).size, 64 * GiB + 65536);
+      t.equal(execFileSync('head', ['-c', '3', path]).toString('latin1'), 'o\0\0');
+      t.ok(diffBlocks() - before < 2048, 'nor does a hole in it');
       fs.truncateSync(path, 3);
     });
   }

@@ -6,7 +6,7 @@ import { fakeMount } from './fake/mount.js';
 
 t.setTimeout(600_000);
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
   t.test(`${signal} ends a foreground mount cleanly`, { skip: mountMissing }, async (t) => {
     const mount = await fakeMount(t);
     const child = mount.start('none', {}, true);

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { byteString } from '../../src/backup/byte-path.js';
 import { describeHolders, findHolders } from '../../src/mount/holders.js';
-import { type MountEntry, mountAt, readMounts } from '../../src/mount/mountinfo.js';
-import { bytesOf } from '../../src/mount/paths.js';
 import { MNT_DETACH, MS_NODEV, mount, umount2 } from '../../src/sys/libc.js';
+import { type MountEntry, mountAt, readMounts } from '../../src/sys/mountinfo.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root to mount';
@@ -20,7 +20,7 @@ function tmpfs(t: Test): { dir: string; entry: () => MountEntry } {
     umount2(dir, MNT_DETACH);
     rmSync(base, { recursive: true });
   });
-  return { dir, entry: () => mountAt(readMounts(), bytesOf(dir))! };
+  return { dir, entry: () => mountAt(readMounts(), byteString(dir))! };
 }
 
 /** A process that is killed at the end of the test. */
@@ -62,7 +62,7 @@ t.test('who-sits-in-the-directory-underneath-is-not-accused', { skip }, async (t
   await start(t, 'sleep', ['63'], base);
   const fd = openSync(base, 'r');
   mount('pbkfs-test', base, 'tmpfs', MS_NODEV, 'size=64k');
-  t.strictSame(findHolders(mountAt(readMounts(), bytesOf(base))!), []);
+  t.strictSame(findHolders(mountAt(readMounts(), byteString(base))!), []);
   umount2(base);
   closeSync(fd);
 });

@@ -33,8 +33,9 @@ t.test('lines go to journald, and none to a file', { skip }, async (t) => {
   const where = ['-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];
   const result = await pbkfs(['mount', ...where, '--log-sink', 'journald']);
   if (/libsystemd\.so\.0 is not there/.test(result.stderr)) {
-    t.match(result.status, 1);
-    return;
+    t.equal(result.status, 1);
+    const skip = 'this host has no libsystemd.so.0 (Debian: apt-get install libsystemd0)';
+    return void (await t.test('its lines', { skip }, async () => undefined));
   }
   t.match(result, { status: 0, stderr: '' });
   t.notOk(existsSync(`${mount.diff}/pbkfs.log`));

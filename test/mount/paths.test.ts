@@ -1,7 +1,8 @@
 import { mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { bytesOf, isWithin, resolveFuture, resolveMountpoint, textOf } from '../../src/mount/paths.js';
+import { byteString, displayPath } from '../../src/backup/byte-path.js';
+import { isWithin, resolveFuture, resolveMountpoint } from '../../src/mount/paths.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 t.test('resolves-links-of-parents-and-of-the-mount-point-itself', async (t) => {
@@ -28,5 +29,5 @@ t.test('within-compares-whole-names', async (t) => {
 });
 
 t.test('bytes-and-text-are-inverse', async (t) => {
-  t.equal(textOf(bytesOf('/mnt/точка')), '/mnt/точка');
+  t.equal(displayPath(byteString('/mnt/точка')), '/mnt/точка');
 });

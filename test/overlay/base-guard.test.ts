@@ -1,6 +1,6 @@
 // What is served of the backup, and what is refused: damaged raw files, files replaced underneath, --verify.
 
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { backupIdOf, openCatalog, resolveChain } from '../../src/backup/index.js';
@@ -37,6 +37,20 @@ function flip(file: string, at: number): void {
   bytes[at]! ^= 0x10;
   writeFileSync(file, bytes);
 }
+
+t.test('a file whose block index cannot be made is refused each time, and nobody waits for the index', (t) => {
+  const { catalog, diff } = fresh(t, writeSmallCatalog);
+  truncateSync(stored(catalog, 1, 'base/2/200'), 100);
+  const direct = open(t, { catalog, diff });
+  direct.keepInodes = true;
+  const inUse = direct.shared.arena.bytesInUse();
+  for (const when of ['first', 'second']) {
+    t.throws(() => direct.read('base/2/200', 0, 8192), { code: 'page_damaged' }, when);
+    t.equal(direct.shared.arena.bytesInUse(), inUse, `${when}: no memory is kept`);
+  }
+  t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!), 'the rest goes on');
+  t.end();
+});
 
 t.test('a raw file with one wrong bit is refused wherever it is read', (t) => {
   const { catalog, diff } = fresh(t, writeSmallCatalog);
@@ -108,10 +122,12 @@ t.test('a stored file that was replaced after its first use is not served', (t) 
   for (const name of ['base/100', 'base/raw']) renameSync(stored(other.catalog, 1, name), stored(catalog, 1, name));
   read('base/101'); // takes the only descriptor
   for (const name of ['base/100', 'base/raw']) {
-    t.throws(() => read(name), { code: 'chain_changed', message: /changed under the mount/ }, name);
+    for (const when of ['when it is opened', 'and while it is open']) {
+      t.throws(() => read(name), { code: 'chain_changed', message: /changed under the mount/ }, `${name} ${when}`);
+    }
     suspects.push(name);
   }
-  t.equal(direct.counters().chainChanged, 2);
+  t.equal(direct.counters().chainChanged, 4);
   t.end();
 });
 

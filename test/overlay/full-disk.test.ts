@@ -54,6 +54,7 @@ t.test(
     direct.write('base/1/101', 0, block);
     direct.create('pg_wal/1').close();
     direct.write('pg_wal/1', 0, block);
+    const { blocks } = direct.overlay.budget;
     disk.fill();
 
     const enospc = { code: 'ENOSPC' };
@@ -63,7 +64,9 @@ t.test(
     t.throws(() => direct.write('base/1/101', 8192, block), enospc, 'a further block of a changed file');
     t.throws(() => direct.write('base/1/101', 3 * 8192, Buffer.alloc(200_000, 1)), enospc, 'extending it');
     t.throws(() => direct.fallocate('base/1/101', 3 * 8192, 400_000), enospc, 'reserving space');
+    t.throws(() => direct.fallocate('base/1/101', 5 * 8192, 400_000), enospc, 'and a gap before it');
     t.throws(() => direct.fallocate('pg_wal/1', 8192, 400_000), enospc);
+    t.throws(() => direct.fallocate('pg_wal/1', 3 * 8192, 400_000), enospc);
     t.throws(() => direct.write('pg_wal/1', 8192, Buffer.alloc(4096)), enospc, 'extending a new file');
     t.throws(
       () => {
@@ -82,6 +85,7 @@ t.test(
       t.ok(direct.readAll('pg_wal/1').equals(block), `${when}: new file`);
       t.equal(direct.stat('base/1/101').size, changed.length);
       t.equal(direct.stat('pg_wal/1').size, 8192);
+      t.equal(direct.overlay.budget.blocks, blocks, `${when}: what is in use`);
     };
     unchanged('while the disk is full');
 

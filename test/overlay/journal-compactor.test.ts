@@ -2,6 +2,8 @@
 
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import t from 'tap';
+import { JournalCompactor } from '../../src/overlay/journal-compactor.js';
+import { control } from '../../src/overlay/shared/shared-state.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
@@ -77,3 +79,71 @@ t.test(
     again.close();
   },
 );
+
+const { journalAppended, journalSynced, journalFailed, objectsFailed, journalLock } = control;
+
+/** A compactor over a journal that only says what is done to it; `rewrite` is what rewriting it does. */
+function faked(rewrite: (journal: { size: number; appended: number; isNameDurable: boolean }) => void) {
+  const words = new Int32Array(new SharedArrayBuffer(4096));
+  const said: string[] = [];
+  const journal = {
+    size: 100,
+    appended: 7,
+    isNameDurable: true,
+    rewrite: () => {
+      said.push(`rewrite, ${words[journalLock] === 0 ? 'not locked' : 'locked'}`);
+      rewrite(journal);
+    },
+  };
+  const compactor = new JournalCompactor({
+    ...{ journal, words, compactFrom: 1000, snapshot: () => [], warn: (message: string) => void said.push(message) },
+    syncObjects: () => void said.push('objects'),
+  });
+  const run = (size: number): string[] => {
+    journal.size = size;
+    said.length = 0;
+    compactor.runIfDue();
+    return [...said];
+  };
+  return { words, journal, run };
+}
+
+t.test('objects have durable names before records that mention them, and nobody syncs meanwhile', async (t) => {
+  const { words, run } = faked((journal) => {
+    journal.size = 200;
+    journal.appended = 20;
+  });
+  t.strictSame(run(999), [], 'not before it is due');
+  t.strictSame(run(1000), ['objects', 'rewrite, locked']);
+  t.strictSame([words[journalAppended], words[journalSynced], words[journalLock]], [20, 20, 0]);
+});
+
+t.test('a new journal whose name may not be durable makes every sync fail from now on', async (t) => {
+  const { words, run } = faked((journal) => {
+    journal.appended = 20;
+    journal.isNameDurable = false;
+    throw new Error('EIO');
+  });
+  t.match(run(1000), ['objects', 'rewrite, locked', /could not be shortened \(EIO\)/]);
+  const state = [journalAppended, journalSynced, journalFailed, journalLock].map((at) => words[at]);
+  t.strictSame(state, [20, 0, 1, 0]);
+  t.strictSame(run(10_000), [], 'and a rewrite does not make that good');
+});
+
+t.test('a journal that could not be replaced is as good as before', async (t) => {
+  const { words, run } = faked(() => {
+    throw new Error('ENOSPC');
+  });
+  t.equal(run(1000).length, 3);
+  t.equal(words[journalFailed], 0);
+  t.strictSame(run(1999), [], 'tried again when it is twice as long');
+  t.equal(run(2000).length, 3);
+});
+
+t.test('after a failed sync, of the journal or of names of objects, nothing is rewritten', async (t) => {
+  for (const at of [journalFailed, objectsFailed]) {
+    const { words, run } = faked(() => undefined);
+    words[at] = 1;
+    t.strictSame(run(1000), []);
+  }
+});

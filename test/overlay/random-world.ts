@@ -14,6 +14,7 @@ const baseDirectories = ['base', 'base/1', 'base/2', 'base/5', 'global', 'pg_wal
 interface Slot {
   file: OpenFile;
   model: ModelFile;
+  path: string;
 }
 
 export class World {
@@ -23,6 +24,8 @@ export class World {
   readonly #catalog: string;
   readonly #diff: string;
   readonly #passthrough: boolean;
+  /** whether the kernel keeps what it knows */
+  #keep = false;
   steps = 0;
 
   /** @param catalog the small one @param passthrough what is written to files made on the mount goes past the overlay */
@@ -63,6 +66,8 @@ export class World {
           () => this.direct.create(step.path).close(),
           () => void this.model.create(step.path),
         );
+      case 'make':
+        return this.#make(step);
       case 'unlink':
         return this.#both(
           () => this.direct.unlink(step.path),
@@ -99,18 +104,20 @@ export class World {
         this.#close(step.slot);
         return this.#both(
           () => {
-            this.slots[step.slot] = { file: this.direct.open(step.path), model: this.model.file(step.path) };
+            const { path } = step;
+            this.slots[step.slot] = { file: this.direct.open(path), model: this.model.file(path), path };
           },
           () => void this.model.file(step.path),
         );
       case 'cache':
+        this.#keep = step.keep;
         this.direct.keepInodes = step.keep;
         this.direct.dropCaches();
         return;
       case 'compare':
         return this.compare();
       case 'remount':
-        return this.remount();
+        return this.remount(step.forgets);
       case 'kill':
         return this.#kill(false);
       case 'powerLoss':
@@ -120,9 +127,9 @@ export class World {
     }
   }
 
-  remount(): void {
+  remount(forgets = true): void {
     for (const at of [0, 1, 2]) this.#close(at);
-    this.direct.close();
+    this.direct.close(forgets);
     for (const [, node] of this.model.walk()) if (node instanceof ModelFile) node.dirty = false;
     this.direct = this.#mount(false);
     this.compare();
@@ -161,7 +168,9 @@ export class World {
   #mount(afterPowerLoss: boolean): DirectOverlay {
     // So short that most sequences see the journal rewritten under them.
     const shared = { catalog: this.#catalog, diff: this.#diff, passthrough: this.#passthrough };
-    return new DirectOverlay({ ...shared, afterPowerLoss, compactJournalFrom: 1000 });
+    const direct = new DirectOverlay({ ...shared, afterPowerLoss, compactJournalFrom: 1000 });
+    direct.keepInodes = this.#keep;
+    return direct;
   }
 
   #kill(powerLoss: boolean): void {
@@ -181,6 +190,27 @@ export class World {
     }
   }
 
+  /** A new file with content; what the name led to, if it led to a file, is gone. */
+  #make(step: Extract<Operation, { op: 'make' }>): void {
+    const { path, position } = step;
+    this.#both(
+      () => {
+        if (this.direct.exists(path)) this.direct.unlink(path);
+        const file = this.direct.create(path);
+        try {
+          return file.write(position, pattern(step));
+        } finally {
+          file.close();
+        }
+      },
+      () => {
+        if (this.model.has(path)) this.model.unlink(path);
+        this.model.create(path).write(position, pattern(step));
+        return step.length;
+      },
+    );
+  }
+
   #fallocate(step: Extract<Operation, { op: 'fallocate' }>): void {
     if (step.length === 0) return;
     const keepSize = step.how === 'punch' || step.how === 'keep';
@@ -194,7 +224,7 @@ export class World {
   #onOpen(step: Extract<Operation, { slot: number }>): void {
     const open = this.slots[step.slot];
     if (open === undefined) return;
-    const { file, model } = open;
+    const { file, model, path } = open;
     switch (step.op) {
       case 'writeOpen':
         equal(file.write(step.position, pattern(step)), step.length, 'bytes written');
@@ -210,6 +240,15 @@ export class World {
       case 'fsyncOpen':
         file.fsync();
         model.dirty = false;
+        break;
+      case 'unlinkOpen':
+        // Unless the name leads elsewhere by now.
+        if (model.links === 0 || !this.model.has(path) || this.direct.stat(path).ino !== file.stat().ino) return;
+        this.direct.unlink(path);
+        this.model.unlink(path);
+        // Whatever is not needed any more goes now.
+        this.direct.dropCaches();
+        same(file.readAll(), model.data, 'a file without this name');
         break;
       case 'closeOpen':
         this.#close(step.slot);

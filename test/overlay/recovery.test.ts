@@ -4,10 +4,14 @@ import fs, { rmSync, statSync, truncateSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import t, { type Test } from 'tap';
+import type { DataEngine } from '../../src/overlay/data/data-engine.js';
+import type { Inode } from '../../src/overlay/namespace/inode.js';
 import { rowFlag } from '../../src/overlay/shared/file-table.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
+import type { DirectOverlay } from '../support/direct-overlay.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { smallDiffs } from '../support/small-diffs.js';
+import { watchSyncs } from '../support/watched-syncs.js';
 
 const { newDiff, mount, objects } = smallDiffs();
 const block = Buffer.alloc(8192, 7);
@@ -86,24 +90,37 @@ t.test('after a kill files have the time of their last write, whatever came afte
   again.close();
 });
 
-t.test('set-id bits that a write by somebody unprivileged has taken away do not come back after a kill', async (t) => {
-  const diff = newDiff();
-  const direct = mount(diff);
-  const change = (path: string, dropSetId: boolean): void => {
-    direct.chmod(path, 0o6755);
-    const { inode } = direct.open(path);
-    direct.engine.write(inode.row, inode.generation, block, 0, 100, 0, dropSetId);
-    t.equal(direct.stat(path).mode & 0o7777, dropSetId ? 0o755 : 0o6755, path);
+t.test('set-id bits that a change by somebody unprivileged has taken away do not come back after a kill', async (t) => {
+  const how = { keepSize: false, zero: false };
+  type Change = (engine: DataEngine, inode: Inode, dropSetId: boolean) => void;
+  const changes: Record<string, Change> = {
+    write: (engine, { row, generation }, drop) => engine.write(row, generation, block, 0, 100, 0, drop),
+    truncate: (engine, { row, generation }, drop) => engine.truncate(row, generation, 9000, drop),
+    allocate: (engine, { row, generation }, dropSetId) =>
+      engine.allocate(row, generation, 0, 90_000, { ...how, dropSetId }),
   };
-  direct.create('base/new').close();
-  direct.create('base/kept').close();
-  for (const path of ['base/1/100', 'base/new']) change(path, true);
-  for (const path of ['base/1/101', 'base/kept']) change(path, false);
-  direct.kill();
-  const again = mount(diff);
-  for (const path of ['base/1/100', 'base/new']) t.equal(again.stat(path).mode & 0o7777, 0o755, path);
-  for (const path of ['base/1/101', 'base/kept']) t.equal(again.stat(path).mode & 0o7777, 0o6755, path);
-  again.close();
+  for (const [name, change] of Object.entries(changes)) {
+    const diff = newDiff();
+    const direct = mount(diff);
+    const [lost, kept] = [
+      ['base/1/100', 'base/new'],
+      ['base/1/101', 'base/kept'],
+    ];
+    for (const path of ['base/new', 'base/kept']) direct.create(path).close();
+    for (const path of [...lost, ...kept]) {
+      direct.chmod(path, 0o6755);
+      change(direct.engine, direct.open(path).inode, lost.includes(path));
+    }
+    const check = (mounted: typeof direct, when: string): void => {
+      for (const path of lost) t.equal(mounted.stat(path).mode & 0o7777, 0o755, `${name} ${path} ${when}`);
+      for (const path of kept) t.equal(mounted.stat(path).mode & 0o7777, 0o6755, `${name} ${path} ${when}`);
+    };
+    check(direct, 'at once');
+    direct.kill();
+    const again = mount(diff);
+    check(again, 'after a kill');
+    again.close();
+  }
 });
 
 t.test('objects that no name leads to are removed, at the clean end and after a kill', async (t) => {
@@ -156,6 +173,69 @@ t.test('a change that ends after a sync began is still owed', async (t) => {
   t.ok(table.hasFlag(row, rowFlag.dirtyData), 'the next sync has something to do');
   table.touchData = touchData;
   direct.close();
+});
+
+/** Files that nobody has synced: with an object that holds data, and one that holds none yet. */
+const unsynced: Record<string, (direct: DirectOverlay) => void> = {
+  'made here': (direct) => void direct.create('base/new').write(0, block),
+  'of the backup': (direct) => {
+    direct.write('base/1/100', 0, block);
+    const { row, generation } = direct.open('base/1/101').inode;
+    direct.overlay.ensureObject(row, generation);
+  },
+};
+
+for (const [kind, change] of Object.entries(unsynced)) {
+  t.test(`what a kill left unsynced is made durable before anybody is served: files ${kind}`, async (t) => {
+    const diff = newDiff();
+    const direct = mount(diff);
+    change(direct);
+    direct.kill();
+    const { done } = watchSyncs(t);
+    const after = mount(diff);
+    const renamed = done.indexOf('journal.new');
+    for (const name of [...objects(diff), 'objects']) {
+      const at = done.indexOf(name);
+      t.ok(at >= 0 && at < renamed, `${name} before records that mention it`);
+    }
+    t.equal(done.at(-1), 'journal', 'last that the mount began, and in which boot');
+    after.close();
+  });
+
+  t.test(
+    `a clean end makes durable what nobody has synced, and says then that it was one: files ${kind}`,
+    async (t) => {
+      const diff = newDiff();
+      const direct = mount(diff);
+      change(direct);
+      direct.engine.close();
+      const { done } = watchSyncs(t);
+      direct.overlay.close();
+      const end = done.indexOf('journal.new');
+      for (const name of [...objects(diff), 'objects']) {
+        const at = done.indexOf(name);
+        t.ok(at >= 0 && at < end, name);
+      }
+      mount(diff).close();
+    },
+  );
+}
+
+t.test('an object that is shorter than at the clean end, or gone, is refused', async (t) => {
+  const files = { 'base/new': 20_000, 'base/1/100': 5 * 8192 };
+  for (const [path, size] of Object.entries(files)) {
+    for (const left of [size - 1, 0, undefined]) {
+      const diff = newDiff();
+      const direct = mount(diff);
+      if (path === 'base/new') direct.create(path).close();
+      direct.write(path, size - 8192, block);
+      direct.close();
+      const name = objects(diff).find((object) => !object.endsWith('.map'))!;
+      if (left === undefined) rmSync(`${diff}/objects/${name}`);
+      else truncateSync(`${diff}/objects/${name}`, left);
+      t.throws(() => mount(diff), { code: 'diff_damaged' }, `${path}: ${left ?? 'none'} of ${size} bytes`);
+    }
+  }
 });
 
 t.test('a failed sync of names is not followed by one that succeeds', async (t) => {

@@ -2,8 +2,8 @@
 
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
-import { backupIdOf, openCatalog } from '../../src/backup/index.js';
+import t, { type Test } from 'tap';
+import { type BackupInfo, backupIdOf, type Catalog, openCatalog } from '../../src/backup/index.js';
 import { formatLsn, type RecoveryTarget } from '../../src/backup/wal/index.js';
 import { checkReplay } from '../../src/session/replay-check.js';
 import { startTime, writeCatalog } from '../support/catalog-writer.js';
@@ -55,6 +55,22 @@ function createTablespace(wal: WalWriter, oid: number, path: string): WalWriter 
   return wal.main(5, 0, data);
 }
 
+/** An ARCHIVE backup that ends at the third record of the WAL. */
+function catalogOf(t: Test, wal: WalWriter): { catalog: Catalog; backup: BackupInfo; stop: number } {
+  const root = temporaryDirectory('pbkfs-replay-');
+  t.teardown(() => rmSync(root, { recursive: true }));
+  const [start, , stop] = wal.records;
+  const control = { stream: 'false', 'start-lsn': formatLsn(start!), 'stop-lsn': formatLsn(stop!) };
+  writeCatalog(root, [{ start: startTime(0), mode: 'FULL', files: [], control }]);
+  writeFileSync(
+    join(root, 'backups/main/pg_probackup.conf'),
+    `system-identifier = 7\nxlog-seg-size = ${wal.segmentSize}\n`,
+  );
+  for (const [name, bytes] of wal.files()) writeFileSync(join(root, 'wal/main', name), bytes);
+  const catalog = openCatalog(root);
+  return { catalog, backup: catalog.backup('main', backupIdOf(startTime(0))), stop: stop! };
+}
+
 t.test('CREATE TABLESPACE up to the target: those with a path, and whether there is one without', async (t) => {
   const SEGMENT = 1 << 20;
   const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100);
@@ -62,15 +78,7 @@ t.test('CREATE TABLESPACE up to the target: those with a path, and whether there
   const between = wal.end;
   createTablespace(wal.record(100), 16500, '');
   wal.fillTo(0x21 * SEGMENT);
-  const root = temporaryDirectory('pbkfs-replay-');
-  t.teardown(() => rmSync(root, { recursive: true }));
-  const [start, , stop] = wal.records.map(formatLsn);
-  const control = { stream: 'false', 'start-lsn': start!, 'stop-lsn': stop! };
-  writeCatalog(root, [{ start: startTime(0), mode: 'FULL', files: [], control }]);
-  writeFileSync(join(root, 'backups/main/pg_probackup.conf'), `system-identifier = 7\nxlog-seg-size = ${SEGMENT}\n`);
-  for (const [name, bytes] of wal.files()) writeFileSync(join(root, 'wal/main', name), bytes);
-  const catalog = openCatalog(root);
-  const backup = catalog.backup('main', backupIdOf(startTime(0)));
+  const { catalog, backup } = catalogOf(t, wal);
   const replayed = (target: RecoveryTarget): { spaces: [number, string][]; inPlace: boolean } => {
     const { tablespaces, inPlace } = checkReplay(catalog, 'main', backup, { target, timeline: 'current' }, () => {});
     return { spaces: tablespaces.map(({ oid, path }) => [oid, path]), inPlace };
@@ -78,4 +86,32 @@ t.test('CREATE TABLESPACE up to the target: those with a path, and whether there
   t.strictSame(replayed({ kind: 'latest' }), { spaces: [[16400, '/data/one']], inPlace: true });
   t.strictSame(replayed({ kind: 'lsn', lsn: between }), { spaces: [[16400, '/data/one']], inPlace: false });
   t.strictSame(replayed({ kind: 'immediate' }), { spaces: [], inPlace: false });
+});
+
+/** RM_DBASE_ID, and the XLOG_DBASE_DROP and XLOG_DBASE_CREATE_WAL_LOG of 15 and later. */
+const dropDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x20, Buffer.alloc(12), 9);
+const createDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x10, Buffer.alloc(12), 9);
+
+t.test('a DROP DATABASE that is under way at the target time is not begun', async (t) => {
+  const SEGMENT = 1 << 20;
+  const second = (n: number): number => (1_790_000_000 + n) * 1e6;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100);
+  dropDatabase(wal.record(100)).commit(9, second(1)).record(100);
+  const committed = wal.records.length - 2;
+  dropDatabase(wal).record(100).commit(10, second(3)).record(100).commit(11, second(5));
+  createDatabase(wal).record(100).commit(12, second(7));
+  wal.fillTo(0x21 * SEGMENT);
+  const { catalog, backup, stop } = catalogOf(t, wal);
+  const ends = (time: number, inclusive?: boolean) => {
+    const replayed = { target: { kind: 'time' as const, time }, timeline: 'current' as const };
+    const asked = inclusive === undefined ? replayed : { ...replayed, inclusive };
+    return checkReplay(catalog, 'main', backup, asked, () => {}).beforeDrop;
+  };
+  const at = (lsn: number, inclusive: boolean) => ({ target: { kind: 'lsn', lsn }, inclusive });
+  t.strictSame(ends(second(2)), at(wal.records[committed]!, true), 'after the last commit before the time');
+  t.strictSame(ends(second(3), false), at(wal.records[committed]!, true), 'a commit at the very time does not count');
+  t.strictSame(ends(second(0)), at(stop, false), 'where the backup is consistent, when nothing was committed since');
+  t.equal(ends(second(3)), undefined, 'it has been committed');
+  t.equal(ends(second(4)), undefined, 'another one committed long ago');
+  t.equal(ends(second(6)), undefined, 'a CREATE DATABASE removes nothing');
 });

@@ -24,6 +24,11 @@ t.test('names what is missing, and what to do', async (t) => {
       /take the line out/,
     ],
     [
+      'FATAL: data directory "/mnt/pg" has wrong ownership',
+      '/mnt/pg does not belong to the user that the server runs as',
+      /^chown -R that user \/mnt\/pg/,
+    ],
+    [
       'pg_dump: error: could not write to output file: No space left on device',
       'there is no room left for the output',
       /where -o leads/,

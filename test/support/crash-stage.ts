@@ -1,5 +1,6 @@
 // A mounted backup with a PostgreSQL server and clients that keep book, to be crashed in many ways and asked afterwards.
 
+import type { Test } from 'tap';
 import type { PostgresServer } from '../../src/postgres/server.js';
 import type { ProcessIdentity } from '../../src/sys/process-identity.js';
 import { type Answers, wrongAnswers } from './answers.js';
@@ -95,15 +96,18 @@ export class CrashStage {
     return [...(await this.ledger.verify(server)), ...(await wrongAnswers(server, this.#answers))];
   }
 
-  /** What amcheck finds in all tables and indexes, and pg_checksums in all files. Stops the server. */
-  async integrity(): Promise<string[]> {
-    const lacking = await amcheckMissing(this.server);
-    const findings = lacking === false ? await amcheckFindings(this.server) : [];
-    await this.server.stop();
+  /** amcheck looks at all tables and indexes, pg_checksums at all files: a test each, skipped where it is missing. Stops the server. */
+  async integrity(t: Test): Promise<void> {
+    const { server } = this;
+    await t.test('amcheck finds nothing', { skip: await amcheckMissing(server) }, async (t) => {
+      t.strictSame(await amcheckFindings(server), []);
+    });
+    await server.stop();
     this.#server = undefined;
     const tool = clientProgram('pg_checksums');
-    const complaint = 'path' in tool ? await checksumComplaints(this.mount.mountpoint) : '';
-    return complaint === '' ? findings : [...findings, complaint];
+    await t.test('pg_checksums finds nothing', { skip: 'missing' in tool && tool.missing }, async (t) => {
+      t.equal(await checksumComplaints(this.mount.mountpoint), '');
+    });
   }
 }
 

@@ -65,10 +65,10 @@ export class DirectOverlay {
     this.#paths.keep = keep;
   }
 
-  /** The clean end, as after an unmount. */
-  close(): void {
+  /** The clean end, as after an unmount. @param forgets whether the kernel has forgotten all inodes, which it need not */
+  close(forgets = true): void {
     for (const file of [...this.#files]) file.close();
-    this.dropCaches();
+    if (forgets) this.dropCaches();
     this.engine.close();
     this.overlay.close();
   }

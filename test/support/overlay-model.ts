@@ -60,6 +60,15 @@ export class Model {
     return node;
   }
 
+  has(path: string): boolean {
+    try {
+      this.#node(path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   create(path: string): ModelFile {
     const [directory, name] = this.#split(path);
     if (directory.entries.has(name)) throw new SystemError('EEXIST');

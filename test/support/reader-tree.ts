@@ -94,7 +94,7 @@ export class WholeFileReader {
   #alone(source: DatafileSource, index: BlockIndex, fdOf: FdOf, block: number): Buffer | string {
     const out = Buffer.alloc(HEADER + BLCKSZ + HEADER, 0xa5);
     try {
-      this.#reader.readBlock(source, index, fdOf, block, out, HEADER);
+      this.#reader.readBlocks(source, index, fdOf, block, 1, out, HEADER);
     } catch (error) {
       return (error as Error).message;
     }

@@ -3,12 +3,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { mountedDevice } from '../../src/sys/mount-device.js';
+import { mountOn } from '../../src/sys/mountinfo.js';
 import { setReadAhead } from '../../src/sys/read-ahead.js';
 
 t.test('writes the attribute of the mount’s device', async (t) => {
   const devices = t.testdir();
-  const device = join(devices, mountedDevice('/proc')!);
+  const device = join(devices, mountOn('/proc')!.device);
   mkdirSync(device);
   writeFileSync(join(device, 'read_ahead_kb'), '128\n');
   t.same(setReadAhead('/proc', 2048, devices), { kib: 2048 });

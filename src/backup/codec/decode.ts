@@ -10,7 +10,7 @@ import { decodeZstd } from './zstd.js';
 
 type Decoder = (source: Buffer, start: number, end: number, out: Uint8Array, offset: number) => void;
 
-/** WebAssembly says only yes or no; what is wrong with a payload that it refuses, JavaScript says. */
+/** WebAssembly only tells whether it could decode a payload. Where it could not, JavaScript decodes again and throws what is wrong. */
 const first =
   (alg: 'pglz' | 'lz4', otherwise: Decoder): Decoder =>
   (source, start, end, out, offset) => {

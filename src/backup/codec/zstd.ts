@@ -1,13 +1,7 @@
 // Decoder of zstd pages (one frame each), as Enterprise editions are believed to store them. Experimental.
 
-import zlib from 'node:zlib';
 import { BLCKSZ } from '../constants.js';
-import { fzstdDecompress } from './fzstd.js';
-
-type SyncDecoder = (frame: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
-
-/** Node's own decoder where this version has one (22.15 on); types for Node 20 do not know it. */
-const native = (zlib as { zstdDecompressSync?: SyncDecoder }).zstdDecompressSync;
+import { zstdDecompress } from './zstd-frame.js';
 
 /**
  * Decodes source[start, end) into exactly 8192 bytes at `offset` of `out`.
@@ -17,7 +11,7 @@ export function decodeZstd(source: Uint8Array, start: number, end: number, out: 
   const frame = source.subarray(start, end);
   const declared = declaredSize(frame);
   if (declared !== undefined && declared !== BLCKSZ) throw new Error(`zstd: makes ${declared} bytes`);
-  const page = native === undefined ? fzstdDecompress(frame) : native(frame, { maxOutputLength: BLCKSZ });
+  const page = zstdDecompress(frame, BLCKSZ);
   if (page.length !== BLCKSZ) throw new Error(`zstd: makes ${page.length} bytes`);
   out.set(page, offset);
 }

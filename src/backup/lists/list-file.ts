@@ -25,8 +25,9 @@ export function openList({ id, directory }: Pick<BackupInfo, 'id' | 'directory'>
 }
 
 /**
- * Why a list lacks files that were backed up, to follow its name; undefined where nothing speaks for that.
- * @param bytes its length
+ * Why a list lacks files that were backed up, as the end of a sentence that begins with its name; undefined where it is
+ * not known to lack any.
+ * @param bytes length of the list
  */
 export function whyIncomplete(
   { version, programVersion }: Pick<BackupInfo, 'version' | 'programVersion'>,

@@ -5,15 +5,15 @@ import type { Chain } from '../types.js';
 import { listPath } from './list-file.js';
 
 export interface ChainIdentity {
-  /** Says of each list where it lies, which file it is, and which content it has by backup.control. */
+  /** For each list: its place, which file it is (inode, size, times), and its CRC by backup.control. */
   readonly key: string;
-  /** What of the key stays when the chain changes: a newer digest takes the place of the older. */
+  /** The part of the key that stays when the chain changes, so that a newer digest replaces the older one. */
   readonly place: string;
   /** Bytes of all lists. */
   readonly bytes: number;
   /** When one of the lists last changed, in ms since 1970. */
   readonly changedAt: number;
-  /** When this was found out, likewise. */
+  /** When the lists were looked at, in ms since 1970. */
   readonly seenAt: number;
 }
 

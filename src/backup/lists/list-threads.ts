@@ -14,7 +14,7 @@ import { PathTable, type PathTableData } from './path-table.js';
 import { type ListOwner, type ReadList, readOlderList } from './read-list.js';
 
 /** Words that all threads share. */
-export const word = { next: 0, progress: 1, words: 2 } as const;
+const word = { next: 0, progress: 1, words: 2 } as const;
 
 export interface ListThreadData {
   readonly control: Int32Array;

@@ -1,5 +1,5 @@
-// What one backup's list says of the files that the target has, by the target's numbers of them: 4 bytes for each file,
-// and one record of 2 to some 30 bytes for each that is listed.
+// What one backup's content list says of the target's files, in little memory. Files have the numbers that the target's
+// list gives them: 4 bytes for each file, and a record of 2 to some 30 bytes for each that this backup lists.
 //
 //     u8      kind (0 directory, 1 raw, 2 datafile) | size (0 empty, 1 unchanged, 2 stored) << 2 | alg << 4 (15: unknown)
 //     u8      which of the following there are: the bits `has…` below
@@ -39,7 +39,7 @@ export interface PackedListData {
   readonly records: Uint8Array;
 }
 
-/** A list that is complete, and only asked. */
+/** A complete list, for reading only. */
 export class PackedList {
   readonly #at: Uint32Array;
   readonly #records: Uint8Array;
@@ -115,7 +115,7 @@ export class PackedListWriter {
 
 const MAX_OFFSET = 2 ** 32 - 1;
 
-/** Makes an entry that is "unchanged" one of an empty file if it is a data file, and none otherwise. */
+/** Replaces an entry "unchanged" that no older backup can fill: a data file becomes empty, any other file is not listed. */
 export function dropUnchanged({ at, records }: PackedListData, file: number): void {
   const record = at[file]!;
   if ((records[record]! & KIND) === DATAFILE) records[record] = (records[record]! & ~(0b11 << 2)) | (EMPTY << 2);
@@ -123,7 +123,7 @@ export function dropUnchanged({ at, records }: PackedListData, file: number): vo
 }
 
 /** @returns the position behind the record */
-export function writeRecord(to: Uint8Array, start: number, row: ListRow): number {
+function writeRecord(to: Uint8Array, start: number, row: ListRow): number {
   const isDirectory = (row.mode & S_IFMT) === S_IFDIR;
   const kind = isDirectory ? DIRECTORY : row.isDatafile && !row.isCfs ? DATAFILE : RAW;
   const size = row.size > 0 ? STORED : row.size === UNCHANGED ? UNSTORED : EMPTY;
@@ -190,7 +190,7 @@ function readNumber(from: Uint8Array): number {
   for (let unit = 1; ; unit *= 0x80) {
     const byte = from[position++]!;
     value += (byte & 0x7f) * unit;
-    // Also behind the end, where there is no byte: never without end.
+    // Behind the end `byte` is undefined: the loop must end there, too.
     if (!(byte >= 0x80)) return value;
   }
 }

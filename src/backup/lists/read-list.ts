@@ -12,7 +12,7 @@ import { type PackedListData, PackedListWriter } from './packed-list.js';
 import { PathTable } from './path-table.js';
 import { moreWords, words } from './shared-columns.js';
 
-/** What of a backup's control data its list is read with. */
+/** The part of a backup's control data that reading its list takes. */
 export type ListOwner = Pick<BackupInfo, 'id' | 'directory' | 'contentCrc'>;
 
 /** A file that cannot be served: of a compressed file system, or compressed by an algorithm nobody knows. */
@@ -64,8 +64,8 @@ export function readTargetList(backup: ListOwner): ReadTarget {
 }
 
 /**
- * Reads the list of an older member. What the target does not show any more is no matter, however odd; but the list must
- * be well-formed all the same.
+ * Reads the list of an older member. Files that the target does not list are skipped, whatever is said of them; but the whole
+ * list must be well-formed.
  * @param paths of the target
  * @param onPiece called whenever something of the list was read
  * @throws PbkfsError as readTargetList
@@ -99,7 +99,7 @@ function withInput<T>(
     try {
       result = use(input, fs.fstatSync(fd).size);
     } catch (error) {
-      // A list that is not what was written is said to be just that, whatever it says.
+      // Where the CRC is wrong, that is the fault to report, and not what a changed list led to.
       input.drain();
       checkCrc(backup, input.crc);
       throw error;

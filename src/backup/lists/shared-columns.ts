@@ -1,7 +1,7 @@
 // Columns in memory that threads can share.
 //
 // They may be made much larger than needed: memory that nobody writes to is only reserved. Growing by copies costs more,
-// because what was copied lies about until the next collection of garbage.
+// because the old copy stays in memory until the next garbage collection.
 
 export type Words = Uint32Array<SharedArrayBuffer>;
 
@@ -13,7 +13,7 @@ export function octets(length: number): Buffer {
   return Buffer.from(new SharedArrayBuffer(length));
 }
 
-/** A column with room for more, with the same beginning. */
+/** A larger column that begins with the content of `from`. @param length in elements */
 export function moreWords(from: Uint32Array, length: number): Words {
   const to = words(length);
   to.set(from);

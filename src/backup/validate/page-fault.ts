@@ -1,7 +1,7 @@
 // Whether a page makes sense in a backup: PostgreSQL's header, and an LSN that the backup can know.
 
 import { hasSaneHeader } from '../page-header.js';
-import { formatLsn, type Lsn } from '../wal/lsn.js';
+import { formatLsn, formatLsnHalves, type Lsn } from '../wal/lsn.js';
 
 /**
  * The checks pg_probackup validate makes of every page that is not empty (2.5.16, data.c:validate_one_page).
@@ -12,8 +12,9 @@ import { formatLsn, type Lsn } from '../wal/lsn.js';
 export function pageFault(bytes: Uint8Array, at: number, stop: Lsn | undefined): string | undefined {
   if (!hasSaneHeader(bytes, at)) return 'its page header makes no sense';
   if (stop === undefined) return undefined;
-  const lsn = u32(bytes, at) * 2 ** 32 + u32(bytes, at + 4);
-  return lsn > stop ? `its LSN ${formatLsn(lsn)} is later than the backup's end ${formatLsn(stop)}` : undefined;
+  const [high, low] = [u32(bytes, at), u32(bytes, at + 4)];
+  if (high * 2 ** 32 + low <= stop) return undefined;
+  return `its LSN ${formatLsnHalves(high, low)} is later than the backup's end ${formatLsn(stop)}`;
 }
 
 // Not Buffer's methods: this is inlined into the loop over all pages.

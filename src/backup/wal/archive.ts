@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { byteString, displayPath, pathBytes } from '../byte-path.js';
-import { historyName, isSegmentName } from './lsn.js';
+import { isSegmentName } from './lsn.js';
 import { readStored, SEGMENT_SUFFIXES } from './stored-segment.js';
 
 /** What PostgreSQL may ask a restore_command for. */
@@ -85,11 +85,6 @@ export class WalArchive {
     if (!isWalName(name)) return undefined;
     if (isSegmentName(name)) return this.has(name) ? segmentSize : undefined;
     return this.#stat(name)?.size;
-  }
-
-  /** The text of a timeline's history file. */
-  history(timeline: number): string | undefined {
-    return this.read(historyName(timeline))?.toString('utf8');
   }
 
   #stat(file: string): fs.Stats | undefined {

@@ -11,9 +11,9 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
-export type { WalEvent } from './record-events.js';
-export { type WalFault, walkRecords } from './record-walk.js';
+export { endsTransaction, type WalEvent } from './record-events.js';
+export { walkRecords } from './record-walk.js';
 export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
-export { followTimelines, parseHistory, type TimelineSpan, type TimelineTarget } from './timelines.js';
+export type { TimelineTarget } from './timelines.js';
 export type { WalRange } from './wal-pages.js';
-export { type WalEnd, WalPath } from './wal-path.js';
+export { WalPath } from './wal-path.js';

@@ -15,7 +15,12 @@ export function parseLsnNumber(text: string): Lsn | undefined {
 /** `%X/%X`, as PostgreSQL prints it. */
 export function formatLsn(lsn: Lsn): string {
   const high = Math.floor(lsn / 2 ** 32);
-  return `${high.toString(16).toUpperCase()}/${(lsn - high * 2 ** 32).toString(16).toUpperCase()}`;
+  return formatLsnHalves(high, lsn - high * 2 ** 32);
+}
+
+/** For those that no number holds exactly, as in a damaged page. */
+export function formatLsnHalves(high: number, low: number): string {
+  return `${high.toString(16)}/${low.toString(16)}`.toUpperCase();
 }
 
 /** Whether it is a segment file's name: 24 hexadecimal digits. */

@@ -10,11 +10,24 @@ export type WalEvent =
   | { readonly kind: 'prepared-end'; readonly lsn: Lsn; readonly time: number }
   | { readonly kind: 'restore-point'; readonly lsn: Lsn; readonly name: string; readonly time: number }
   /** CREATE TABLESPACE: replaying it changes the directory `path` of this host. */
-  | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string };
+  | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string }
+  /** DROP DATABASE: replaying it removes all files of the database, before the transaction commits. */
+  | { readonly kind: 'drop-database'; readonly lsn: Lsn };
+
+export type TransactionEnd = Extract<WalEvent, { readonly kind: 'commit' | 'abort' | 'prepared-end' }>;
+
+/** Whether PostgreSQL compares a target time with it. */
+export function endsTransaction(event: WalEvent): event is TransactionEnd {
+  return event.kind === 'commit' || event.kind === 'abort' || event.kind === 'prepared-end';
+}
 
 const RM_XACT = 1;
+const RM_DBASE = 4;
 const RM_TBLSPC = 5;
 const XLOG_RESTORE_POINT = 0x70;
+/** From 15 on, where 0x10 is a CREATE DATABASE that logs every page. */
+const DBASE_DROP = 0x20;
+const DBASE_DROP_BEFORE_15 = 0x10;
 const XACT_OPMASK = 0x70;
 const XACT_KINDS: Readonly<Record<number, 'commit' | 'abort' | 'prepared-end'>> = {
   0: 'commit',
@@ -25,8 +38,8 @@ const XACT_KINDS: Readonly<Record<number, 'commit' | 'abort' | 'prepared-end'>> 
 /** Microseconds from 1970 to 2000, where PostgreSQL's clock begins. */
 const EPOCH = 946_684_800_000_000;
 
-/** What the record says of those things. @param lsn where it begins */
-export function eventOf(record: Buffer, lsn: Lsn): WalEvent | undefined {
+/** What the record says of those things. @param lsn where it begins @param major version of PostgreSQL, 15 where it is unknown */
+export function eventOf(record: Buffer, lsn: Lsn, major: number): WalEvent | undefined {
   const manager = record[AT_RMID]!;
   const info = infoOf(record);
   if (manager === RM_XACT) {
@@ -41,6 +54,8 @@ export function eventOf(record: Buffer, lsn: Lsn): WalEvent | undefined {
     const data = mainData(record);
     return data === undefined ? undefined : { kind: 'restore-point', lsn, time: timeOf(data), name: text(data, 8) };
   }
+  if (manager === RM_DBASE && info === (major < 15 ? DBASE_DROP_BEFORE_15 : DBASE_DROP))
+    return { kind: 'drop-database', lsn };
   if (manager === RM_TBLSPC && info === 0) {
     const data = mainData(record);
     return data === undefined ? undefined : { kind: 'tablespace', lsn, oid: data.readUInt32LE(0), path: text(data, 4) };

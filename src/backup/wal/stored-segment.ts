@@ -4,7 +4,7 @@ import zlib from 'node:zlib';
 import { PbkfsError } from '../../errors.js';
 import { readIfThere } from '../../sys/read-if-there.js';
 import { displayPath, pathBytes } from '../byte-path.js';
-import { fzstdDecompress } from '../codec/fzstd.js';
+import { zstdDecompress } from '../codec/zstd-frame.js';
 import { isSegmentName, parseSegmentName } from './lsn.js';
 import { decodeLz4Frames } from './lz4-frame.js';
 import { readSegmentHeader } from './segment-header.js';
@@ -52,17 +52,18 @@ export function readStored(path: string, name: string, suffix: string): Buffer |
 }
 
 function decompress(stored: Buffer, suffix: string): Buffer {
-  if (suffix.startsWith('.gz')) return zlib.gunzipSync(stored, { maxOutputLength: MAX_SEGMENT });
+  if (suffix.startsWith('.gz')) return gunzip(stored);
   if (suffix.startsWith('.lz4')) return decodeLz4Frames(stored, MAX_SEGMENT);
-  if (suffix.startsWith('.zst')) return zstd(stored);
+  if (suffix.startsWith('.zst')) return Buffer.from(zstdDecompress(stored, MAX_SEGMENT));
   return stored;
 }
 
-type SyncDecoder = (frame: Uint8Array, options: { maxOutputLength: number }) => Buffer;
-
-/** Node's own decoder where this version has one (22.15 on): it checks the frame's checksum, fzstd does not. */
-function zstd(stored: Buffer): Buffer {
-  const native = (zlib as { zstdDecompressSync?: SyncDecoder }).zstdDecompressSync;
-  if (native !== undefined) return native(stored, { maxOutputLength: MAX_SEGMENT });
-  return Buffer.from(fzstdDecompress(stored));
+/**
+ * Into one buffer of the length that the gzip trailer gives: pieces put together at the end took twice the memory (a
+ * segment may have 1 GiB) and twice the CPU time, 23 to 35 ms for 16 MiB of WAL instead of 12.
+ */
+function gunzip(stored: Buffer): Buffer {
+  const length = stored.length < 4 ? 0 : stored.readUInt32LE(stored.length - 4);
+  // Room to spare: a piece that is exactly full would be followed by another one.
+  return zlib.gunzipSync(stored, { maxOutputLength: MAX_SEGMENT, chunkSize: Math.min(length, MAX_SEGMENT) + 64 });
 }

@@ -42,62 +42,80 @@ export function checkTarget(
 ): void {
   const path = new WalPath(catalog, instance, backup, timeline);
   const end = path.end();
-  if (end.lastRecord === undefined || end.lastRecord < lastNeeded(path)) throw walIsMissing(path, backup);
-  const refuse = (what: string, why: string, hint?: string): never => {
-    throw new PbkfsError('target_unreachable', `backup ${backup.id} cannot be recovered to ${what}: ${why}`, {
-      hint: hint ?? `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}`,
-    });
+  const command = unusedCommand(catalog, instance);
+  if (end.lastRecord === undefined || end.lastRecord < lastNeeded(path)) throw walIsMissing(path, backup, command);
+  const refuse: Refuse = (what, why, hint) => {
+    throw new PbkfsError('target_unreachable', `backup ${backup.id} cannot be recovered to ${what}: ${why}`, { hint });
+  };
+  const range = (): string => {
+    return `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}${command}`;
+  };
+  const behindEnd = (what: string, why: string): never => {
+    const missing = gap(path);
+    return refuse(what, `${why}${missing}`, missing === '' ? `${range()}\n${NOT_ARCHIVED}` : range());
   };
   switch (target.kind) {
     case 'time': {
       const { recoveryTime } = backup;
       const what = formatTime(target.time);
       if (recoveryTime !== undefined && target.time < recoveryTime * 1e6)
-        refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, 'choose an older backup');
+        refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, TOO_EARLY);
       const tooLate =
         end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
-      if (tooLate) refuse(what, `no later transaction is in the WAL that there is${gap(path)}`);
+      if (tooLate) behindEnd(what, 'no later transaction is in the WAL that there is');
       break;
     }
     case 'lsn': {
       const what = formatLsn(target.lsn);
       if (target.lsn < path.consistent)
-        refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, 'choose an older backup');
-      if (target.lsn > end.lastRecord) refuse(what, `the WAL that there is ends before${gap(path)}`);
+        refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, TOO_EARLY);
+      if (target.lsn > end.lastRecord) behindEnd(what, 'the WAL that there is ends before');
       break;
     }
     case 'xid':
-      findXid(path, target.xid, refuse);
+      findXid(path, target.xid, refuse, range);
       break;
     case 'name':
-      findName(path, target.name, refuse);
+      findName(path, target.name, refuse, command);
       break;
     // The one target that PostgreSQL believes to have reached wherever the WAL ends.
     case 'latest': {
       const missing = target.whole ? gap(path) : '';
-      if (missing !== '') refuse('the end of the WAL', `the archive has a gap${missing}`);
+      if (missing !== '') refuse('the end of the WAL', `the archive has a gap${missing}`, range());
       break;
     }
   }
 }
 
-type Refuse = (what: string, why: string, hint?: string) => never;
+const TOO_EARLY = 'choose an older backup';
 
-function findXid(path: WalPath, xid: number, refuse: Refuse): void {
+/** Recovery to a time needs the end of a later transaction, and the server archives whole segments. */
+const NOT_ARCHIVED =
+  'if the server still runs, its newest WAL may not be archived yet: there "select txid_current()", then "select pg_switch_wal()", and try again';
+
+/** The end of a hint: WAL may lie where only a command of the catalog's owner finds it. */
+function unusedCommand(catalog: Catalog, instance: string): string {
+  if (catalog.config(instance).restoreCommand === undefined) return '';
+  return `; the restore-command in pg_probackup.conf of ${instance} is not used: "pbkfs mount --restore-command" takes it`;
+}
+
+type Refuse = (what: string, why: string, hint: string) => never;
+
+function findXid(path: WalPath, xid: number, refuse: Refuse, range: () => string): void {
   const what = `transaction ${xid}`;
   let prepared = false;
   for (const event of path.events()) {
     prepared ||= event.kind === 'prepared-end';
     if ((event.kind !== 'commit' && event.kind !== 'abort') || event.xid !== xid) continue;
     if (event.lsn < path.consistent)
-      refuse(what, `it ended at ${formatLsn(event.lsn)}, before the backup is consistent`, 'choose an older backup');
+      refuse(what, `it ended at ${formatLsn(event.lsn)}, before the backup is consistent`, TOO_EARLY);
     return;
   }
   // The end of a prepared transaction names its xid where we do not look.
-  if (!prepared) refuse(what, `its end is not in the WAL that there is${gap(path)}`);
+  if (!prepared) refuse(what, `its end is not in the WAL that there is${gap(path)}`, range());
 }
 
-function findName(path: WalPath, name: string, refuse: Refuse): void {
+function findName(path: WalPath, name: string, refuse: Refuse, command: string): void {
   const names: string[] = [];
   for (const event of path.events()) {
     if (event.kind !== 'restore-point' || event.lsn < path.consistent) continue;
@@ -105,7 +123,7 @@ function findName(path: WalPath, name: string, refuse: Refuse): void {
     names.push(JSON.stringify(event.name));
   }
   const known = names.length === 0 ? 'there are no restore points' : `the restore points are ${names.join(', ')}`;
-  refuse(`the restore point "${name}"`, `it is not in the WAL behind the backup${gap(path)}`, known);
+  refuse(`the restore point "${name}"`, `it is not in the WAL behind the backup${gap(path)}`, `${known}${command}`);
 }
 
 /** The end of a sentence: nothing where nothing is missing. */
@@ -119,10 +137,10 @@ function lastNeeded(path: WalPath): Lsn {
   return Math.floor((path.consistent - 1) / path.segmentSize) * path.segmentSize;
 }
 
-function walIsMissing(path: WalPath, backup: BackupInfo): PbkfsError {
+function walIsMissing(path: WalPath, backup: BackupInfo, command: string): PbkfsError {
   const there = `${formatLsn(path.start)} to ${formatLsn(path.consistent)}`;
   return new PbkfsError('wal_missing', `backup ${backup.id} needs the WAL from ${there}, and not all of it is there`, {
-    hint: 'the archive is incomplete: "pbkfs validate" names the missing segments',
+    hint: `the archive is incomplete: "pbkfs validate" names the missing segments${command}`,
   });
 }
 

@@ -14,7 +14,7 @@ import {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
-import { eventOf, type WalEvent } from './record-events.js';
+import { endsTransaction, eventOf, type WalEvent } from './record-events.js';
 import { RecordWalk, type WalFault } from './record-walk.js';
 import { branchesOf, followTimelines, type Histories, type TimelineSpan, type TimelineTarget } from './timelines.js';
 
@@ -35,6 +35,7 @@ export class WalPath {
   readonly #sources: readonly WalArchive[];
   readonly #systemIdentifier: string | undefined;
   readonly #own: number;
+  readonly #major: number;
   readonly #histories: Histories;
   #fault: WalFault | undefined;
 
@@ -56,6 +57,7 @@ export class WalPath {
     this.#sources = backup.stream ? [archive, inside] : [archive];
     this.#systemIdentifier = systemIdentifier;
     this.#own = own;
+    this.#major = Number.parseInt(backup.serverVersion ?? '15', 10);
     this.#histories = {
       read: (wanted) => this.#read(historyName(wanted))?.toString(),
       list: () => timelinesOf(this.#sources),
@@ -122,7 +124,7 @@ export class WalPath {
   *events(progress: (number: number) => void = () => undefined): Generator<WalEvent, void> {
     const walk = this.#walk(this.start, Number.POSITIVE_INFINITY, progress);
     for (let record = walk.next(); record !== undefined; record = walk.next()) {
-      const event = eventOf(record, walk.last!);
+      const event = eventOf(record, walk.last!, this.#major);
       if (event !== undefined) yield event;
     }
     this.#fault = walk.fault;
@@ -137,9 +139,8 @@ export class WalPath {
       const walk = this.#walk(Math.max(begin, this.start), begin + this.segmentSize);
       let lastTime: number | undefined;
       for (let record = walk.next(); record !== undefined; record = walk.next()) {
-        const event = eventOf(record, walk.last!);
-        // PostgreSQL compares a target time with the ends of transactions only.
-        if (event !== undefined && event.kind !== 'tablespace' && event.kind !== 'restore-point') lastTime = event.time;
+        const event = eventOf(record, walk.last!, this.#major);
+        if (event !== undefined && endsTransaction(event)) lastTime = event.time;
       }
       // A segment that breaks off ends everything behind it.
       if (walk.fault !== undefined && walk.fault.segment <= this.lastSegment()) lastRecord = walk.last;

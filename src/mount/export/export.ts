@@ -1,12 +1,13 @@
 // Writing the merged tree of a mount or of a diff as a plain data directory.
 
-import { type Chain, openChain, resolveChain } from '../../backup/index.js';
+import { type Chain, displayPath, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { hasKernelClients, refuseKernelClients } from '../../fs/kernel-clients.js';
 import { createCounters } from '../../metrics/counters.js';
 import { isFull } from '../../overlay/diff/index.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { SharedState } from '../../overlay/shared/shared-state.js';
+import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { type Binding, markClean, refuseWithoutWal } from '../binding.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { inspectDiff } from '../diff-directory.js';
@@ -14,9 +15,8 @@ import { ownerInDiff } from '../file-owner.js';
 import { chainOf } from '../info.js';
 import { acquireDiffLock } from '../lock.js';
 import { findServing, type Mounted } from '../mounted.js';
-import { isOurs, mountOn } from '../mountinfo.js';
 import { findServers } from '../orphaned-server.js';
-import { resolveFuture, resolveMountpoint, textOf } from '../paths.js';
+import { resolveFuture, resolveMountpoint } from '../paths.js';
 import { openRemembered } from '../remembered-catalog.js';
 import { readStatus } from '../stat.js';
 import { refuseUnsafeDiff } from '../unsafe-marker.js';
@@ -43,7 +43,7 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
   if (servers.length > 0 && !request.force) {
     const list = servers.map(({ pid }) => `process ${pid}`).join(', ');
     throw new PbkfsError('mount_busy', `a PostgreSQL server runs on ${mountpoint}: ${list}`, {
-      hint: 'stop it, or use pg_basebackup; with --force files are copied while it changes them, which is no better than what a crash leaves',
+      hint: 'stop it, or use pg_basebackup (not where there are tablespaces); with --force files are copied while it changes them, which is no better than what a crash leaves',
     });
   }
   const tablespaces = mapTablespaces(request, () => chainOf(mounted));
@@ -149,9 +149,9 @@ function mapTablespaces({ tablespaces }: ExportRequest, chain: () => Chain): Map
   const known = openChain(chain()).tablespaces();
   return new Map(
     tablespaces.map(([from, to]) => {
-      const oid = known.has(from) ? from : [...known].find(([, directory]) => textOf(directory) === from)?.[0];
+      const oid = known.has(from) ? from : [...known].find(([, directory]) => displayPath(directory) === from)?.[0];
       if (oid !== undefined) return [oid, to] as const;
-      const list = [...known].map(([id, directory]) => `${textOf(directory)} (${id})`).join(', ');
+      const list = [...known].map(([id, directory]) => `${displayPath(directory)} (${id})`).join(', ');
       throw new PbkfsError('usage', `the backup has no tablespace ${from}`, {
         hint: list === '' ? 'it has none at all' : `it has ${list}`,
       });

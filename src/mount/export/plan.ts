@@ -1,5 +1,6 @@
 // What an export has to make, in the order of the tree: directories, links, files.
 
+import { isWithin } from '../paths.js';
 import { type Attributes, type FileRef, kindOf, type TreeSource } from './tree-source.js';
 
 export interface PlannedFile {
@@ -81,6 +82,5 @@ export function planExport<N>(source: TreeSource<N>, options: PlanOptions): Plan
 }
 
 function moved(target: string, { mountpoint, directory }: PlanOptions): string {
-  const inside = target === mountpoint || target.startsWith(`${mountpoint}/`);
-  return inside ? directory + target.slice(mountpoint.length) : target;
+  return isWithin(mountpoint, target) ? directory + target.slice(mountpoint.length) : target;
 }

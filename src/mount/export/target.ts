@@ -2,9 +2,10 @@
 
 import { readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { byteString } from '../../backup/byte-path.js';
 import { PbkfsError } from '../../errors.js';
 import { makeDirectories } from '../../sys/make-directories.js';
-import { bytesOf, isWithin } from '../paths.js';
+import { isWithin } from '../paths.js';
 import type { Plan } from './plan.js';
 
 const NEW = 'give a new or empty directory';
@@ -56,7 +57,7 @@ const UNIT = 4096;
  * @throws PbkfsError export_failed when the files cannot fit, taken as if they had no holes and shared no blocks
  */
 export function mustHaveRoom(plan: Plan, directories: readonly string[]): void {
-  const roots = directories.map((path) => ({ path, prefix: `${bytesOf(path)}/`, device: statSync(path).dev }));
+  const roots = directories.map((path) => ({ path, prefix: `${byteString(path)}/`, device: statSync(path).dev }));
   // The longest first: a directory of a tablespace may lie on another file system.
   roots.sort((a, b) => b.prefix.length - a.prefix.length);
   const needed = new Map<number, { path: string; bytes: number }>();

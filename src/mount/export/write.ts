@@ -2,10 +2,11 @@
 
 import { chmodSync, lchownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { byteString, displayPath } from '../../backup/byte-path.js';
 import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
 import { THREAD_LIMITS } from '../../sys/thread-limits.js';
-import { bytesOf, textOf } from '../paths.js';
+
 import { fromWire, type WireError } from '../wire-error.js';
 import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
@@ -31,13 +32,13 @@ export async function write<N>(
   for (const directory of [to, ...tablespaces.values()]) prepare(directory);
   try {
     const plan = planExport(source, {
-      directory: bytesOf(to),
-      mountpoint: bytesOf(mountpoint),
-      tablespaces: new Map([...tablespaces].map(([oid, directory]) => [oid, bytesOf(directory)])),
+      directory: byteString(to),
+      mountpoint: byteString(mountpoint),
+      tablespaces: new Map([...tablespaces].map(([oid, directory]) => [oid, byteString(directory)])),
       without,
     });
     if (!request.force) mustHaveRoom(plan, [to, ...tablespaces.values()]);
-    for (const name of plan.skipped) request.warn(`${textOf(name)} is neither file, directory nor link: left out`);
+    for (const name of plan.skipped) request.warn(`${displayPath(name)} is neither file, directory nor link: left out`);
     const chown = process.geteuid?.() === 0;
     for (const { to: path } of plan.directories) mkdirSync(bytes(path), { recursive: true, mode: 0o700 });
     for (const { to: path, target, attributes } of plan.links) {
@@ -48,7 +49,7 @@ export async function write<N>(
     await copyFiles(plan, request, chown, overlay);
     for (const { to: path, attributes } of plan.directories.toReversed()) finish(path, attributes, chown, request.sync);
     if (request.sync)
-      for (const directory of [to, ...tablespaces.values()]) syncDirectory(bytes(bytesOf(dirname(directory))));
+      for (const directory of [to, ...tablespaces.values()]) syncDirectory(bytes(byteString(dirname(directory))));
     const files = plan.files.length + plan.last.length;
     return { to, files, bytes: plan.bytes, tablespaces: Object.fromEntries(tablespaces) };
   } catch (error) {

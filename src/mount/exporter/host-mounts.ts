@@ -1,9 +1,10 @@
 // The metrics of all mounts of this host, read through the mounts themselves, of which some may be dead or hang.
 
+import { displayPath } from '../../backup/byte-path.js';
 import { type MetricName, metricDefinitions, metricNames } from '../../metrics/definitions.js';
+import { isOurs, readMounts } from '../../sys/mountinfo.js';
 import { readByChild } from '../ask-mount.js';
-import { isOurs, readMounts } from '../mountinfo.js';
-import { textOf } from '../paths.js';
+
 import { within } from '../within.js';
 
 /** How long a mount may take to tell its metrics, in ms. */
@@ -48,7 +49,7 @@ export class HostMounts {
 function ourMountpoints(): string[] {
   const points = readMounts()
     .filter(isOurs)
-    .map((mount) => textOf(mount.mountPoint));
+    .map((mount) => displayPath(mount.mountPoint));
   return [...new Set(points)].sort();
 }
 

@@ -1,7 +1,7 @@
 // The diff's objects as one thread opens them: through its descriptor cache, under handles that survive closing.
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { fallocate } from '../../sys/libc.js';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
 import { type BaseReader, DiffFile, NodeStorage, type StateRegion } from '../diff/index.js';
 import { control } from '../shared/shared-state.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
@@ -35,6 +35,16 @@ class HandleStorage extends NodeStorage {
 
   override allocate(handle: number, from: number, to: number): void {
     super.allocate(this.#fd(handle), from, to);
+  }
+
+  punch(handle: number, from: number, to: number): boolean {
+    try {
+      fallocate(this.#fd(handle), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EOPNOTSUPP') throw error;
+      return false;
+    }
   }
 
   override fdatasync(handle: number): void {

@@ -64,7 +64,6 @@ export class SharedIndex {
       cache.publish(this.#row, nBlocks, place);
       return index;
     } catch (error) {
-      this.#views = null;
       cache.abandon(this.#row, nBlocks, place);
       throw error;
     }

@@ -158,11 +158,11 @@ export class DiffFile {
    */
   zeroRange(from: number, to: number, keepLength = false): void {
     const end = Math.min(to, this.#state.length);
-    for (let at = from; at < end; ) {
-      const step = Math.min(end - at, zeros.length - (at % BLCKSZ));
-      this.write(zeros, 0, step, at);
-      at += step;
-    }
+    const [first, last] = [Math.ceil(from / BLCKSZ), Math.floor(end / BLCKSZ)];
+    // The file may have grown to terabytes.
+    const punched = first < last && this.#punch(first, last);
+    this.#writeZeros(from, punched ? first * BLCKSZ : end);
+    if (punched) this.#writeZeros(last * BLCKSZ, end);
     if (!keepLength) this.#grow(to, true);
   }
 
@@ -187,6 +187,28 @@ export class DiffFile {
    */
   sync(snapshot: Snapshot): void {
     syncState(this.#storage, this.object, this.#map.file, this.#state, snapshot);
+  }
+
+  /** Makes holes of the blocks [first, end), where the storage can. */
+  #punch(first: number, end: number): boolean {
+    this.#map.settle();
+    try {
+      this.#state.noteDataChange();
+      if (!this.#storage.punch?.(this.object.objectFd, first * BLCKSZ, end * BLCKSZ)) return false;
+      this.#map.setPresent(first, end - 1);
+      return true;
+    } catch (error) {
+      this.#map.repair();
+      throw error;
+    }
+  }
+
+  #writeZeros(from: number, to: number): void {
+    for (let at = from; at < to; ) {
+      const step = Math.min(to - at, zeros.length - (at % BLCKSZ));
+      this.write(zeros, 0, step, at);
+      at += step;
+    }
   }
 
   #write(data: Uint8Array, dataOffset: number, length: number, position: number): void {

@@ -8,11 +8,10 @@ export { failedBefore } from './failed-sync.js';
 export { isFull, refusedAsFull } from './full-disk.js';
 export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
-export { type LoadOptions, loadMap } from './load-map.js';
+export { loadMap } from './load-map.js';
 export { refuseLostJournal } from './lost-journal.js';
-export { createMap } from './map-file.js';
 export { mapBlocks } from './map-format.js';
-export { type Fallocate, NodeStorage } from './node-storage.js';
+export { NodeStorage } from './node-storage.js';
 export {
   closeObject,
   createObject,
@@ -24,4 +23,4 @@ export {
   removeObject,
 } from './object.js';
 export { coveredBySpare, keepSpare, SPARE_FILE, useSpare } from './spare-room.js';
-export { type DiffStorage, type OpenMode, preadFully, pwriteFully } from './storage.js';
+export type { DiffStorage, OpenMode } from './storage.js';

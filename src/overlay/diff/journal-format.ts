@@ -13,7 +13,7 @@ import { getU64, putU64, viewOf } from './little-endian.js';
 
 const JOURNAL_VERSION = 1;
 export const JOURNAL_HEADER = 32;
-export const RECORD_HEADER = 24;
+const RECORD_HEADER = 24;
 const MAGIC = Buffer.from('PBKFSJNL', 'latin1');
 
 export interface JournalRecord {

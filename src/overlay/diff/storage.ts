@@ -18,6 +18,8 @@ export interface DiffStorage {
   allocate(fd: number, from: number, to: number): void;
   /** Reserves space for `length` bytes from `from` on without changing the file's size, where the file system can. */
   reserve(fd: number, from: number, length: number): void;
+  /** Makes [from, to), which lies within the file's size, a hole. False, or missing, where that cannot be done. */
+  punch?(fd: number, from: number, to: number): boolean;
   /** Makes the file's data and size durable, not its name. */
   fdatasync(fd: number): void;
   /** Makes the names in a directory durable. */

@@ -196,7 +196,8 @@ export class Tree {
       );
       node.inode = inode;
     }
-    if (parent !== null && node.inode.parent === null) node.inode.parent = parent;
+    // A file would keep the directory, and all above it, beyond the kernel's references to them.
+    if (parent !== null && node.inode.isDirectory) node.inode.parent ??= parent;
     return node.inode;
   }
 

@@ -24,7 +24,7 @@ function chainOf(directory: string, lists: readonly Buffer[]): Chain {
     writeFileSync(join(own, 'backup_content.control'), bytes);
     return { id: `B${n}`, directory: own, contentCrc: crc32c(bytes) } as BackupInfo;
   });
-  return { instance: 'main', target: members.at(-1)!, members };
+  return { instance: 'main', target: members.at(-1)!, members, passedOver: [] };
 }
 
 /** What the whole list says of a path. */

@@ -47,7 +47,7 @@ function writeChain(name: string, files = 200): Chain {
     writeFileSync(join(directory, 'backup_content.control'), bytes);
     return { id: `B${layer}`, directory, contentCrc: crc32c(bytes) } as BackupInfo;
   });
-  return { instance: 'main', target: members.at(-1)!, members };
+  return { instance: 'main', target: members.at(-1)!, members, passedOver: [] };
 }
 
 /** Until a change would show in the times of the lists. */

@@ -32,6 +32,8 @@ function history(transactions: number): WalWriter {
 interface World {
   readonly put: (name: string, bytes: Buffer | string) => void;
   readonly drop: (name: string) => void;
+  /** Adds a line to pg_probackup.conf. */
+  readonly configure: (line: string) => void;
   readonly path: (timeline?: TimelineTarget) => WalPath;
   readonly check: (target: RecoveryTarget, timeline?: TimelineTarget, inclusive?: boolean) => void;
 }
@@ -50,6 +52,7 @@ function world(t: Test, wal: WalWriter, system = '7'): World {
   const backup = catalog.backup('main', backupIdOf(startTime(0)));
   return {
     put,
+    configure: (line) => writeFileSync(join(root, 'backups/main/pg_probackup.conf'), `${config}${line}\n`),
     drop: (name) => rmSync(join(root, 'wal/main', name)),
     path: (timeline = 'current') => new WalPath(catalog, 'main', backup, timeline),
     check: (target, timeline = 'current', inclusive = true) =>
@@ -78,7 +81,7 @@ t.test('targets on the very edge', async (t) => {
   );
   t.match(
     reason(() => check(at(5))),
-    /no later transaction.*\n.*times before 2026-11-21 12:00:05\+00, LSNs from/,
+    /no later transaction.*\n.*times before 2026-11-21 12:00:05\+00, LSNs from.*\n.*pg_switch_wal/,
   );
   t.equal(
     reason(() => check(at(5), 'current', false)),
@@ -108,6 +111,34 @@ t.test('targets on the very edge', async (t) => {
   t.match(
     reason(() => check({ kind: 'xid', xid: 4_294_967_295 })),
     /its end is not in the WAL/,
+  );
+});
+
+t.test('a restore-command of the catalog, which nobody runs, is named where WAL is missing', async (t) => {
+  const { check, configure, drop } = world(t, history(6));
+  configure("restore-command = 'scp standby:/wal/%f %p'");
+  const named =
+    /; the restore-command in pg_probackup\.conf of main is not used: "pbkfs mount --restore-command" takes it$/m;
+  for (const target of [at(9), { kind: 'xid', xid: 106 }, { kind: 'name', name: 'x' }] as const)
+    t.match(
+      reason(() => check(target)),
+      named,
+      target.kind,
+    );
+  t.notMatch(
+    reason(() => check({ kind: 'lsn', lsn: 1 })),
+    'restore-command',
+    'no WAL helps there',
+  );
+  drop('000000010000000000000020');
+  t.match(
+    reason(() => check({ kind: 'immediate' })),
+    named,
+  );
+  configure('restore-command = None');
+  t.notMatch(
+    reason(() => check({ kind: 'immediate' })),
+    'restore-command',
   );
 });
 
@@ -245,11 +276,11 @@ t.test('timelines', async (t) => {
   await t.test('what lies on another one is hinted at', async (t) => {
     t.match(
       reason(() => check(at(90))),
-      /no later transaction.*\n.*; that is along timeline 1: --recovery-target-timeline can also be 2$/,
+      /no later transaction.*\n.*; that is along timeline 1: --recovery-target-timeline can also be 2$/m,
     );
     t.match(
       reason(() => check(at(100), 2)),
-      /that is along timeline 2: --recovery-target-timeline can also be 1$/,
+      /that is along timeline 2: --recovery-target-timeline can also be 1$/m,
     );
     t.equal(
       reason(() => check(at(90), 2)),

@@ -5,10 +5,10 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { mountAt, readMounts } from '../../../src/mount/mountinfo.js';
-import { bytesOf } from '../../../src/mount/paths.js';
+import { byteString } from '../../../src/backup/byte-path.js';
 import type { MountRequest } from '../../../src/mount/request.js';
 import { MNT_DETACH, MNT_FORCE, umount2 } from '../../../src/sys/libc.js';
+import { mountAt, readMounts } from '../../../src/sys/mountinfo.js';
 import { isAlive, type ProcessIdentity } from '../../../src/sys/process-identity.js';
 import { diffOwner, lastMount, mountLog } from '../../support/diff-files.js';
 import { privateCatalog } from '../../support/private-catalog.js';
@@ -60,7 +60,7 @@ class FakeMount {
   }
 
   isMounted(): boolean {
-    return mountAt(readMounts(), bytesOf(this.mountpoint)) !== undefined;
+    return mountAt(readMounts(), byteString(this.mountpoint)) !== undefined;
   }
 
   /** The process that holds the diff. */

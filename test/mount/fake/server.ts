@@ -1,6 +1,8 @@
 // A FUSE server for tests of a mount's life: one empty directory, and faults on demand.
 
+import { once } from 'node:events';
 import { closeSync, read, writeFileSync, writeSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { Server } from '../../../src/fs/serve-types.js';
 import type { ServeMount } from '../../../src/mount/serve.js';
 import { mountFuse, openFuseDevice } from '../../../src/sys/fuse-device.js';
@@ -34,6 +36,7 @@ export const serveFake: ServeMount = async (options) => {
   const fault = (process.env.PBKFS_FAKE_FAULT ?? 'none') as Fault;
   if (fault === 'refuse') throw new Error('the fake server refuses');
   if (fault === 'die') process.kill(process.pid, 'SIGKILL');
+  const heard = fault === 'stop' ? once(process, 'SIGTERM') : undefined;
   if (fault === 'stop') process.kill(process.pid, 'SIGTERM');
   if (fault === 'throw') {
     setImmediate(() => {
@@ -41,7 +44,7 @@ export const serveFake: ServeMount = async (options) => {
     });
     return new Promise<Server>(() => setInterval(() => undefined, 1000));
   }
-  if (fault === 'stop') await new Promise((resolve) => setTimeout(resolve, 50));
+  if (fault === 'stop') await Promise.all([heard, setTimeout(50)]);
   // Every server of a diff makes one: a diff that ended cleanly without it is refused.
   if (options.diff !== null) writeFileSync(`${options.diff}/journal`, '', { flag: 'a' });
   const fd = openFuseDevice();
@@ -59,7 +62,7 @@ export const serveFake: ServeMount = async (options) => {
 
 async function lastSync(fault: Fault): Promise<void> {
   if (fault === 'lose') throw new Error('EIO: the fake disk is broken');
-  if (fault === 'slow') await new Promise((resolve) => setTimeout(resolve, 1000));
+  if (fault === 'slow') await setTimeout(1000);
 }
 
 function answerUntilUnmounted(fd: number, uid: number, gid: number) {

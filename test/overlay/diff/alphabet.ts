@@ -10,6 +10,7 @@ export const alphabet = {
   'truncate inside block 1': { kind: 'truncate', to: 10240 },
   'extend to 3 blocks': { kind: 'extend', to: 24576 },
   'write beyond the end': { kind: 'write', from: 26624, to: 28672 },
+  'hole of blocks 0 and 1': { kind: 'hole', from: 0, to: 16384 },
 } as const satisfies Record<string, Mutation>;
 
 /** The few that between them fill a block, cut one, cut everything and grow again. */
@@ -20,10 +21,11 @@ export const core = {
   'extend to 3 blocks': alphabet['extend to 3 blocks'],
 } as const;
 
-/** Writes that touch several blocks, partly the base's, in one call; used where one operation is looked at closely. */
+/** Writes and holes that touch several blocks, partly the base's, in one call; used where one operation is looked at closely. */
 export const across: Readonly<Record<string, Mutation>> = {
   ...alphabet,
   'write across blocks 0 and 1': { kind: 'write', from: 6144, to: 10240 },
   'write across the end of the base': { kind: 'write', from: 14336, to: 22528 },
   'write all blocks': { kind: 'write', from: 2048, to: 30720 },
+  'hole in blocks 0 to 2': { kind: 'hole', from: 2048, to: 18432 },
 };

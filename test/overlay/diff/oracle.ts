@@ -18,7 +18,8 @@ export const ZERO = 0;
 export const BASE = 1;
 
 export type Mutation =
-  | { readonly kind: 'write'; readonly from: number; readonly to: number }
+  /** A hole does not reach beyond the end. */
+  | { readonly kind: 'write' | 'hole'; readonly from: number; readonly to: number }
   | { readonly kind: 'truncate' | 'extend'; readonly to: number };
 
 /** Every action of an fsync between snapshot and return, at which something else may happen. */
@@ -80,6 +81,10 @@ export class Oracle {
 
   /** Contents for a write: per unit the smallest number that unit cannot hold anywhere yet. */
   fresh(mutation: Mutation): number[] {
+    if (mutation.kind === 'hole') {
+      const end = Math.min(mutation.to, this.#length);
+      return new Array(Math.max(0, end - mutation.from) / UNIT).fill(ZERO);
+    }
     if (mutation.kind !== 'write') return [];
     const numbers: number[] = [];
     for (let unit = mutation.from / UNIT; unit < mutation.to / UNIT; unit++) {
@@ -99,25 +104,26 @@ export class Oracle {
   done(mutation: Mutation, contents: readonly number[]): void {
     this.started(mutation, contents);
     this.#afterKill = { units: [], lengths: 0 };
-    const { to } = mutation;
+    const to = mutation.kind === 'hole' ? 0 : mutation.to;
     if (mutation.kind === 'truncate' && to < this.#length) this.#units.length = to / UNIT;
     while (this.#units.length < to / UNIT) this.#units.push(ZERO);
-    if (mutation.kind === 'write') this.#units.splice(mutation.from / UNIT, contents.length, ...contents);
+    if ('from' in mutation) this.#units.splice(mutation.from / UNIT, contents.length, ...contents);
     this.#length = this.#units.length * UNIT;
   }
 
   /** The mutation began and may or may not have had effects. */
   started(mutation: Mutation, contents: readonly number[]): void {
+    const to = mutation.kind === 'hole' ? 0 : mutation.to;
     const targets = [this.#afterCut, this.#afterKill, ...(this.#pending === undefined ? [] : [this.#pending])];
     for (const possible of targets) {
       const add = (unit: number, content: number): void => {
         possible.units[unit] = (possible.units[unit] ?? 0) | (1 << content);
       };
-      for (let unit = this.#length / UNIT; unit < mutation.to / UNIT; unit++) add(unit, ZERO);
-      const first = mutation.kind === 'write' ? mutation.from / UNIT : 0;
+      for (let unit = this.#length / UNIT; unit < to / UNIT; unit++) add(unit, ZERO);
+      const first = 'from' in mutation ? mutation.from / UNIT : 0;
       for (const [i, content] of contents.entries()) add(first + i, content);
-      const grows = mutation.to > this.#length;
-      possible.lengths |= 1 << ((mutation.kind === 'truncate' || grows ? mutation.to : this.#length) / UNIT);
+      const grows = to > this.#length;
+      possible.lengths |= 1 << ((mutation.kind === 'truncate' || grows ? to : this.#length) / UNIT);
     }
   }
 

@@ -182,6 +182,13 @@ export class SimulatedDisk implements DiffStorage {
     if (half !== undefined) throw half;
   }
 
+  punch(fd: number, from: number, to: number): boolean {
+    const half = this.#step();
+    this.#write(fd, new Uint8Array(half === undefined ? to - from : halfOf(to - from)), from);
+    if (half !== undefined) throw half;
+    return true;
+  }
+
   /** Changes nothing that anybody could see. */
   reserve(): void {}
 

@@ -3,6 +3,8 @@
 import t from 'tap';
 import { failureLog } from '../../../src/fs/failure-log.js';
 import type { LogFields, Logger } from '../../../src/log.js';
+import type { Inode } from '../../../src/overlay/namespace/inode.js';
+import { double, word } from '../../../src/overlay/shared/file-table.js';
 import { DirectOverlay } from '../../support/direct-overlay.js';
 import { matchWhole } from '../../support/match-whole.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../../support/small-catalog.js';
@@ -41,5 +43,43 @@ t.test('the kernel holds as many inodes as there are', async (t) => {
   t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
   direct.create(`pg_wal/many${made}`).close();
   t.ok(direct.exists(`pg_wal/many${made - 1}`));
+  direct.close();
+});
+
+t.test('a changed file does not keep directories that the kernel has forgotten', async (t) => {
+  const direct = new DirectOverlay({ catalog, diff: `${root}/kept` });
+  direct.chown('base/1/100', 70, 70);
+  const { namespace } = direct.overlay;
+  const below = (directory: Inode, name: string): Inode => namespace.lookup(directory, name)!;
+  const directory = below(below(namespace.root, 'base'), '1');
+  t.equal(below(directory, '100').parent, null);
+  t.equal(directory.parent, below(namespace.root, 'base'), 'for its ".."');
+  direct.close();
+});
+
+t.test('a row that is used again knows nothing of the file it had', async (t) => {
+  const direct = new DirectOverlay({ catalog, diff: `${root}/again` });
+  const { namespace } = direct.overlay;
+  const { table } = direct.shared;
+  const directory = namespace.lookup(namespace.lookup(namespace.root, 'base')!, '1')!;
+  const known = ['raw', 'small'].map((name) => namespace.lookup(directory, name)!);
+  const [words, doubles] = [
+    [word.baseChecks, word.indexState, word.unflushed, word.flags],
+    [double.diffState, double.indexOffset, double.objectMtime],
+  ];
+  const rows = new Set<number>();
+  for (const inode of known) {
+    namespace.reference(inode);
+    const { row } = inode;
+    rows.add(row);
+    t.ok(
+      words.every((field) => table.get(row, field) === 0) &&
+        doubles.every((field) => table.getDouble(row, field) === 0),
+    );
+    for (const field of [word.baseChecks, word.unflushed]) table.set(row, field, 3);
+    for (const field of doubles) table.setDouble(row, field, 4096);
+    namespace.forget(inode, 1);
+  }
+  t.equal(rows.size, 1);
   direct.close();
 });

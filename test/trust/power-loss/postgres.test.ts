@@ -93,7 +93,7 @@ async function testRounds(t: Test, type: DiskType, count: number): Promise<void>
     if (!t.passing()) return;
     const last = round === count - 1;
     if (!last && round % 10 !== 9) continue;
-    t.strictSame(await stage.integrity(), [], 'amcheck and checksums find nothing');
+    await stage.integrity(t);
     if (!last) await stage.start();
   }
 }

@@ -1,9 +1,8 @@
 // What is mounted where, as /proc/self/mountinfo tells it: the one source that never touches the mounts themselves.
 
 import { readFileSync } from 'node:fs';
-import { FUSE_TYPE } from '../sys/fuse-device.js';
-import { noProc } from '../sys/process-identity.js';
-import { bytesOf } from './paths.js';
+import { FUSE_TYPE } from './fuse-device.js';
+import { noProc } from './process-identity.js';
 
 /** One line of mountinfo(5). Paths are byte strings (latin1). */
 export interface MountEntry {
@@ -63,7 +62,7 @@ export function mountAt(entries: readonly MountEntry[], directory: string): Moun
 
 /** What is mounted on that very directory now. @param path absolute, without symbolic links */
 export function mountOn(path: string): MountEntry | undefined {
-  return mountAt(readMounts(), bytesOf(path));
+  return mountAt(readMounts(), Buffer.from(path).toString('latin1'));
 }
 
 /** Whether something is. */
