@@ -38,20 +38,8 @@ async function installed(t: Teardown): Promise<{ mount: SmallMount; program: str
     cpSync(join(ROOT, part), join(program, part), { recursive: true });
   }
   symlinkSync(join(ROOT, 'node_modules'), join(program, 'node_modules'));
-  const from = [
-    '-B',
-    mount.catalog,
-    '-I',
-    'main',
-    '-i',
-    'latest',
-    '-D',
-    mount.mountpoint,
-    '-d',
-    mount.diff,
-    '--threads',
-    '1',
-  ];
+  const source = ['-B', mount.catalog, '-I', 'main', '-i', 'latest'];
+  const from = [...source, '-D', mount.mountpoint, '-d', mount.diff, '--threads', '1'];
   await runOk(process.execPath, [join(program, 'dist/bundle/cli/pbkfs.js'), 'mount', ...from], { env: mount.env });
   // The command returns before the thread reads, which this waits for.
   statSync(mount.path('base/1/absent'), { throwIfNoEntry: false });
