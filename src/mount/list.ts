@@ -6,7 +6,6 @@ import { isAlive, startedAt } from '../sys/process-identity.js';
 import { bytesOnDisk } from './disk-usage.js';
 import { bindingOf, ownerOf } from './mounted.js';
 import { findServers, type OrphanedServer } from './orphaned-server.js';
-
 import { listRegistered } from './registry.js';
 import { isStale } from './stale-endpoint.js';
 

@@ -6,7 +6,6 @@ import { byteString, displayPath } from '../../backup/byte-path.js';
 import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
 import { THREAD_LIMITS } from '../../sys/thread-limits.js';
-
 import { fromWire, type WireError } from '../wire-error.js';
 import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
