@@ -3,8 +3,8 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { isFull } from '../overlay/diff/full-disk.js';
 import { keepSpare, useSpare } from '../overlay/diff/spare-room.js';
+import { isFull } from '../overlay/diff/storage-trouble.js';
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { pause } from '../sys/pause.js';

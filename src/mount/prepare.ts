@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { forgetClients, refuseKernelClients } from '../fs/kernel-clients.js';
-import { isFull, keepSpare, refusedAsFull, refuseLostJournal } from '../overlay/diff/index.js';
+import { isFull, keepSpare, refusedByStorage, refuseLostJournal } from '../overlay/diff/index.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import {
   type BackupIdentity,
@@ -176,7 +176,7 @@ function claimDiff(
         ...(wal === undefined ? {} : { walDirectory: wal }),
       });
     } catch (error) {
-      throw refusedAsFull(diff, error);
+      throw refusedByStorage(diff, error);
     }
     if (state !== 'mounted') keepSpare(diff);
   };

@@ -1,7 +1,7 @@
 // Errors on their way from the mount process to the terminal: plain data, and back.
 
 import { type ErrorCode, PbkfsError } from '../errors.js';
-import { isFull, MAKE_ROOM } from '../overlay/diff/full-disk.js';
+import { isFull, MAKE_ROOM } from '../overlay/diff/storage-trouble.js';
 
 export interface WireError {
   readonly code: ErrorCode;

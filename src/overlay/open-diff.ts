@@ -1,7 +1,7 @@
 // The diff of an overlay: its objects and its journal opened.
 
 import { mkdirSync } from 'node:fs';
-import { type DiffStorage, Journal, type JournalRecord, refusedAsFull, refuseLostJournal } from './diff/index.js';
+import { type DiffStorage, Journal, type JournalRecord, refusedByStorage, refuseLostJournal } from './diff/index.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import type { DiffBudget } from './shared/diff-budget.js';
@@ -33,6 +33,6 @@ export function openDiff(
     const objects = new ObjectKeeper(storage, directory, shared, bootId, budget);
     return { objects, ...Journal.open(storage, `${diff}/journal`) };
   } catch (error) {
-    throw refusedAsFull(diff, error);
+    throw refusedByStorage(diff, error);
   }
 }

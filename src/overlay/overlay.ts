@@ -5,7 +5,13 @@ import { byteString, type ChainReader, storedIdentities } from '../backup/index.
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import type { HeldFiles } from './data/namespace-calls.js';
-import { bootId, type DiffStorage, type JournalRecord as RawRecord, refusedAsFull, stateSize } from './diff/index.js';
+import {
+  bootId,
+  type DiffStorage,
+  type JournalRecord as RawRecord,
+  refusedByStorage,
+  stateSize,
+} from './diff/index.js';
 import { Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
@@ -110,7 +116,7 @@ export class Overlay {
     try {
       this.#takeUp(records, options);
     } catch (error) {
-      throw refusedAsFull(options.diff, error);
+      throw refusedByStorage(options.diff, error);
     }
   }
 
@@ -232,7 +238,7 @@ export class Overlay {
     try {
       if (diff !== null) this.#closeDiff(inUse ? ['opened', this.#bootId] : ['clean']);
     } catch (error) {
-      throw refusedAsFull(diff!, error);
+      throw refusedByStorage(diff!, error);
     }
     this.#settleDigest();
   }

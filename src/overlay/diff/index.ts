@@ -5,7 +5,6 @@ export { type StateRegion, stateSize } from './block-state.js';
 export { type BaseReader, DiffFile, heldBlocks } from './diff-file.js';
 export type { Snapshot } from './durable-image.js';
 export { failedBefore } from './failed-sync.js';
-export { isFull, refusedAsFull } from './full-disk.js';
 export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
 export { loadMap } from './load-map.js';
@@ -24,3 +23,4 @@ export {
 } from './object.js';
 export { coveredBySpare, keepSpare, SPARE_FILE, useSpare } from './spare-room.js';
 export type { DiffStorage, OpenMode } from './storage.js';
+export { isFull, refusedByStorage } from './storage-trouble.js';

@@ -1,7 +1,7 @@
 // Disk space behind the journal's end, so that on a full disk there is still room to say that files are removed.
 
-import { isFull } from './full-disk.js';
 import type { DiffStorage } from './storage.js';
+import { isFull } from './storage-trouble.js';
 
 /** What only removals may use, in bytes: some hundred records. */
 const KEPT = 32 << 10;
