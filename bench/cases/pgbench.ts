@@ -5,18 +5,30 @@ import type { Row } from '../report/results.js';
 import { pgbenchCluster, type Reachable, pgbench as runPgbench, startAsUser, startOn } from '../run/cluster.js';
 import type { BenchCase, Context } from '../run/context.js';
 import type { Sample } from '../run/rounds.js';
-import { buildSides, contestant, FUSE_NATIVE, FUSE_OVERLAYFS, NATIVE, PBKFS, PBKFS_PASSTHROUGH } from '../run/sides.js';
+import {
+  buildSides,
+  contestant,
+  FUSE_NATIVE,
+  FUSE_OVERLAYFS,
+  NATIVE,
+  PBKFS,
+  PBKFS_FAST,
+  PBKFS_PASSTHROUGH,
+  PBKFS_WAL_DIR,
+} from '../run/sides.js';
 import { USER_MOUNT, userMount } from '../run/user-mount.js';
+
+const OURS = [PBKFS, PBKFS_PASSTHROUGH, PBKFS_WAL_DIR, PBKFS_FAST];
 
 export const pgbench: BenchCase = {
   name: 'pgbench',
   title: 'pgbench',
   method:
-    'Scale 50 (quick: 5), 2 clients, prepared statements, shared_buffers 128 MB; a server of its own on each side, all started before the first round, all tables read once, warmed up before each row, a checkpoint before each measurement. The backup is a zlib chain of 4. "without root" is a mount that PostgreSQL’s user made through fusermount3.',
+    'Scale 50 (quick: 5), 2 clients, prepared statements, shared_buffers 128 MB; a server of its own on each side, all started before the first round, all tables read once, warmed up before each row, a checkpoint before each measurement. The backup is a zlib chain of 4. "without root" is a mount that PostgreSQL’s user made through fusermount3; --wal-dir puts WAL on the file system of the diff.',
   run: async (context: Context): Promise<Row[]> => {
     context.progress.say('making the cluster and its backups');
     const { target, truth } = await pgbenchCluster(context);
-    const wanted = [NATIVE, PBKFS, PBKFS_PASSTHROUGH, FUSE_NATIVE, FUSE_OVERLAYFS];
+    const wanted = [NATIVE, ...OURS, FUSE_NATIVE, FUSE_OVERLAYFS];
     const sides = await buildSides(context.stage, { ...context.peers, target, truth, wanted, peers: new Map() });
     const user = await userMount(context.stage, target);
     if ('missing' in user) context.absent.push(`${USER_MOUNT}: ${user.missing}`);
@@ -29,7 +41,7 @@ export const pgbench: BenchCase = {
       servers.set(name, server);
     }
     const row = (id: string, what: string, atLeast: number, seconds: number, args: readonly string[]) => {
-      const targets = [PBKFS, PBKFS_PASSTHROUGH, USER_MOUNT].map((side) => ({ side, against: NATIVE, atLeast }));
+      const targets = [...OURS, USER_MOUNT].map((side) => ({ side, against: NATIVE, atLeast }));
       return context.row(
         { id: `pgbench/${id}`, what, unit: 'tps', targets },
         sides.map((side) =>

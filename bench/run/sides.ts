@@ -26,6 +26,9 @@ export interface Side {
 export const NATIVE = 'native';
 export const PBKFS = 'pbkfs';
 export const PBKFS_PASSTHROUGH = 'pbkfs --passthrough';
+export const PBKFS_WAL_DIR = 'pbkfs --wal-dir';
+/** All that makes writing fast and keeps every promise. */
+export const PBKFS_FAST = 'pbkfs --wal-dir --passthrough';
 export const FUSE_NATIVE = 'fuse-native';
 export const FUSE_OVERLAYFS = 'fuse-overlayfs';
 export const OVERLAYFS = 'overlayfs';
@@ -77,13 +80,9 @@ const builders: Readonly<Record<string, Builder>> = {
     return { directory };
   },
   [PBKFS]: async (stage, { target }) => sideOf(await mounted(stage, target)),
-  [PBKFS_PASSTHROUGH]: async (stage, { target }) => {
-    const mount = await mounted(stage, target, {}, ['--passthrough']);
-    // A warning tells why not, and the mount is as any other.
-    const status = readFileSync(join(mount.mountpoint, '.pbkfs/status.json'), 'utf8');
-    const { server } = JSON.parse(status) as { server: BackendInfo };
-    return server.passthroughFault ?? sideOf(mount);
-  },
+  [PBKFS_PASSTHROUGH]: (stage, { target }) => mountedWithPassthrough(stage, target),
+  [PBKFS_WAL_DIR]: async (stage, { target }) => sideOf(await mounted(stage, target, {}, walElsewhere(stage))),
+  [PBKFS_FAST]: (stage, { target }) => mountedWithPassthrough(stage, target, walElsewhere(stage)),
   [FUSE_NATIVE]: async (stage, { target }) =>
     nativeMissing !== false ? nativeMissing : sideOf(await mounted(stage, target, throughNative)),
   [FUSE_OVERLAYFS]: async (stage, { truth }) => {
@@ -112,6 +111,18 @@ const builders: Readonly<Record<string, Builder>> = {
     return { directory, server: await serveBy(stage, program.path, args, directory) };
   },
 };
+
+function walElsewhere(stage: Stage): string[] {
+  return ['--wal-dir', join(stage.make('wal'), 'wal')];
+}
+
+async function mountedWithPassthrough(stage: Stage, target: MountTarget, options: readonly string[] = []) {
+  const mount = await mounted(stage, target, {}, ['--passthrough', ...options]);
+  // A warning tells why not, and the mount is as any other.
+  const status = readFileSync(join(mount.mountpoint, '.pbkfs/status.json'), 'utf8');
+  const { server } = JSON.parse(status) as { server: BackendInfo };
+  return server.passthroughFault ?? sideOf(mount);
+}
 
 /** A mount of pbkfs whose diff lies in the stage. */
 export function mounted(

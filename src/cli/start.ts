@@ -23,6 +23,7 @@ interface StartOptions extends RecoveryOptions, ServerOptions {
   readonly socketDir?: string;
   readonly diffLimit?: number;
   readonly passthrough?: true;
+  readonly walDir?: string;
   readonly force?: true;
   readonly json?: true;
 }
@@ -75,6 +76,7 @@ export function addStartCommand(program: Command): void {
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
     .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', diffSize)
     .option('--passthrough', 'let the kernel read and write new files by itself, as with mount: fast for bulk writes')
+    .option('--wal-dir <dir>', 'let pg_wal lie in this new or empty directory, as with mount: fast commits', directory)
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -137,6 +139,9 @@ async function start(options: StartOptions, settings: Record<string, string>): P
   if (diff === undefined && !options.ephemeral && !existing) {
     throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');
   }
+  if (options.ephemeral && options.walDir !== undefined) {
+    throw new PbkfsError('usage', '--ephemeral syncs no WAL, wherever it lies: leave --wal-dir out');
+  }
   if (options.recoveryTargetAction === 'shutdown') {
     throw new PbkfsError('usage', '--recovery-target-action shutdown leaves no server that runs: pause or promote', {
       hint: '"pbkfs mount" takes it too, for a server of your own',
@@ -152,6 +157,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       {
         ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
         ...given({ diffLimit: options.diffLimit, prefetch: options.prefetch, passthrough: options.passthrough }),
+        ...given({ walDir: options.walDir }),
         ephemeral: options.ephemeral ?? false,
         force: options.force ?? false,
         settings,

@@ -17,12 +17,15 @@ export function canReach(path: string, user: ServerUser): boolean {
   } catch {
     return false;
   }
-  if (!allows(current, user, statSync(current).isDirectory() ? 5 : 4)) return false;
-  while (current !== '/') {
-    current = dirname(current);
+  return allows(current, user, statSync(current).isDirectory() ? 5 : 4) && canEnter(dirname(current), user);
+}
+
+/** True when `user` may search the directory and every one above it; judged as above. */
+export function canEnter(directory: string, user: ServerUser): boolean {
+  for (let current = realpathSync(directory); ; current = dirname(current)) {
     if (!allows(current, user, 1)) return false;
+    if (current === '/') return true;
   }
-  return true;
 }
 
 /** A directory for temporary files that `user` can reach: the usual one, or /tmp when that is private to somebody. */

@@ -2,10 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { findRegistered } from '../mount/registry.js';
-import { reachableTempDir } from '../postgres/reachable.js';
+import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import { shellWord } from '../sys/shell-word.js';
 import type { Guarded } from './guarded.js';
@@ -21,7 +21,8 @@ export interface Place {
 }
 
 /** @throws PbkfsError when it is not ours, or when what was asked for can only be had with a new mount */
-export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch, passthrough }: SessionRequest): Place {
+export function existingMount(request: SessionRequest): Place {
+  const { mountpoint, recovery, diff, diffLimit, prefetch, passthrough, walDir } = request;
   const entry = findRegistered(mountpoint!);
   if (entry?.diff === undefined) {
     throw new PbkfsError(
@@ -30,10 +31,10 @@ export function existingMount({ mountpoint, recovery, diff, diffLimit, prefetch,
       { hint: `give another directory; "pbkfs info ${shellWord(mountpoint!)}" tells what it is` },
     );
   }
-  if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch ?? passthrough) !== undefined) {
+  if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch ?? passthrough ?? walDir) !== undefined) {
     throw new PbkfsError(
       'usage',
-      `${mountpoint} is mounted already: its diff, its limit, its recovery target, what it reads ahead and how it serves new files are what they are`,
+      `${mountpoint} is mounted already: its diff, its limit, its recovery target, where its WAL lies, what it reads ahead and how it serves new files are what they are`,
       { hint: 'leave these options out, or give another directory' },
     );
   }
@@ -49,6 +50,7 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
       hint: 'only a mount that is there already (-D) knows its backup',
     });
   }
+  mustReach(request.walDir, user);
   const temporary: string[] = [];
   let { mountpoint, diff } = request;
   if (mountpoint === undefined || diff === undefined) {
@@ -87,4 +89,17 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
   }
   await guard.add({ mountpoint, diff });
   return { catalog, instance, backupId, mountpoint, diff, temporary };
+}
+
+/** The server itself writes there, not the mount. @throws PbkfsError usage */
+function mustReach(walDir: string | undefined, user: ServerUser): void {
+  if (walDir === undefined) return;
+  let there = walDir;
+  while (!existsSync(there)) there = dirname(there);
+  // The directory itself is given to the server's user.
+  if (there === walDir) there = dirname(there);
+  if (canEnter(there, user)) return;
+  throw new PbkfsError('usage', `the user ${user.name} cannot reach the WAL directory ${walDir}`, {
+    hint: `let everybody enter the directories above it, or give another one`,
+  });
 }

@@ -51,6 +51,8 @@ export interface SessionRequest {
   readonly prefetch?: 'hot';
   /** Let the kernel read and write new files by itself. */
   readonly passthrough?: boolean;
+  /** Where pg_wal of a new mount is to lie. */
+  readonly walDir?: string;
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   readonly force: boolean;
@@ -146,7 +148,7 @@ export async function openSession(
       afterPowerLoss: false,
       materializeOnRead: false,
       ...given({ recovery, diffLimit: request.diffLimit, prefetch: request.prefetch }),
-      ...given({ passthrough: request.passthrough }),
+      ...given({ passthrough: request.passthrough, walDir: request.walDir }),
     }).catch((error: unknown) => {
       throw place.temporary.includes(place.diff) || request.diff === undefined ? withoutRoom(error, place.diff) : error;
     });

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { ConnectionParameters } from '../../src/postgres/server.js';
 import { mountMissing, pbkfs, TestMount } from '../support/mount.js';
 import { postgres15, query, serverTempDir, start } from '../support/postgres.js';
 import { swept } from '../support/swept.js';
@@ -227,3 +228,40 @@ function ownedByServer(directory: string): string {
   if (statSync(directory).uid !== user.uid) throw new Error(`${directory} does not belong to the server's user`);
   return directory;
 }
+
+t.test(
+  'start --wal-dir: PostgreSQL writes its WAL there, and the diff remembers it',
+  { skip: mountMissing },
+  async (t) => {
+    const { mount, base, first, where } = await place(t);
+    const { mountpoint } = mount;
+    const wal = join(base, 'wal');
+    const stop = () => pbkfs(['stop', '-D', mountpoint]);
+    t.teardown(stop);
+    mkdirSync(join(base, 'closed'), { mode: 0o700 });
+    const refusals: [readonly string[], RegExp][] = [
+      [
+        [...where, '--wal-dir', join(base, 'closed/wal')],
+        /^pbkfs: the user .* cannot reach the WAL directory .*\nhint: /,
+      ],
+      [['--ephemeral', '--wal-dir', wal], /^pbkfs: --ephemeral syncs no WAL/],
+    ];
+    for (const [args, stderr] of refusals) t.match(await pbkfs(['start', ...first, ...args]), { status: 2, stderr });
+
+    const started = await pbkfs(['start', ...first, ...where, '--wal-dir', wal, '--json']);
+    t.match(started, { status: 0 });
+    const server = { connection: JSON.parse(started.stdout) as ConnectionParameters };
+    t.equal(readlinkSync(join(mountpoint, 'pg_wal')), join(wal, 'pg_wal'));
+    const segment = await query(server, 'select pg_walfile_name(pg_current_wal_lsn())');
+    t.ok(existsSync(join(wal, 'pg_wal', segment)), segment);
+    await query(server, 'create table kept as select 7 as id');
+    const again = await pbkfs(['start', '-D', mountpoint, '--wal-dir', join(base, 'other')]);
+    t.match(again, { status: 2, stderr: /is mounted already: .* where its WAL lies/ });
+    t.match(await stop(), { status: 0 });
+
+    const resumed = await pbkfs(['start', ...first, ...where, '--json']);
+    t.match(resumed, { status: 0 });
+    const next = { connection: JSON.parse(resumed.stdout) as ConnectionParameters };
+    t.equal(await query(next, 'select id from kept'), '7');
+  },
+);
