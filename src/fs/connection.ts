@@ -12,7 +12,7 @@ import { MAX_TRANSFER } from './protocol/constants.js';
 import type { BackendInfo, ServeOptions } from './serve-types.js';
 import { sourceName } from './source-name.js';
 
-/** KiB; see ARCHITECTURE.md, "Speed". */
+/** KiB; see docs/speed.md. */
 const READ_AHEAD = 4096;
 
 export interface Connection {
