@@ -22,21 +22,12 @@ export interface IndexReport {
   readonly problems: string[];
 }
 
-/** Bytes of memory that the three arrays of an index need: see createBlockIndex for their order. */
-export function blockIndexBytes(nBlocks: number): number {
-  return nBlocks * 8 + ((nBlocks * 2 + 7) & ~7);
-}
-
-/** Views on `buffer` for a block index of nBlocks: offset, info, checksum, one after the other. byteOffset is a multiple of 8. */
-export function createBlockIndex(
-  nBlocks: number,
-  buffer: ArrayBufferLike = new SharedArrayBuffer(blockIndexBytes(nBlocks)),
-  byteOffset = 0,
-): BlockIndex {
+/** An index of nBlocks holes, in memory of its own. */
+export function createBlockIndex(nBlocks: number): BlockIndex {
   return {
-    offset: new Uint32Array(buffer, byteOffset, nBlocks),
-    info: new Uint32Array(buffer, byteOffset + nBlocks * 4, nBlocks),
-    checksum: new Uint16Array(buffer, byteOffset + nBlocks * 8, nBlocks),
+    offset: new Uint32Array(nBlocks),
+    info: new Uint32Array(nBlocks),
+    checksum: new Uint16Array(nBlocks),
   };
 }
 

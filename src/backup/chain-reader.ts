@@ -1,21 +1,20 @@
 // An opened chain: the target's tree and, for every file of it, where its bytes lie.
 
-import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { displayPath } from './byte-path.js';
 import { COMPRESS_ALGS_HINT } from './codec/names.js';
-import { BLCKSZ, RELSEG_BLOCKS, S_IFDIR, S_IFMT } from './constants.js';
+import { BLCKSZ, S_IFDIR, S_IFMT } from './constants.js';
 import { UNCHANGED, UNKNOWN_BLOCKS } from './content-list.js';
 import { type ChainLists, type ReadChainLists, readChainLists } from './lists/chain-lists.js';
 import type { DigestStore } from './lists/digest-store.js';
 import type { PathTable } from './lists/path-table.js';
 import type { Layer } from './member.js';
-import { PG_CONTROL_PATH, parsePgControl } from './pg-control.js';
-import { openRaw, readRaw, verifyRaw } from './raw-reader.js';
+import { oneCluster } from './one-cluster.js';
+import { readWholeRaw, verifyRaw } from './raw-reader.js';
 import { lengthMayBeCut, requireOlderCopy, resolveDatafile } from './resolve-datafile.js';
 import { resolveRaw } from './resolve-raw.js';
 import { DATABASE_MAP, parseTablespaceMap, TABLESPACE_MAP } from './tablespace-map.js';
-import type { Chain, DatafileSource, FileSource, RawSource, TreeEntry } from './types.js';
+import type { Chain, DatafileSource, FileSource, TreeEntry } from './types.js';
 
 /** What restore would make of a chain, to be asked file by file. Holds no descriptors. */
 export class ChainReader {
@@ -104,7 +103,7 @@ export class ChainReader {
     if (file < 0 || !this.#lists.target.has(file)) return new Map();
     const source = resolveRaw(this.#layers, TABLESPACE_MAP, file);
     verifyRaw(source);
-    return parseTablespaceMap(readWhole(source));
+    return parseTablespaceMap(readWholeRaw(source));
   }
 
   /**
@@ -210,53 +209,5 @@ function refuseUnsupported({ members }: Chain, { lists, unsupported }: ReadChain
     throw new PbkfsError('backup_unsupported', `backup ${id}: ${path} is compressed by an unknown algorithm`, {
       hint: COMPRESS_ALGS_HINT,
     });
-  }
-}
-
-/** Every backup stores pg_control; intact copies must name the same system. */
-function oneCluster(layers: readonly Layer[], paths: PathTable): { segmentBlocks: number } {
-  const file = paths.number(PG_CONTROL_PATH);
-  let first: { id: string; system: bigint } | undefined;
-  let segmentBlocks = RELSEG_BLOCKS;
-  for (const { layer, backup, list } of layers) {
-    const entry = list.entry(file);
-    if (entry === undefined || entry.isDirectory || entry.isDatafile || entry.size <= 0) continue;
-    const image = controlFileIn(layers.slice(0, layer + 1), file);
-    const control = image && parsePgControl(image);
-    if (control === undefined) continue;
-    segmentBlocks = control.segmentBlocks ?? segmentBlocks;
-    first ??= { id: backup.id, system: control.systemIdentifier };
-    if (control.systemIdentifier !== first.system) {
-      throw new PbkfsError(
-        'backup_damaged',
-        `backups ${first.id} and ${backup.id} of one chain are of different clusters`,
-        {
-          hint: 'the catalog was tampered with: choose another backup',
-        },
-      );
-    }
-  }
-  return { segmentBlocks };
-}
-
-function controlFileIn(layers: readonly Layer[], file: number): Buffer | undefined {
-  try {
-    return readWhole(resolveRaw(layers, PG_CONTROL_PATH, file));
-  } catch (error) {
-    // A damaged copy shows itself when somebody reads it; here it just tells nothing.
-    if (error instanceof PbkfsError) return undefined;
-    throw error;
-  }
-}
-
-function readWhole(source: RawSource): Buffer {
-  const bytes = Buffer.alloc(source.size);
-  const fd = openRaw(source);
-  if (fd === undefined) return bytes;
-  try {
-    readRaw(source, fd, 0, bytes.length, bytes, 0);
-    return bytes;
-  } finally {
-    fs.closeSync(fd);
   }
 }

@@ -15,7 +15,7 @@ export interface ChainOptions {
   readonly purpose?: 'mounted' | 'read' | undefined;
 }
 
-/** Result of checkChain: mountable, or the first reason against it. */
+/** Result of checkBackup: mountable, or the first reason against it. */
 export interface ChainCheck {
   readonly mountable: boolean;
   /** Names the member that is at fault. */
@@ -67,19 +67,8 @@ export function passedOverWarning({ target, passedOver: [first, ...more] }: Chai
 
 /**
  * Says whether a backup could be mounted, without throwing about the backup itself.
- * @param backups the instance's list, when the caller has it already
+ * @param target out of the instance's list `backups`, in which two directories may have one id
  */
-export function checkChain(
-  catalog: Catalog,
-  instance: string,
-  id: string,
-  options: ChainOptions = {},
-  backups: readonly BackupInfo[] = catalog.backups(instance),
-): ChainCheck {
-  return checkBackup(backups, instance, findBackup(backups, instance, id), options);
-}
-
-/** checkChain for a backup taken from the instance's list (works for two directories of one id, too). */
 export function checkBackup(
   backups: readonly BackupInfo[],
   instance: string,

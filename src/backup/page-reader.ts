@@ -1,40 +1,27 @@
 // Reading blocks of a datafile through its block index: one pread per run of records of a layer, every page checked.
 
 import fs from 'node:fs';
-import {
-  INFO_HAS_CHECKSUM,
-  INFO_OWN_CHECKSUM,
-  INFO_SIZE,
-  INFO_UNKNOWN,
-  INFO_VERIFIED,
-  infoLayer,
-} from './block-info.js';
+import { INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
 import { decodeFullSizePayload, decodePage } from './codec/decode.js';
 import { BLCKSZ, RECORD_HEADER } from './constants.js';
 import { damagedBlock } from './damage.js';
 import { looksCompressed } from './full-size-payload.js';
-import { isZeroPage, pageChecksum } from './page-checksum.js';
-import { PD_CHECKSUM } from './page-header.js';
 import { PageInPlace } from './page-in-place.js';
+import { PageVerifier, type SeenBad } from './page-verifier.js';
 import { MAX_RUN, StoredRun } from './stored-run.js';
-import { StreamTrust } from './stream-trust.js';
 import type { BlockIndex, DatafileSource, StreamPart, VerifyMode } from './types.js';
 
 // node:fs has so many names that V8 does not remember where one is: looking it up costs a call itself.
 const { readSync } = fs;
 
 /** Where the blocks of a read came from. */
-export interface BlockCounts {
+export interface BlockCounts extends SeenBad {
   /** Blocks decoded from page streams. */
   stored: number;
   /** Bytes of stored records read for them. */
   bytes: number;
   /** Blocks that no layer holds, given as zeros. */
   holes: number;
-  /** Of the stored: seen for the first time, with a pd_checksum that was wrong in the source already. */
-  badInSource: number;
-  /** The last of these. */
-  badBlock: number;
 }
 
 /** Gives the open descriptor of a layer's stored file; the reader never closes it. */
@@ -49,11 +36,12 @@ export class PageReader {
   readonly #run = new StoredRun(this.#buffer.length);
   readonly #counts: BlockCounts = { stored: 0, bytes: 0, holes: 0, badInSource: 0, badBlock: -1 };
   readonly #inPlace = new PageInPlace();
-  readonly #trust = new StreamTrust();
   readonly #verify: VerifyMode;
+  readonly #verifier: PageVerifier;
 
   constructor(verify: VerifyMode = 'checksum') {
     this.#verify = verify;
+    this.#verifier = new PageVerifier(verify, this.#counts);
   }
 
   /**
@@ -139,7 +127,7 @@ export class PageReader {
     this.#counts.bytes += got;
     if (got < RECORD_HEADER + BLCKSZ) throw endsWithin(part, block);
     this.#checkHeader(part, block, BLCKSZ, record.block, record.size);
-    this.#checkPage(source, index, part, block, fd, out, outOffset);
+    this.#verifier.check(source, index, part, block, fd, out, outOffset);
     this.#counts.stored++;
   }
 
@@ -191,7 +179,7 @@ export class PageReader {
     } catch (error) {
       throw damagedBlock(part.backupId, part.file, block, (error as Error).message, error);
     }
-    this.#checkPage(source, index, part, block, fd, out, outOffset);
+    this.#verifier.check(source, index, part, block, fd, out, outOffset);
   }
 
   /** Whether a record is the one that the index says: of this block, and of this size. */
@@ -199,59 +187,6 @@ export class PageReader {
     if ((storedBlock === block && storedSize === size) || this.#verify === 'off') return;
     const found = `block ${storedBlock} with ${storedSize} bytes`;
     throw damagedBlock(part.backupId, part.file, block, `its place holds ${found} instead of ${size} bytes`);
-  }
-
-  /** The checksum of a decoded page, unless somebody has looked at it before. */
-  #checkPage(
-    source: DatafileSource,
-    index: BlockIndex,
-    part: StreamPart,
-    block: number,
-    fd: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): void {
-    if (this.#verify !== 'checksum') return;
-    const info = index.info[block]!;
-    if ((info & (INFO_HAS_CHECKSUM | INFO_OWN_CHECKSUM)) === 0 || (info & INFO_VERIFIED) !== 0) return;
-    const fault = this.#judgePage(source, index, part, block, fd, out, outOffset);
-    if (fault !== undefined) throw damagedBlock(part.backupId, part.file, block, fault);
-    Atomics.or(index.info, block, INFO_VERIFIED);
-  }
-
-  /** Compares a decoded page with its checksums. @returns what is wrong with it */
-  #judgePage(
-    source: DatafileSource,
-    index: BlockIndex,
-    part: StreamPart,
-    block: number,
-    fd: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): string | undefined {
-    const inPage = out[outOffset + PD_CHECKSUM]! | (out[outOffset + PD_CHECKSUM + 1]! << 8);
-    // pg_probackup notes 0 for an all-zero page; a computed checksum is never 0.
-    const computed = isZeroPage(out, outOffset) ? 0 : pageChecksum(out, outOffset, source.firstBlock + block);
-    const hasMap = (index.info[block]! & INFO_HAS_CHECKSUM) !== 0;
-    if (computed === 0 && !hasMap) return 'an empty page in a damaged file, and no header map says that it was one';
-    const wanted = hasMap ? index.checksum[block]! : inPage;
-    const matches =
-      computed === wanted || (hasMap && computed !== 0 && this.#isOtherwise(source, block, out, outOffset, wanted));
-    if (!matches) return `page checksum ${computed}, the ${hasMap ? 'header map' : 'page itself'} says ${wanted}`;
-    if (inPage === computed || (inPage === 0 && !part.pageChecksums)) return undefined;
-    // Bad in the source, or damaged in just the two bytes that no checksum of the page covers.
-    if (!this.#trust.isIntact(part, fd))
-      return `pd_checksum ${inPage} instead of ${computed}, and the file does not have its listed CRC`;
-    if (part.pageChecksums) {
-      this.#counts.badInSource++;
-      this.#counts.badBlock = block;
-    }
-    return undefined;
-  }
-
-  /** Whether the header map's checksum is one by another first block than the file's, see FirstBlock. */
-  #isOtherwise(source: DatafileSource, block: number, out: Uint8Array, outOffset: number, wanted: number): boolean {
-    return source.mapFirstBlocks.some((first) => pageChecksum(out, outOffset, first + block) === wanted);
   }
 }
 

@@ -44,6 +44,19 @@ export function readRaw(
   return wanted;
 }
 
+/** The whole content. @throws PbkfsError page_damaged when the stored copy is missing or ends early */
+export function readWholeRaw(source: RawSource): Buffer {
+  const bytes = Buffer.alloc(source.size);
+  const fd = openRaw(source);
+  if (fd === undefined) return bytes;
+  try {
+    readRaw(source, fd, 0, bytes.length, bytes, 0);
+    return bytes;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /**
  * Compares a raw file's stored copy with its listed CRC; global/pg_control with the CRC inside it (format page 8).
  * @throws PbkfsError page_damaged when it differs

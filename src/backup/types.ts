@@ -37,20 +37,17 @@ export interface BackupInfo {
   /** Oddities that do not stop a reader. */
   readonly warnings: readonly string[];
   readonly parentId: string | undefined;
-  readonly mergeDestId: string | undefined;
   /** Seconds since 1970. The identity of a backup inside pg_probackup. */
   readonly startTime: number | undefined;
   readonly endTime: number | undefined;
   /** Present only in a backup made by merge. */
   readonly mergeTime: number | undefined;
   readonly recoveryTime: number | undefined;
-  readonly expireTime: number | undefined;
   readonly startLsn: string | undefined;
   readonly stopLsn: string | undefined;
   readonly timeline: number | undefined;
   /** True: the WAL needed for consistency lies inside the backup; false: only in the archive. */
   readonly stream: boolean;
-  readonly fromReplica: boolean;
   readonly blockSize: number;
   readonly xlogBlockSize: number;
   /** 1 when the source cluster had data checksums. */
@@ -61,7 +58,6 @@ export interface BackupInfo {
   readonly serverVersion: string | undefined;
   /** Default of the backup, as written; each file names its own. */
   readonly compressAlg: string | undefined;
-  readonly compressLevel: number | undefined;
   readonly dataBytes: number | undefined;
   readonly walBytes: number | undefined;
   readonly pgdataBytes: number | undefined;

@@ -1,7 +1,7 @@
 // The table of `pbkfs show`: one block an instance, increments as a tree under the backup they are built on.
 
 import type { ShownBackup, ShownInstance } from './show-data.js';
-import { formatBytes } from './text-table.js';
+import { formatBytes, renderTable } from './text-table.js';
 
 const HEADER = ['ID', 'MODE', 'WAL', 'STARTED (UTC)', 'STORED', 'PGDATA', 'STATUS', 'MOUNTABLE'];
 
@@ -14,15 +14,8 @@ export function renderInstances(instances: readonly ShownInstance[]): string {
 function renderInstance({ instance, systemIdentifier, backups }: ShownInstance): string {
   const title = `INSTANCE ${instance}  system identifier ${systemIdentifier ?? 'unknown'}\n`;
   if (backups.length === 0) return `${title}  no backups\n`;
-  const rows = [HEADER, ...treeOf(backups).map(({ indent, backup }) => rowOf(indent, backup))];
-  const widths = HEADER.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]))
-      .join('  ')
-      .trimEnd(),
-  );
-  return `${title}${lines.map((line) => `  ${line}\n`).join('')}`;
+  const table = renderTable([HEADER, ...treeOf(backups).map(({ indent, backup }) => rowOf(indent, backup))]);
+  return `${title}${table.replace(/^(?=.)/gm, '  ')}`;
 }
 
 interface TreeRow {

@@ -30,13 +30,13 @@ function nativeMissing(): string | undefined {
   }
 }
 
-function versions(native = nativeMissing()): Versions {
+function versions(): Versions {
   return {
     version: packageVersion(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     kernel: release(),
-    backends: native === undefined ? ['kernel', 'fuse-native'] : ['kernel'],
+    backends: nativeMissing() === undefined ? ['kernel', 'fuse-native'] : ['kernel'],
     protocol: { from: `7.${MINIMUM_MINOR}`, to: `7.${OUR_MINOR}` },
     fuseDevice: existsSync('/dev/fuse'),
   };

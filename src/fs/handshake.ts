@@ -15,8 +15,6 @@ export interface KernelFeatures {
   openless: boolean;
   /** the kernel can read and write files of another file system by itself, and has been told that it shall */
   passthrough: boolean;
-  maxWrite: number;
-  maxReadahead: number;
 }
 
 const MAJOR = 7;
@@ -97,8 +95,6 @@ export function shakeHands(device: number, stackDepth = 0): KernelFeatures {
     flags: chosen.slice(),
     passthrough,
     openless: chosen.includes('NO_OPEN_SUPPORT'),
-    maxWrite,
-    maxReadahead: body[2]!,
   };
 }
 

@@ -52,7 +52,6 @@ export type NamespaceMessage =
   | { type: 'sync-journal' }
   | { type: 'kernel-writes'; path: string; open: boolean }
   | { type: 'content'; lookup: number; name: VirtualName }
-  | { type: 'closed' }
   | { type: 'failed'; code: string; message: string; hint: string | undefined };
 
 /** What arrives in its mail: the channel of a new data thread, or the content of a virtual file. */
@@ -100,7 +99,6 @@ function serve(data: NamespaceThreadData): void {
     });
     const how = Atomics.load(shared.control, control.stop);
     if (how !== stop.abandon) overlay.close(how === stop.leave);
-    post({ type: 'closed' });
   } catch (error) {
     const { message } = error as Error;
     const known = error instanceof PbkfsError;

@@ -93,8 +93,8 @@ function mappedFiles(process: string, mount: MountEntry): Set<string> {
   const paths = new Set<string>();
   const [major, minor] = mount.device.split(':').map((part) => Number(part).toString(16).padStart(2, '0'));
   for (const line of read(`${process}/maps`).split('\n')) {
-    const fields = /^\S+ \S+ \S+ (\S+) \d+ +(.*)$/.exec(line);
-    if (fields?.[1] === `${major}:${minor}`) paths.add(fields[2]);
+    const [, device, path] = /^\S+ \S+ \S+ (\S+) \d+ +(.*)$/.exec(line) ?? [];
+    if (device === `${major}:${minor}` && path !== undefined) paths.add(path);
   }
   return paths;
 }

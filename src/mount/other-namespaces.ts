@@ -7,6 +7,8 @@ import { isOurs, type MountEntry, parseMountinfo, readMounts } from '../sys/moun
 import { commandOf } from './holders.js';
 import { ownerOf } from './mounted.js';
 
+const MOST_NAMED = 8;
+
 /** One mount namespace that still has the mount. */
 export interface Elsewhere {
   /** A process of that namespace. */
@@ -41,13 +43,13 @@ function findElsewhere(gone: Gone): Elsewhere[] {
 }
 
 /** For messages: one process a namespace, with the path there where it is another one. */
-export function describeElsewhere(gone: Gone, limit = 8): string | undefined {
+export function describeElsewhere(gone: Gone): string | undefined {
   const found = findElsewhere(gone);
   if (found.length === 0) return undefined;
-  const lines = found.slice(0, limit).map(({ pid, command, mountpoint }) => {
+  const lines = found.slice(0, MOST_NAMED).map(({ pid, command, mountpoint }) => {
     return `process ${pid} (${command})${mountpoint === gone.mountpoint ? '' : ` on ${mountpoint}`}`;
   });
-  return (found.length > limit ? [...lines, `${found.length - limit} more`] : lines).join('; ');
+  return (found.length > MOST_NAMED ? [...lines, `${found.length - MOST_NAMED} more`] : lines).join('; ');
 }
 
 /** Where else it is mounted in this namespace: bind mounts of it. */

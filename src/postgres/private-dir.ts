@@ -33,7 +33,7 @@ export function makePrivateDir(user: ServerUser): PrivateDir {
       [files.hbaFile, HBA],
       [files.identFile, ''],
       [files.logFile, ''],
-    ]) {
+    ] as const) {
       writeFileSync(file, text, { mode: 0o600 });
       chownSync(file, user.uid, user.gid);
     }

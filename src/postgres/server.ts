@@ -51,6 +51,7 @@ export type StopMode = 'smart' | 'fast' | 'immediate';
 
 const SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
 const PORT = 5432;
+const STOP_TIMEOUT_MS = 120_000;
 const POLL_MS = 20;
 const LOG_TAIL_BYTES = 64 * 1024;
 
@@ -182,12 +183,12 @@ export class PostgresServer {
 
   /**
    * Stops the server and waits for its end.
-   * @throws PbkfsError server_failed when it does not end within `timeout` milliseconds or ends with an error.
+   * @throws PbkfsError server_failed when it does not end within two minutes or ends with an error.
    */
-  async stop(mode: StopMode = 'fast', timeout = 120_000): Promise<void> {
+  async stop(mode: StopMode = 'fast'): Promise<void> {
     this.#child.kill(SIGNALS[mode]);
-    const end = await Promise.race([this.#ended, sleep(timeout, undefined, { ref: false })]);
-    if (end === undefined) throw this.#failure(`the server did not stop (${mode}) within ${timeout / 1000} s`);
+    const end = await Promise.race([this.#ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })]);
+    if (end === undefined) throw this.#failure(`the server did not stop (${mode}) within ${STOP_TIMEOUT_MS / 1000} s`);
     if (mode !== 'immediate' && end !== 'exit status 0') throw this.#failure(`the server stopped with ${end}`);
   }
 

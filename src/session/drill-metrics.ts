@@ -11,7 +11,6 @@ const LAST_SUCCESS = 'pbkfs_drill_last_success_timestamp_seconds';
 /**
  * Replaces the file, readable for everybody, in one step.
  * @param passed false also where no backup could be drilled
- * @param now in ms since 1970
  * @throws a system error; the old file is untouched then
  */
 export async function writeDrillMetrics(
@@ -19,12 +18,12 @@ export async function writeDrillMetrics(
   source: { readonly catalog: string; readonly instance: string },
   drilled: readonly Drilled[],
   passed: boolean,
-  now = Date.now(),
 ): Promise<void> {
-  const lastSuccess = passed ? now / 1000 : lastSuccessIn(file);
+  const now = Date.now() / 1000;
+  const lastSuccess = passed ? now : lastSuccessIn(file);
   const samples: Sample[] = [
     { metric: 'pbkfs_drill_success', value: Number(passed) },
-    { metric: 'pbkfs_drill_timestamp_seconds', value: now / 1000 },
+    { metric: 'pbkfs_drill_timestamp_seconds', value: now },
     ...(lastSuccess === undefined ? [] : [{ metric: LAST_SUCCESS, value: lastSuccess } as const]),
     ...drilled.flatMap(samplesOf),
   ];

@@ -1,6 +1,5 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { formatLsn } from '../backup/wal/index.js';
 import { counted } from '../counted.js';
@@ -21,8 +20,8 @@ import { identityOf } from '../sys/process-identity.js';
 import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { configuredTarget, isRecovering, isStandby, pausesAtTarget, replaysBackup } from './mounted-recovery.js';
+import { type Paused, untilPaused } from './paused.js';
 import { existingMount, newPlace } from './place.js';
-import { ask, type Login } from './query.js';
 import { checkReplay, type ReplayTarget } from './replay-check.js';
 import { explainFailure } from './server-trouble.js';
 import { cleanUpAbandoned } from './session-record.js';
@@ -72,8 +71,8 @@ export interface Session {
   readonly mountpoint: string;
   readonly diff: string;
   readonly backupId: string;
-  /** It stands at its recovery target as a read-only standby; `lockedRelations` of its tables and indexes nobody can read there. */
-  readonly paused: false | { readonly lockedRelations: number };
+  /** It stands at its recovery target as a read-only standby. */
+  readonly paused: false | Paused;
   /** This session has mounted it. */
   readonly mounted: boolean;
   /** Those of the backup, which are not mounted, where this session has mounted it. */
@@ -247,28 +246,3 @@ const EPHEMERAL = {
   wal_recycle: 'off',
 };
 const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'promote' };
-const POLL_MS = 50;
-
-/** Read-only queries are answered before the target is reached. */
-async function untilPaused(
-  server: PostgresServer,
-  login: Login,
-  progress: SessionProgress,
-): Promise<Session['paused']> {
-  const question = `select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_is_wal_replay_paused() end,
-    (select count(*)::int from pg_locks where locktype = 'relation' and mode = 'AccessExclusiveLock' and granted)`;
-  for (;;) {
-    try {
-      const [recovering, paused, lockedRelations] = await ask(server.connection, question, login);
-      if (recovering === false) return false;
-      if (paused === true) return { lockedRelations: lockedRelations as number };
-    } catch (error) {
-      // Its log tells more than a connection that broke; its end may be noticed a moment later.
-      await sleep(POLL_MS);
-      server.mustRun();
-      throw error;
-    }
-    progress.detail(server.replaying() ?? '');
-    await sleep(POLL_MS);
-  }
-}

@@ -17,8 +17,8 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
  * nothing is synced.
  * @throws a system error; the old content is untouched then
  */
-export function replaceFileUnsynced(path: string, content: string, mode = 0o600): void {
-  replace(path, content, mode, () => undefined);
+export function replaceFileUnsynced(path: string, content: string): void {
+  replace(path, content, 0o600, () => undefined);
 }
 
 function replace(path: string, content: string, mode: number, sync: (fd: number) => void): void {

@@ -38,13 +38,15 @@ export function parseMountinfo(text: string): MountEntry[] {
     const fields = line.split(' ');
     const dash = fields.indexOf('-', 6);
     if (dash === -1) continue;
+    const [id, parentId, device = '', , mountPoint = ''] = fields;
+    const [type = '', source = ''] = fields.slice(dash + 1);
     entries.push({
-      id: Number(fields[0]),
-      parentId: Number(fields[1]),
-      device: fields[2],
-      mountPoint: unescapePath(fields[4]),
-      type: fields[dash + 1],
-      source: unescapePath(fields[dash + 2]),
+      id: Number(id),
+      parentId: Number(parentId),
+      device,
+      mountPoint: unescapePath(mountPoint),
+      type,
+      source: unescapePath(source),
     });
   }
   return entries;

@@ -69,5 +69,5 @@ function stat(pid: number): ProcessStat | undefined {
   }
   // The second field is the command in parentheses and may itself hold blanks and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0], parent: Number(fields[1]), startTime: Number(fields[19]) };
+  return { state: fields[0]!, parent: Number(fields[1]), startTime: Number(fields[19]) };
 }

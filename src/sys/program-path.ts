@@ -3,6 +3,7 @@
 const USUAL = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin';
 
 /** PATH, and behind it the usual places. */
-export function programPath(path = process.env.PATH): string {
+export function programPath(): string {
+  const path = process.env.PATH;
   return path === undefined || path === '' ? USUAL : `${path}:${USUAL}`;
 }

@@ -35,7 +35,8 @@ export function openJournal(identifier: string): number {
  * Tells the service manager a state such as `READY=1`, as sd_notify(3) does; nothing where nobody asked to be told.
  * @returns whether somebody was told
  */
-export function notifyManager(state: string, socket = process.env.NOTIFY_SOCKET): boolean {
+export function notifyManager(state: string): boolean {
+  const socket = process.env.NOTIFY_SOCKET;
   if (socket === undefined || !/^[/@]/.test(socket)) return false;
   try {
     sendDatagram(socket, state);

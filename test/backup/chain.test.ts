@@ -2,9 +2,11 @@
 
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { findBackup } from '../../src/backup/catalog.js';
 import {
   backupIdOf,
-  checkChain,
+  type Catalog,
+  checkBackup,
   openCatalog,
   openChain,
   passedOverWarning,
@@ -34,9 +36,14 @@ function catalogOf(t: Test, backups: readonly BackupSpec[]) {
   return openCatalog(writeCatalog(path.join(t.testdir({}), 'catalog'), backups));
 }
 
+function checkId(catalog: Catalog, id: string, options: { force?: boolean } = {}) {
+  const backups = catalog.backups('main');
+  return checkBackup(backups, 'main', findBackup(backups, 'main', id), options);
+}
+
 t.test('real catalog "states": reasons and --force (trap 11)', async (t) => {
   const catalog = openCatalog(`${await extractCatalog('states')}/catalog`);
-  const check = (id: string, force = false) => checkChain(catalog, 'main', id, { force });
+  const check = (id: string, force = false) => checkId(catalog, id, { force });
   t.same(check('TOU3WI').mountable, true);
   t.same(
     check('TOU3WI').members.map((member) => member.id),
@@ -70,7 +77,7 @@ t.test('real catalog "states": reasons and --force (trap 11)', async (t) => {
 t.test('real catalog "merging": the whole chain is refused, though the grandchild is OK (trap 11)', async (t) => {
   const catalog = openCatalog(`${await extractCatalog('merging')}/catalog`);
   for (const id of ['TOU42M', 'TOU42X', 'TOU439']) {
-    t.match(checkChain(catalog, 'main', id, { force: true }), { mountable: false, reason: /MERGING/, hint: /merge/ });
+    t.match(checkId(catalog, id, { force: true }), { mountable: false, reason: /MERGING/, hint: /merge/ });
   }
   t.throws(() => resolveChain(catalog, 'main', 'latest'), { code: 'backup_not_found' });
 });
@@ -92,15 +99,15 @@ t.test('ids in any case; the catalog keeps its spelling (trap 12)', async (t) =>
 t.test('each state of each member counts', (t) => {
   for (const status of ['RUNNING', 'ERROR', 'MERGING', 'MERGED', 'DELETING', 'DELETED', 'WHATEVER']) {
     const catalog = catalogOf(t, [full(0, { status }), delta(1, 0), delta(2, 1)]);
-    t.match(checkChain(catalog, 'main', id(2), { force: true }), {
+    t.match(checkId(catalog, id(2), { force: true }), {
       mountable: false,
       reason: new RegExp(`${id(2)}.*${id(0)}.*status`),
     });
   }
   for (const status of ['CORRUPT', 'ORPHAN']) {
     const catalog = catalogOf(t, [full(0), delta(1, 0, { status }), delta(2, 1)]);
-    t.notOk(checkChain(catalog, 'main', id(2)).mountable);
-    t.ok(checkChain(catalog, 'main', id(2), { force: true }).mountable);
+    t.notOk(checkId(catalog, id(2)).mountable);
+    t.ok(checkId(catalog, id(2), { force: true }).mountable);
   }
   t.end();
 });
@@ -118,8 +125,8 @@ t.test('one odd backup elsewhere blocks nobody (trap 10, trap 11)', (t) => {
     delta(8, 7, { status: 'RUNNING', list: null }),
   ]);
   t.equal(catalog.backups('main').length, 9);
-  t.ok(checkChain(catalog, 'main', id(1)).mountable);
-  t.ok(checkChain(catalog, 'main', id(2)).mountable, 'a note with a quote is no fault at all');
+  t.ok(checkId(catalog, id(1)).mountable);
+  t.ok(checkId(catalog, id(2)).mountable, 'a note with a quote is no fault at all');
   t.equal(catalog.backup('main', id(2)).note, "it's a trap");
   t.equal(resolveChain(catalog, 'main', 'latest').target.id, id(2));
   for (const n of [3, 4, 5, 6])
@@ -137,10 +144,10 @@ t.test('chains that do not hold together', (t) => {
     full(5, { list: null }),
     delta(6, 5),
   ]);
-  t.match(checkChain(catalog, 'main', id(1)), { reason: new RegExp(`parent ${id(0)} is missing`) });
-  t.match(checkChain(catalog, 'main', id(2)), { reason: /names no parent/ });
-  t.match(checkChain(catalog, 'main', id(4)), { reason: new RegExp(`lead back to ${id(4)}`) });
-  t.match(checkChain(catalog, 'main', id(6)), { reason: /backup_content.control is missing/ });
+  t.match(checkId(catalog, id(1)), { reason: new RegExp(`parent ${id(0)} is missing`) });
+  t.match(checkId(catalog, id(2)), { reason: /names no parent/ });
+  t.match(checkId(catalog, id(4)), { reason: new RegExp(`lead back to ${id(4)}`) });
+  t.match(checkId(catalog, id(6)), { reason: /backup_content.control is missing/ });
   for (const [purpose, said] of [
     [undefined, 'mounted'],
     ['mounted', 'mounted'],
@@ -172,10 +179,10 @@ t.test('positions in the WAL order a chain, not the clock', (t) => {
     delta(5, 4, ends('1/0')),
     delta(6, 3, ends('0/0')),
   ]);
-  t.ok(checkChain(catalog, 'main', id(1)).mountable, 'the clock was set back');
-  t.match(checkChain(catalog, 'main', id(4)), { mountable: false, reason: /ends at 0\/FE000000, before its parent/ });
-  t.match(checkChain(catalog, 'main', id(5), { force: true }), { mountable: false, reason: new RegExp(id(4)) });
-  t.ok(checkChain(catalog, 'main', id(6)).mountable, 'where the end is not known');
+  t.ok(checkId(catalog, id(1)).mountable, 'the clock was set back');
+  t.match(checkId(catalog, id(4)), { mountable: false, reason: /ends at 0\/FE000000, before its parent/ });
+  t.match(checkId(catalog, id(5), { force: true }), { mountable: false, reason: new RegExp(id(4)) });
+  t.ok(checkId(catalog, id(6)).mountable, 'where the end is not known');
   t.end();
 });
 
@@ -196,15 +203,15 @@ t.test('lists of 2.1.4 to 2.2.1 that lost files (pg_probackup issue 132)', (t) =
     full(3, old('2.2.2', Number.POSITIVE_INFINITY)),
     full(4, old('2.2.1', 30_000 * line(10_000).length - 200_000)),
   ]);
-  t.match(checkChain(catalog, 'main', id(1)), {
+  t.match(checkId(catalog, id(1)), {
     mountable: false,
     reason: new RegExp(`${id(0)}.*not complete: pg_probackup 2.1.5`),
     hint: /--force/,
   });
   t.doesNotThrow(() => openChain(resolveChain(catalog, 'main', id(1), { force: true })));
-  t.ok(checkChain(catalog, 'main', id(2)).mountable, 'before');
-  t.ok(checkChain(catalog, 'main', id(3)).mountable, 'after');
-  t.ok(checkChain(catalog, 'main', id(4)).mountable, 'one that had room in one piece');
+  t.ok(checkId(catalog, id(2)).mountable, 'before');
+  t.ok(checkId(catalog, id(3)).mountable, 'after');
+  t.ok(checkId(catalog, id(4)).mountable, 'one that had room in one piece');
   t.end();
 });
 
@@ -226,11 +233,11 @@ t.test('block sizes and versions', (t) => {
   ];
   const catalog = catalogOf(t, specs);
   for (const [n, [version, good]] of Object.entries(versions).entries()) {
-    t.equal(checkChain(catalog, 'main', id(n)).mountable, good, version);
+    t.equal(checkId(catalog, id(n)).mountable, good, version);
   }
   for (const n of [20, 21, 22])
-    t.match(checkChain(catalog, 'main', id(n)), { mountable: false, reason: /block-size/, hint: /pg_probackup/ });
-  t.ok(checkChain(catalog, 'main', id(30)).mountable, 'absent means the compiled-in 8192');
+    t.match(checkId(catalog, id(n)), { mountable: false, reason: /block-size/, hint: /pg_probackup/ });
+  t.ok(checkId(catalog, id(30)).mountable, 'absent means the compiled-in 8192');
   t.end();
 });
 
@@ -242,11 +249,7 @@ t.test('two directories with one id', (t) => {
     full(3, { directory: 'x1' }),
     full(3, { directory: 'x2' }),
   ]);
-  t.match(
-    checkChain(catalog, 'main', id(1)).members[0],
-    { directory: new RegExp(`/${id(0)}$`) },
-    'the one named like the id',
-  );
+  t.match(checkId(catalog, id(1)).members[0], { directory: new RegExp(`/${id(0)}$`) }, 'the one named like the id');
   t.throws(() => resolveChain(catalog, 'main', id(3)), { code: 'backup_unusable', message: /x1, x2/ });
   t.equal(resolveChain(catalog, 'main', 'copy').target.id, id(0), 'a directory can be named, too');
   t.end();

@@ -8,7 +8,7 @@ import { matchWhole } from '../support/match-whole.js';
 import { CLI, pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
 import { run } from '../support/run.js';
-import { definitions, faults } from '../support/schema.js';
+import { definitions } from '../support/schema.js';
 
 t.setTimeout(600_000);
 
@@ -114,7 +114,6 @@ t.test('show-draws-chains-as-trees-and-says-why-not', async (t) => {
 t.test('show-json-has-every-instance-and-chain', async (t) => {
   const catalog = join(await extractCatalog('mini'), 'catalog');
   const text = (await pbkfs(['show', '-B', catalog, '--json'])).stdout;
-  t.strictSame(faults('show', text), []);
   const all = JSON.parse(text) as {
     instances: { instance: string }[];
   };
@@ -174,7 +173,6 @@ t.test('errors-of-json-output-are-json', async (t) => {
   const missing = await pbkfs(['show', '-B', '/nonexistent', '--json']);
   t.equal(missing.status, 1);
   t.equal(missing.stdout, '');
-  t.strictSame(faults('error', missing.stderr), []);
   t.match(JSON.parse(missing.stderr), { error: { code: 'catalog_not_found', message: /\/nonexistent/, hint: String } });
   const usage = await pbkfs(['show', '--json']);
   t.equal(usage.status, 2);

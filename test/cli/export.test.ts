@@ -24,7 +24,6 @@ import type { BlockOrigin } from '../../src/mount/index.js';
 import { SmallMount, smallMount } from '../mount/small-mount.js';
 import { CLI, mountMissing, pbkfs } from '../support/mount.js';
 import { run, runOk } from '../support/run.js';
-import { faults } from '../support/schema.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { until } from '../support/until.js';
@@ -95,9 +94,7 @@ t.test('the copy of a mount and that of its diff are what the mount shows', { sk
   utimesSync(mount.path('base/9'), 1_000_000_000.25, 1_100_000_000.5);
   const shown = picture(mountpoint);
   const copy = join(base, 'копия 1');
-  const said = await pbkfs(['export', mountpoint, '-o', copy, '-j', '2', '--json']);
-  t.match(said, { status: 0, stderr: '' });
-  t.strictSame(faults('export', said.stdout), []);
+  t.match(await pbkfs(['export', mountpoint, '-o', copy, '-j', '2', '--json']), { status: 0, stderr: '' });
   const link = shown.get('base/inside')!.replace(mountpoint, copy);
   t.strictSame(picture(copy), new Map(shown).set('base/inside', link));
   t.ok(lstatSync(join(copy, 'pg_tblspc/16385')).isDirectory(), 'a tablespace is a directory in place');

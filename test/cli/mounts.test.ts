@@ -47,8 +47,6 @@ t.test('three mounts at once, names with blanks and Cyrillic letters', { skip: m
   });
   const [first, second, third] = mounts as [SmallMount, SmallMount, SmallMount];
   for (const mount of mounts) await mount.first();
-  const json = await pbkfs(['list', '--json']);
-  t.strictSame(faults('list', json.stdout), []);
   const found = await listed(...mounts);
   t.equal(found.length, 3);
   for (const mount of mounts) {
@@ -68,7 +66,6 @@ t.test('three mounts at once, names with blanks and Cyrillic letters', { skip: m
   }
   t.match((await pbkfs(['list'])).stdout, new RegExp(`\n${first.mountpoint} +main +\\w+ +3 +serving +- `));
   const gone = await pbkfs(['unmount', '-d', second.diff, '--json']);
-  t.strictSame(faults('unmount', gone.stdout), []);
   t.match(JSON.parse(gone.stdout), { kind: 'clean', mountpoint: second.mountpoint, diff: second.diff });
   t.strictSame(
     (await listed(...mounts)).map(({ mountpoint }) => mountpoint).sort(),
@@ -151,7 +148,6 @@ t.test('sync makes durable what nobody has synced', { skip: mountMissing }, asyn
   writeFileSync(mount.path('base/1/raw'), 'changed', { flag: 'r+' });
   const { status, stdout } = await pbkfs(['sync', mount.mountpoint, '--json']);
   t.equal(status, 0);
-  t.strictSame(faults('sync', stdout), []);
   t.match(JSON.parse(stdout), { mountpoint: mount.mountpoint, diff: mount.diff });
   t.match(await pbkfs(['sync', '-D', mount.mountpoint]), { status: 0, stdout: /^everything written to .* is durable/ });
   t.match(await pbkfs(['sync', mount.path('base')]), { status: 1, stderr: /hint: it lies in the mount on/ });
@@ -180,7 +176,6 @@ t.test('a busy mount: waits, names the users, forces, goes out of sight', { skip
   t.ok(existsSync(mount.path('base/1/new')));
   const last = await user(t, mount);
   const lazy = await pbkfs(['unmount', '-D', mount.mountpoint, '--lazy', '--json']);
-  t.strictSame(faults('unmount', lazy.stdout), []);
   t.match(JSON.parse(lazy.stdout), { kind: 'detached' });
   t.notOk(mount.mounted);
   matchWhole(t, await listed(mount), [{ state: 'ending' }]);
@@ -197,9 +192,7 @@ t.test('cleanup wipes what nobody needs, and nothing else', { skip: mountMissing
   });
   t.equal(isMounted(mount.mountpoint), true);
   await mount.unmount();
-  const untouched = await pbkfs(['cleanup', '-d', diff, '--json']);
-  t.match(untouched, { status: 0 }, 'nothing was written: no --force');
-  t.strictSame(faults('cleanup', untouched.stdout), []);
+  t.match(await pbkfs(['cleanup', '-d', diff, '--json']), { status: 0 }, 'nothing was written: no --force');
   t.notOk(existsSync(diff));
   await mount.first();
   writeFileSync(mount.path('base/1/new'), 'x');

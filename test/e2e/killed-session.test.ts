@@ -12,7 +12,6 @@ import t, { type Test } from 'tap';
 import { eventually, mountsBelow, nothingLeftIn, serversBelow } from '../support/left-behind.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, serverTempDir } from '../support/postgres.js';
-import { faults } from '../support/schema.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
@@ -214,7 +213,6 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
     t.ok(serversBelow(scratch).length > 0 && mountsBelow(scratch).length > 0, 'a server and a mount are left');
     const cleaned = await pbkfs(['cleanup', '--sessions', '--json'], env as Record<string, string>);
     t.equal(cleaned.status, 0, cleaned.stderr);
-    t.strictSame(faults('cleanup', cleaned.stdout), []);
     t.match(cleaned.stdout, `"${scratch}/pbkfs-session-`);
     await nothingLeftIn(t, scratch);
     t.match(await pbkfs(['cleanup', '--sessions'], env as Record<string, string>), { status: 0, stdout: /^no killed/ });

@@ -8,7 +8,6 @@ import { nothingLeftIn } from '../support/left-behind.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { connected, newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
-import { faults } from '../support/schema.js';
 import { hashTree } from '../support/tree.js';
 
 t.setTimeout(600_000);
@@ -131,7 +130,6 @@ t.test('production', { skip: mountMissing }, async (t) => {
   const started = async (args: readonly string[], said = /^$/) => {
     const result = await pbkfs(['start', ...source, '--ephemeral', '--json', ...args], { TMPDIR: scratch });
     if (result.status !== 0) throw new Error(result.stderr);
-    t.strictSame(faults('start', result.stdout), []);
     t.match(result.stderr, said);
     const report = JSON.parse(result.stdout) as {
       mountpoint: string;

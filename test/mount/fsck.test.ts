@@ -8,7 +8,6 @@ import { acquireDiffLock } from '../../src/mount/lock.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { matchWhole } from '../support/match-whole.js';
 import { pbkfs } from '../support/mount.js';
-import { faults } from '../support/schema.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { fingerprint, workedCatalog, workedDiff, workedPage, workedRoot } from '../support/worked-diff.js';
 
@@ -143,16 +142,13 @@ t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) =
     text.stdout,
     /the diff is sound; the next mount, or --repair, will make \d files durable, compact the journal/,
   );
-  const unrepaired = await pbkfs(['fsck', '-d', diff, '--json']);
-  t.same(faults('fsck', unrepaired.stdout), []);
+  t.match(await pbkfs(['fsck', '-d', diff, '--json']), { status: 0 });
   const json = await pbkfs(['fsck', '-d', diff, '--repair', '--json']);
-  t.same(faults('fsck', json.stdout), []);
   matchWhole(t, JSON.parse(json.stdout), { sound: true, pending: [], journal: { closedCleanly: true } });
   rmSync(join(diff, 'objects'), { recursive: true });
   const broken = await pbkfs(['fsck', '-d', diff]);
   t.match(broken, { status: 1, stdout: /damaged: base\/1\/100: its object is missing/ });
   const damage = await pbkfs(['fsck', '-d', diff, '--json']);
-  t.same(faults('fsck', damage.stdout), []);
   const lost = ['base/1/100', 'base/1/raw', 'base/2/new', 'base/6/moved'];
   t.match(JSON.parse(damage.stdout), { sound: false });
   t.strictSame(
@@ -160,6 +156,5 @@ t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) =
     lost.map((path) => `${path}: its object is missing`),
   );
   const refused = await pbkfs(['fsck', '-d', workedCatalog, '--json']);
-  t.match(refused, { status: 1, stdout: '' });
-  t.same(faults('error', refused.stderr), []);
+  t.match(refused, { status: 1, stdout: '', stderr: /^\{"error"/ });
 });

@@ -10,7 +10,6 @@ import { findRegistered } from '../../src/mount/registry.js';
 import { httpRequest } from '../support/http.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { PROMETHEUS, prometheusMissing, promtool } from '../support/promtool.js';
-import { faults } from '../support/schema.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
@@ -71,7 +70,6 @@ t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
   t.not(address(one), address(two), 'the second falls to another port');
   t.equal(address(three), `unix:${socket}`);
   const listed = await pbkfs(['list', '--json']);
-  t.strictSame(faults('list', listed.stdout), []);
   for (const mount of [one, two, three]) t.equal(metricsAddress(listed.stdout, mount.mountpoint), address(mount));
   await t.test('a read-only mount is listed with its address too', async (t) => {
     const { catalog, mountpoint } = unmounted(t);
@@ -81,7 +79,6 @@ t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
       stdout: /\nmetrics: http:\/\/127\.0\.0\.1:\d+\/metrics\n/,
     });
     const { stdout } = await pbkfs(['list', '--json']);
-    t.strictSame(faults('list', stdout), []);
     t.match(await httpRequest(metricsAddress(stdout, mountpoint)!, '/healthz'), { status: 200 });
     t.match(await pbkfs(['unmount', '-D', mountpoint]), { status: 0 });
   });

@@ -74,8 +74,8 @@ export class Reply {
   }
 
   /** fuse_attr_out; returns its length. */
-  attrOut(attributes: Readonly<Attributes>, seconds = CACHE_SECONDS): number {
-    this.u64(0, losesSetId(attributes.mode) ? 0 : seconds);
+  attrOut(attributes: Readonly<Attributes>): number {
+    this.u64(0, losesSetId(attributes.mode) ? 0 : CACHE_SECONDS);
     this.u64(8, 0);
     this.attr(16, attributes);
     return size.attrOut;

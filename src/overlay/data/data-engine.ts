@@ -130,14 +130,14 @@ export class DataEngine {
     this.#counters.add(counter.bytesWritten, length);
     if (table.isPassthrough(row)) {
       const change = () => this.#plain.write(row, generation, data, offset, length, position);
-      return this.#passthrough.change(row, generation, dropSetId, change);
+      return this.#passthrough.change(row, generation, change);
     }
     return this.#mutate(row, file, position, position + length, position + length, () => {
       let written = length;
       if (file === null) written = this.#plain.write(row, generation, data, offset, length, position);
       else file.write(data, offset, length, position);
       const size = Math.max(table.getDouble(row, double.size), position + written);
-      table.touchData(row, size, Date.now(), dropSetId);
+      table.touchData(row, size, Date.now());
       this.#unflushed.wrote(row, written);
       return written;
     });
@@ -155,7 +155,7 @@ export class DataEngine {
     const file = this.#writable(row, generation, dropSetId);
     if (table.isPassthrough(row)) {
       const change = () => this.#plain.truncate(row, generation, length);
-      this.#passthrough.change(row, generation, dropSetId, change);
+      this.#passthrough.change(row, generation, change);
       return;
     }
     this.#mutate(row, file, length, length, length, () => {
@@ -164,7 +164,7 @@ export class DataEngine {
       if (file === null) this.#plain.truncate(row, generation, length);
       else file.truncate(length);
       this.#budget.give(freed);
-      table.touchData(row, length, Date.now(), dropSetId);
+      table.touchData(row, length, Date.now());
     });
   }
 
@@ -189,12 +189,12 @@ export class DataEngine {
       return size;
     };
     if (table.isPassthrough(row)) {
-      this.#passthrough.change(row, generation, how.dropSetId, allocate);
+      this.#passthrough.change(row, generation, allocate);
       return;
     }
     this.#mutate(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
       const size = allocate(table.getDouble(row, double.size));
-      table.touchData(row, size, Date.now(), how.dropSetId);
+      table.touchData(row, size, Date.now());
     });
   }
 
@@ -253,7 +253,7 @@ export class DataEngine {
     return Math.max(0, blocksOf(length) - blocksOf(size));
   }
 
-  /** The row loses the bits with the change itself; a file seldom has any. */
+  /** Before the change itself, in the row and on record; a file seldom has any. */
   #recordLossOfSetId(row: number, generation: number): void {
     const { table } = this.#shared;
     const mode = table.get(row, word.mode);

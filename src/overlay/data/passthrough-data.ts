@@ -41,14 +41,13 @@ export class PassthroughData {
    * Runs a change of the object in its turn. The kernel's own writes need no turn: it holds the inode's lock while it asks
    * for this one.
    */
-  change<T>(row: number, generation: number, dropSetId: boolean, change: (size: number) => T): T {
+  change<T>(row: number, generation: number, change: (size: number) => T): T {
     const table = this.#table;
     return inTurn(table.words, table.barrier(row), () => {
       try {
         this.refresh(row, generation);
         return change(table.getDouble(row, double.size));
       } finally {
-        if (dropSetId) table.touchData(row, table.getDouble(row, double.size), Date.now(), true);
         table.addFlag(row, rowFlag.dirtyData);
         this.refresh(row, generation);
       }

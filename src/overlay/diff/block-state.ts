@@ -77,7 +77,7 @@ export class BlockState {
   }
 
   get length(): number {
-    return this.#numbers[0];
+    return this.#numbers[0]!;
   }
   set length(value: number) {
     this.#numbers[0] = value;
@@ -85,14 +85,14 @@ export class BlockState {
 
   /** Bytes of the base that still count; only ever shrinks; never above length. */
   get baseLimit(): number {
-    return this.#numbers[1];
+    return this.#numbers[1]!;
   }
   set baseLimit(value: number) {
     this.#numbers[1] = value;
   }
 
   get sequence(): number {
-    return this.#numbers[2];
+    return this.#numbers[2]!;
   }
   set sequence(value: number) {
     this.#numbers[2] = value;

@@ -74,7 +74,7 @@ export function scanJournal(
   fd: number,
 ): { records: JournalRecord[]; end: number; last: number; size: number } {
   const bytes = new Uint8Array(storage.size(fd));
-  preadFully(storage, fd, bytes, 0, bytes.length, 0);
+  preadFully(storage, fd, bytes, 0);
   const header = decodeJournalHeader(bytes);
   if (header === 'newer') throw damaged(path, 'has a format version this program does not know');
   if (header === undefined) throw damaged(path, 'has a broken header');

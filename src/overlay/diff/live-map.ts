@@ -32,10 +32,10 @@ export class LiveMap {
     if (absent > end || this.complete) return;
     const firstWord = absent >>> 5;
     const words = state.words.slice(firstWord, (end >>> 5) + 1);
-    for (let block = absent; block <= end; block++) words[(block >>> 5) - firstWord] |= 1 << (block & 31);
+    for (let block = absent; block <= end; block++) words[(block >>> 5) - firstWord]! |= 1 << (block & 31);
     state.noteMapChange();
     this.file.writeWords(words, firstWord);
-    for (let i = 0; i < words.length; i++) Atomics.or(state.words, firstWord + i, words[i]);
+    for (let i = 0; i < words.length; i++) Atomics.or(state.words, firstWord + i, words[i]!);
   }
 
   /** Records a greater length; the object already has it. */

@@ -146,19 +146,19 @@ function sameImage(state: BlockState, image: MapImage): boolean {
 
 function readHeader(storage: DiffStorage, object: OpenObject, baseLength: number): Uint8Array {
   const header = new Uint8Array(IMAGE_HEADER);
-  preadFully(storage, object.mapFd, header, 0, header.length, mapLayout(baseLength).current);
+  preadFully(storage, object.mapFd, header, mapLayout(baseLength).current);
   return header;
 }
 
 function readBits(storage: DiffStorage, object: OpenObject, baseLength: number): Uint8Array {
   const bits = new Uint8Array(bitsBytes(baseLength));
-  preadFully(storage, object.mapFd, bits, 0, bits.length, mapLayout(baseLength).current + IMAGE_HEADER);
+  preadFully(storage, object.mapFd, bits, mapLayout(baseLength).current + IMAGE_HEADER);
   return bits;
 }
 
 function readContents(storage: DiffStorage, object: OpenObject, options: LoadOptions): Contents {
   const page = new Uint8Array(MAP_PAGE);
-  preadFully(storage, object.mapFd, page, 0, page.length, 0);
+  preadFully(storage, object.mapFd, page, 0);
   const identity = decodeIdentity(page);
   if (identity === 'newer') {
     throw damaged(object, 'has a format version this program does not know', 'Use the pbkfs version that wrote it.');
@@ -173,10 +173,10 @@ function readContents(storage: DiffStorage, object: OpenObject, options: LoadOpt
   }
   const slots = mapLayout(options.baseLength).slots.map((position) => {
     const slot = new Uint8Array(IMAGE_HEADER + bitsBytes(options.baseLength));
-    preadFully(storage, object.mapFd, slot, 0, slot.length, position);
+    preadFully(storage, object.mapFd, slot, position);
     return decodeDurable(object.objectId, slot);
   });
-  const [a, b] = slots.map((slot) => slot?.sequence ?? -1);
+  const [a = -1, b = -1] = slots.map((slot) => slot?.sequence);
   const newest = a < 0 && b < 0 ? -1 : a > b ? 0 : 1;
   return { identityWhole: identity !== undefined, page, slots, newest };
 }

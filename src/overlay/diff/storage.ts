@@ -50,22 +50,16 @@ export function pwriteFully(
   }
 }
 
-/** pread of the whole range; what lies beyond the end of the file reads as zeros. Returns the bytes really read. */
-export function preadFully(
-  storage: DiffStorage,
-  fd: number,
-  buffer: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-): number {
+/** pread of the whole buffer; what lies beyond the end of the file reads as zeros. Returns the bytes really read. */
+export function preadFully(storage: DiffStorage, fd: number, buffer: Uint8Array, position: number): number {
+  const { length } = buffer;
   let done = 0;
   while (done < length) {
-    const more = storage.pread(fd, buffer, offset + done, length - done, position + done);
+    const more = storage.pread(fd, buffer, done, length - done, position + done);
     if (more === 0) break;
     done += more;
   }
-  if (done < length) buffer.fill(0, offset + done, offset + length);
+  buffer.fill(0, done);
   return done;
 }
 

@@ -7,7 +7,7 @@
 
 import { BARRIER_WORDS } from '../../pending/barrier.js';
 import { lock, unlock } from '../../pending/mutex.js';
-import { type Attributes, withoutSetId } from './attributes.js';
+import type { Attributes } from './attributes.js';
 import { shareable } from './shareable.js';
 import { nanosecondsOf, secondsOf } from './timestamp.js';
 
@@ -254,11 +254,8 @@ export class FileTable {
     unlock(this.words, w + word.attributeLock);
   }
 
-  /**
-   * Records that a mutation of the file's data ended now: new size, mtime and ctime; with `dropSetId` the set-id bits
-   * go as POSIX wants it after a write by somebody unprivileged.
-   */
-  touchData(row: number, size: number, nowMs: number, dropSetId: boolean): void {
+  /** Records that a mutation of the file's data ended now: new size, mtime and ctime. */
+  touchData(row: number, size: number, nowMs: number): void {
     const w = row * ROW_WORDS;
     const d = row * ROW_DOUBLES;
     const seconds = secondsOf(nowMs);
@@ -269,7 +266,6 @@ export class FileTable {
     this.words[w + word.mtimeNsec] = nsec;
     this.doubles[d + double.ctime] = seconds;
     this.words[w + word.ctimeNsec] = nsec;
-    if (dropSetId) this.words[w + word.mode] = withoutSetId(this.words[w + word.mode]!);
     unlock(this.words, w + word.attributeLock);
   }
 }

@@ -50,10 +50,34 @@ function writeChain(name: string, files = 200): Chain {
   return { instance: 'main', target: members.at(-1)!, members, passedOver: [] };
 }
 
-/** Until a change would show in the times of the lists. */
-async function settled(chain: Chain): Promise<void> {
-  while (!isSettled(identifyLists(chain)!, Date.now())) await sleep(50);
+/** Until a change of each would show in the times of its lists. */
+async function settled(...chains: Chain[]): Promise<void> {
+  for (const chain of chains) while (!isSettled(identifyLists(chain)!, Date.now())) await sleep(50);
 }
+
+// Made and waited for together: that takes seconds.
+const changes: Record<string, (list: string) => void> = {
+  'another time': (list) => utimesSync(list, 1, 1),
+  'the same bytes in another file': (list) => {
+    copyFileSync(list, `${list}.new`);
+    renameSync(`${list}.new`, list);
+  },
+  'the same length, times set back': (list) => {
+    const { atime, mtime } = statSync(list);
+    writeFileSync(list, readFileSync(list));
+    utimesSync(list, atime, mtime);
+  },
+  gone: (list) => rmSync(list),
+};
+const changing = new Map(Object.keys(changes).map((name) => [name, writeChain(name)]));
+const chains = {
+  whole: writeChain('whole'),
+  other: writeChain('another CRC'),
+  damaged: writeChain('damaged', 20),
+  foreign: writeChain('foreign'),
+  many: writeChain('many', 5),
+};
+t.before(() => settled(...changing.values(), ...Object.values(chains)));
 
 let stores = 0;
 
@@ -73,8 +97,7 @@ const found = (store: DigestStore, chain: Chain) => {
 };
 
 t.test('what was read comes back', async (t) => {
-  const chain = writeChain('whole');
-  await settled(chain);
+  const chain = chains.whole;
   const { store, directory, file } = stored(chain);
   t.same(readdirSync(directory).length, 1);
   t.equal(statSync(directory).mode & 0o777, 0o700);
@@ -99,31 +122,13 @@ t.test('what was read comes back', async (t) => {
 });
 
 t.test('lists that have changed in any way are read', async (t) => {
-  const chain = writeChain('changed');
-  const list = listOf(chain.members[1]!);
-  await settled(chain);
-  const changes: Record<string, () => void> = {
-    'another time': () => utimesSync(list, 1, 1),
-    'the same bytes in another file': () => {
-      copyFileSync(list, `${list}.new`);
-      renameSync(`${list}.new`, list);
-    },
-    'the same length, times set back': () => {
-      const { atime, mtime } = statSync(list);
-      writeFileSync(list, readFileSync(list));
-      utimesSync(list, atime, mtime);
-    },
-    gone: () => rmSync(list),
-  };
-  for (const [name, change] of Object.entries(changes)) {
-    await settled(chain);
+  for (const [name, chain] of changing) {
     const { store } = stored(chain);
     t.ok(found(store, chain), `${name}: before`);
-    change();
+    changes[name]!(listOf(chain.members[1]!));
     t.equal(found(store, chain), undefined, name);
   }
-  const other = writeChain('another CRC');
-  await settled(other);
+  const { other } = chains;
   const { store } = stored(other);
   const members = other.members.map((member) => ({ ...member, contentCrc: member.contentCrc ^ 1 }));
   t.equal(found(store, { ...other, members, target: members[2]! }), undefined, 'backup.control says something else');
@@ -146,8 +151,7 @@ t.test('no digest is made of lists that have just been written', async (t) => {
 });
 
 t.test('a damaged digest is none', async (t) => {
-  const chain = writeChain('damaged', 20);
-  await settled(chain);
+  const chain = chains.damaged;
   const { store, file } = stored(chain);
   const good = readFileSync(file);
   const bytes = Buffer.from(good);
@@ -169,8 +173,7 @@ t.test('a damaged digest is none', async (t) => {
 });
 
 t.test('what somebody else can have written is not read', async (t) => {
-  const chain = writeChain('foreign');
-  await settled(chain);
+  const chain = chains.foreign;
   const { store, directory, file } = stored(chain);
   const refused = (why: string) => t.equal(found(store, chain), undefined, why);
   chmodSync(file, 0o620);
@@ -203,8 +206,7 @@ t.test('what somebody else can have written is not read', async (t) => {
 });
 
 t.test('the eight used last stay, and nothing half-written', async (t) => {
-  const chain = writeChain('many', 5);
-  await settled(chain);
+  const chain = chains.many;
   const { store, directory, file } = stored(chain);
   const { data } = readChainLists(chain).lists;
   for (let n = 0; n < 10; n++) {
@@ -228,7 +230,5 @@ t.test('the eight used last stay, and nothing half-written', async (t) => {
 });
 
 t.test('small lists have none', async (t) => {
-  const chain = writeChain('small');
-  await settled(chain);
-  t.equal(new DigestStore(join(root, 'small-cache')).identify(chain), undefined);
+  t.equal(new DigestStore(join(root, 'small-cache')).identify(chains.whole), undefined);
 });

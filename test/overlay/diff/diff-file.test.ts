@@ -1,11 +1,9 @@
 // DiffFile on a real file system: what it reads back, what it costs, and what its snapshots promise.
 
 import fs from 'node:fs';
-import { constants } from 'node:os';
 import fc from 'fast-check';
 import t from 'tap';
 import { type DiffStorage, NodeStorage } from '../../../src/overlay/diff/index.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate, systemError } from '../../../src/sys/libc.js';
 import { baseContent, FileUnderTest } from './file-under-test.js';
 import { SimulatedDisk } from './simulated-disk.js';
 
@@ -255,62 +253,4 @@ t.test('a write whose storage writes little at a time is whole', async (t) => {
       .subarray(5000, 14_000)
       .every((byte) => byte === 254),
   );
-});
-
-t.test('block map and extensions reserve their space where a fallocate is given', async (t) => {
-  const asked: number[][] = [];
-  const storage = new NodeStorage({
-    fallocate: (fd, offset, size) => {
-      asked.push([offset, size]);
-      fs.ftruncateSync(fd, offset + size);
-    },
-  });
-  const under = new FileUnderTest(storage, t.testdir(), baseContent(8192));
-  under.file.extend(24_576);
-  under.file.truncate(32_768);
-  const map = [0, 16_384];
-  t.same(asked, [map, [8192, 16_384]]);
-  t.equal(under.file.length(), 32_768);
-});
-
-t.test('an extension falls back to a hole where the file system has no fallocate', async (t) => {
-  const storage = new NodeStorage({
-    fallocate: () => {
-      throw systemError('fallocate', constants.errno.EOPNOTSUPP);
-    },
-  });
-  const under = new FileUnderTest(storage, t.testdir(), baseContent(10));
-  under.file.extend(24_576);
-  t.same(
-    [
-      under.file.length(),
-      under
-        .read()
-        .subarray(10)
-        .every((byte) => byte === 0),
-    ],
-    [24_576, true],
-  );
-});
-
-t.test('a hole is zeros where the file system can make none', async (t) => {
-  const asked: number[][] = [];
-  for (const isSupported of [true, false]) {
-    const storage = new NodeStorage({
-      punch: (fd, offset, length) => {
-        asked.push([offset, length]);
-        if (!isSupported) throw systemError('fallocate', constants.errno.EOPNOTSUPP);
-        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
-      },
-    });
-    const base = baseContent(40_000);
-    const under = new FileUnderTest(storage, t.testdir(), base);
-    under.file.write(Buffer.alloc(8192, 7), 0, 8192, 16_384);
-    under.file.zeroRange(5, 30_000, true);
-    t.strictSame(Buffer.from(under.read()), Buffer.from(base).fill(0, 5, 30_000), `${isSupported}`);
-  }
-  t.strictSame(asked, [
-    [8192, 16_384],
-    [8192, 16_384],
-  ]);
 });
