@@ -109,7 +109,8 @@ export async function runMount(
   void server.done.finally(() => notifyManager('STOPPING=1')).catch(() => undefined);
   stopper.mounted(paths.mountpoint, log);
   const unready = await settle(makeReady(request, prepared, recovery));
-  if (unready !== undefined) stopper.stop('what a server needs cannot be written');
+  // Who asked before may have found it busy with that.
+  if (unready !== undefined || stopper.requested) stopper.stop('it does not get ready');
   if (stopper.requested) {
     await ended;
     metrics?.close();
