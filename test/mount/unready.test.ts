@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { mountError } from '../../src/fs/connection.js';
 import { umount2 } from '../../src/sys/libc.js';
 import { mountMissing } from '../support/mount.js';
 import { until } from '../support/until.js';
@@ -53,7 +54,7 @@ t.test('a mount that is unmounted as soon as it can be seen', { skip: mountMissi
     await until(() => mount.owner() === undefined);
     t.strictSame(readdirSync(mount.mountpoint), [], 'nothing was written below the mount');
     if (existsSync(mount.diff)) await checkNextMount(t, mount);
-    else t.match(refused, /cannot mount/);
+    else t.match(refused, /hint: somebody unmounted it before it could be served/);
   }
 });
 
@@ -62,4 +63,10 @@ t.test('a mount that is killed as soon as it can be seen', { skip: mountMissing 
   await mount.kill9();
   await mounting;
   await checkNextMount(t, mount);
+});
+
+t.test('a mount that is gone before the kernel has said hello is not taken for a kernel without FUSE', async (t) => {
+  const gone = Object.assign(new Error('ENODEV: no such device, read'), { code: 'ENODEV', syscall: 'read' });
+  t.match(mountError(gone), { code: 'mount_failed', hint: /^somebody unmounted it/ });
+  t.match(mountError({ ...gone, syscall: 'mount' }), { hint: /^this kernel has no FUSE/ });
 });
