@@ -106,9 +106,11 @@ export function mountError(error: unknown): unknown {
       ? isRoot()
         ? 'root lacks the right to mount here (CAP_SYS_ADMIN, or access to /dev/fuse). A container gets both with --cap-add SYS_ADMIN --device /dev/fuse, and may need --security-opt apparmor=unconfined'
         : 'mounting needs root'
-      : code === 'ENOENT' || code === 'ENODEV'
-        ? 'this kernel has no FUSE: load the module (modprobe fuse) and check that /dev/fuse exists'
-        : undefined;
+      : code === 'ENODEV' && syscall === 'read'
+        ? 'somebody unmounted it before it could be served'
+        : code === 'ENOENT' || code === 'ENODEV'
+          ? 'this kernel has no FUSE: load the module (modprobe fuse) and check that /dev/fuse exists'
+          : undefined;
   return new PbkfsError('mount_failed', `cannot mount: ${syscall ?? ''} ${message}`, {
     cause: error,
     ...(hint === undefined ? {} : { hint }),

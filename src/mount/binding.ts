@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { replaceFile } from '../sys/durable-file.js';
 import type { ProcessIdentity } from '../sys/process-identity.js';
 import { readIfThere } from '../sys/read-if-there.js';
@@ -39,6 +40,8 @@ export interface Binding {
   readonly noWal?: true;
   /** Mounted with --wal-dir: where its WAL lies. */
   readonly walDirectory?: WalBinding;
+  /** Recovery settings that are still to be written into the data directory: a mount may end before that. */
+  readonly unwritten?: RecoveryConfig;
 }
 
 export const BINDING_FILE = 'binding.json';
@@ -145,11 +148,13 @@ function parse(path: string, text: string): Binding {
   if (state !== 'mounted' && state !== 'clean' && state !== 'failed') throw damaged(`unknown state ${state}`);
   const noWal = top.has('noWal') ? { noWal: true as const } : {};
   const wal = top.has('walDirectory') ? top.object('walDirectory') : undefined;
+  const unwritten = top.has('unwritten') ? { unwritten: top.object('unwritten').as<RecoveryConfig>() } : {};
   const error = last.has('error') ? { error: last.string('error') } : {};
   const files = last.has('owner') ? last.object('owner') : undefined;
   return {
     catalog: top.string('catalog'),
     ...noWal,
+    ...unwritten,
     ...(wal === undefined
       ? {}
       : { walDirectory: { path: wal.string('path'), id: wal.string('id'), ready: wal.boolean('ready') } }),
@@ -208,6 +213,11 @@ class Fields {
 
   object(key: string): Fields {
     return new Fields(this.#object[key], `${this.#name}${key}`, this.#damaged);
+  }
+
+  /** All of it, as it was written. */
+  as<T>(): T {
+    return this.#object as T;
   }
 
   #missing(key: string): PbkfsError {

@@ -1,5 +1,6 @@
 // A mount from its request to its end, in the process that serves it.
 
+import { open } from 'node:fs/promises';
 import { type Chain, openCatalog } from '../backup/index.js';
 import { walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
@@ -8,6 +9,7 @@ import { given } from '../given.js';
 import { createLogger, type Logger, type LogSettings } from '../log.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { mayAllowOther } from '../sys/fuse-mount.js';
+import { isMountPoint } from '../sys/mountinfo.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { notifyManager, openJournal } from '../sys/systemd.js';
 import { announce } from './announce.js';
@@ -82,7 +84,8 @@ export async function runMount(
     loadMeanwhile(request.backend);
     keeper = await locking;
     const chain = prepared.recheck();
-    recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh);
+    recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh, prepared.unwritten);
+    if (recovery !== undefined) prepared.willWrite(recovery);
     const starting = start(request, prepared, chain, keeper, metrics?.address, serve, log);
     // The thread of names reads the lists now.
     loadLoggingSoon();
@@ -106,16 +109,15 @@ export async function runMount(
   void server.done.finally(() => notifyManager('STOPPING=1')).catch(() => undefined);
   stopper.mounted(paths.mountpoint, log);
   const unready = await settle(makeReady(request, prepared, recovery));
-  if (unready !== undefined) stopper.stop('what a server needs cannot be written');
+  // Who asked before may have found it busy with that.
+  if (unready !== undefined || stopper.requested) stopper.stop('it does not get ready');
   if (stopper.requested) {
     await ended;
     metrics?.close();
     await keeper.release();
     finish(prepared, await ended, lastResort, log);
     if (unready !== undefined) throw unready.error;
-    throw new PbkfsError('mount_failed', `the mount on ${paths.mountpoint} was stopped before it was ready`, {
-      hint: 'somebody unmounted it or ended its process; nothing is mounted',
-    });
+    throw stoppedEarly(paths.mountpoint);
   }
   const { target, instance } = prepared.chain;
   if (request.prefetch !== undefined)
@@ -141,10 +143,25 @@ export async function runMount(
 async function makeReady(request: MountRequest, prepared: PreparedMount, recovery?: RecoveryConfig): Promise<void> {
   const { paths, chain, wal } = prepared;
   const owner = ownerOf(request, paths.owner);
-  if (recovery !== undefined) await configure(recovery, paths.mountpoint, chain, owner);
-  if (wal === undefined) return;
-  await relocateWal(paths.mountpoint, wal, owner);
-  prepared.walMoved();
+  if (recovery !== undefined || wal !== undefined) {
+    // Who unmounts it meanwhile waits: what follows must not come into the directory below.
+    const root = await open(paths.mountpoint);
+    try {
+      if (!isMountPoint(paths.mountpoint)) throw stoppedEarly(paths.mountpoint);
+      if (recovery !== undefined) await configure(recovery, paths.mountpoint, chain, owner);
+      if (wal !== undefined) await relocateWal(paths.mountpoint, wal, owner);
+      await root.sync();
+    } finally {
+      await root.close();
+    }
+  }
+  prepared.madeReady();
+}
+
+function stoppedEarly(mountpoint: string): PbkfsError {
+  return new PbkfsError('mount_failed', `the mount on ${mountpoint} was stopped before it was ready`, {
+    hint: 'somebody unmounted it or ended its process; nothing is mounted',
+  });
 }
 
 function start(

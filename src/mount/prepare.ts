@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { forgetClients, refuseKernelClients } from '../fs/kernel-clients.js';
+import { given } from '../given.js';
 import { isFull, keepSpare, refusedByStorage, refuseLostJournal } from '../overlay/diff/index.js';
+import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import {
   type BackupIdentity,
@@ -41,8 +43,12 @@ export interface PreparedMount {
   mark(state: MountState, error?: string): void;
   /** Where WAL lies outside of the mount; the lock is held as long as that of the diff. */
   readonly wal?: WalBinding;
-  /** Records that the WAL has moved there. */
-  walMoved(): void;
+  /** Recovery settings that an earlier mount was to write, and may not have. */
+  readonly unwritten?: RecoveryConfig;
+  /** Records that this mount is going to write them. */
+  willWrite(recovery: RecoveryConfig): void;
+  /** Records that everything a server needs is in its place: recovery settings are written, and the WAL has moved. */
+  madeReady(): void;
   /** The mount is up: room on the diff's disk is kept for its end. */
   keepSpare(): void;
   /** Undoes the preparation of a mount that never came up. */
@@ -113,7 +119,8 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
     mark: (state) => {
       if (state === 'clean') forget();
     },
-    walMoved: () => undefined,
+    willWrite: () => undefined,
+    madeReady: () => undefined,
     keepSpare: () => undefined,
     rollback: forget,
   };
@@ -135,6 +142,7 @@ function claimDiff(
   // Only now can nobody else change it; another mount may have come and gone since the first look.
   let previous: Binding | undefined;
   let wal: WalBinding | undefined;
+  let unwritten: RecoveryConfig | undefined;
   try {
     const now = inspectDiff(diff);
     previous = now.kind === 'bound' ? now.binding : undefined;
@@ -146,6 +154,7 @@ function claimDiff(
     }
     forgetClients(diff);
     refuseLostJournal(diff, previous?.lastMount.state === 'clean');
+    unwritten = previous?.unwritten;
     wal = chooseWalDirectory(paths.walDir, previous?.walDirectory, diff);
     if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();
   } catch (error) {
@@ -173,16 +182,21 @@ function claimDiff(
         backup,
         lastMount,
         ...(request.noWal ? { noWal: true } : {}),
-        ...(wal === undefined ? {} : { walDirectory: wal }),
+        ...given({ walDirectory: wal, unwritten }),
       });
     } catch (error) {
       throw refusedByStorage(diff, error);
     }
     if (state !== 'mounted') keepSpare(diff);
   };
-  const walMoved = (): void => {
-    if (wal === undefined || wal.ready) return;
-    wal = { ...wal, ready: true };
+  const willWrite = (recovery: RecoveryConfig): void => {
+    unwritten = recovery;
+    mark('mounted');
+  };
+  const madeReady = (): void => {
+    if (unwritten === undefined && wal?.ready !== false) return;
+    unwritten = undefined;
+    wal = wal && { ...wal, ready: true };
     mark('mounted');
   };
   try {
@@ -193,16 +207,16 @@ function claimDiff(
     rollback();
     throw error;
   }
-  const moved = wal === undefined ? {} : { wal };
   return {
     paths,
     chain,
     fresh: previous === undefined,
     mark,
-    walMoved,
+    willWrite,
+    madeReady,
     keepSpare: () => keepSpare(diff),
     rollback,
-    ...moved,
+    ...given({ wal, unwritten }),
   };
 }
 

@@ -11,6 +11,7 @@ const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline:
 /**
  * What the mount writes for the server, if anything: a STREAM backup starts as it is.
  * @param fresh the diff's first mount; later ones find what the first wrote
+ * @param unwritten what an earlier mount has not written; it was checked then
  * @throws PbkfsError target_unreachable, wal_missing, wal_damaged
  */
 export function recoveryFor(
@@ -18,10 +19,11 @@ export function recoveryFor(
   catalog: string,
   chain: Chain,
   fresh: boolean,
+  unwritten: RecoveryConfig | undefined,
 ): RecoveryConfig | undefined {
   const { recovery } = request;
   if (request.noRecoveryConfig) return undefined;
-  if (recovery === undefined) return fresh && !chain.target.stream ? ARCHIVE_RECOVERY : undefined;
+  if (recovery === undefined) return unwritten ?? (fresh && !chain.target.stream ? ARCHIVE_RECOVERY : undefined);
   // Whoever brings a command of their own may know more WAL than the catalog, and a standby waits for more.
   if (recovery.restoreCommand === undefined && recovery.replica === undefined) {
     const { target, timeline, inclusive } = recovery;

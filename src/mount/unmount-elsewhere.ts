@@ -37,13 +37,17 @@ export function unmountElsewhere(mountpoint: string, how: UnmountHow, patience: 
       else reject(Object.assign(new Error(message), { code }));
     };
     const here = (): void => end(attempt({ ...data, patience: 0 }));
+    let told = false;
     try {
       const worker = new Worker(new URL(import.meta.url), { workerData: data, resourceLimits: THREAD_LIMITS });
-      worker.once('error', here);
       worker.once('message', (outcome: Outcome) => {
-        worker.off('error', here);
-        worker.on('error', () => undefined);
+        told = true;
         end(outcome);
+      });
+      worker.on('error', () => undefined);
+      // Another version may also end without a word. What was said has arrived by now.
+      worker.once('exit', () => {
+        if (!told) here();
       });
     } catch {
       here();

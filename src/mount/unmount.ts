@@ -133,18 +133,32 @@ function endingOn(path: string): Owner | undefined {
   }
 }
 
-/** Whether a process that has nothing mounted was on its way to a mount, and not on its way out; waits until that is known. */
+/**
+ * Whether a process that has nothing mounted was on its way to a mount, and not on its way out; waits until that is known.
+ * @throws PbkfsError mount_busy when it takes too long
+ */
 async function comesUp(owner: Owner, { stopTimeout = STOP_TIMEOUT_MS }: UnmountOptions): Promise<boolean> {
   const { mountpoint } = owner;
   const registered = findRegistered(mountpoint);
   // It has been up.
   if (registered !== undefined && sameProcess(registered, owner)) return false;
   const deadline = performance.now() + stopTimeout;
-  while (isAlive(owner) && performance.now() < deadline) {
+  while (isAlive(owner)) {
     if (isMountPoint(mountpoint)) return true;
+    if (performance.now() >= deadline) throw undecided(owner, stopTimeout);
     await sleep(POLL_MS);
   }
   return false;
+}
+
+function undecided({ mountpoint, pid }: Owner, stopTimeout: number): PbkfsError {
+  const seconds = Math.round(stopTimeout / 1000);
+  const what = `nothing is mounted on ${mountpoint}, but process ${pid} is about to mount it, or to end`;
+  return new PbkfsError('mount_busy', `${what}, and has done neither within ${seconds} s`, {
+    hint: isStopped(pid)
+      ? letGoOn(pid)
+      : `try again when it has; should it hang, kill -9 ${pid} is safe: the next mount recovers the diff`,
+  });
 }
 
 /** One that was off its directory before this command looked. */

@@ -107,6 +107,7 @@ t.test('threads of another version do not join a mount', { skip: mountMissing },
   t.strictSame(await readSlowly(mount), []);
   await until(() => NO_MORE.test(mount.log()));
   t.notOk(existsSync(joined));
+  writeFileSync(join(program, 'dist/bundle/mount/unmount-elsewhere.js'), '// does not know what it is asked');
   await workAndEnd(t, mount);
 });
 
