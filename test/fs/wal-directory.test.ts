@@ -40,6 +40,15 @@ t.test('served WAL is what the archive holds, and grows with it', { skip: mountM
   writeFileSync(join(archive, nameOf(4)), madeUpSegment(4));
   t.ok(readFileSync(join(served, nameOf(4))).equals(madeUpSegment(4)), 'what was missing a moment ago is found');
 
+  const partial = join(archive, `${nameOf(6)}.partial`);
+  for (const length of [8192, 65536]) {
+    writeFileSync(partial, madeUpSegment(6).subarray(0, length));
+    const wanted = Buffer.concat([madeUpSegment(6).subarray(0, length)], SEGMENT);
+    t.ok(readFileSync(join(served, nameOf(6))).equals(wanted), 'a partial segment grows');
+  }
+  writeFileSync(join(archive, nameOf(6)), madeUpSegment(6));
+  t.ok(readFileSync(join(served, nameOf(6))).equals(madeUpSegment(6)), 'and becomes whole');
+
   truncateSync(join(archive, `${nameOf(2)}.gz`), 300);
   writeFileSync(join(archive, `${nameOf(5)}.gz`), gzipSync(madeUpSegment(5)).subarray(0, 300));
   t.ok(existsSync(join(served, nameOf(5))), 'damaged, but there: a missing segment would end recovery quietly');

@@ -75,7 +75,7 @@ export function checkWal({ backupId, range, directory, archived }: WalCheck): Pr
     message,
   });
   const nameOf = (number: number) => segmentName(range.timelines[0]!.timeline, number, range.segmentSize);
-  const archive = new WalArchive(directory);
+  const archive = new WalArchive(directory, range.segmentSize);
   const read = (number: number): Buffer => {
     const name = nameOf(number);
     const bytes = archived ? archive.read(name) : fs.readFileSync(pathBytes(`${directory}/${name}`));

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { byteString, displayPath, pathBytes } from '../byte-path.js';
 import { isSegmentName } from './lsn.js';
-import { readStored, SEGMENT_SUFFIXES } from './stored-segment.js';
+import { isPartial, readStored, SEGMENT_SUFFIXES } from './stored-segment.js';
 
 /** What PostgreSQL may ask a restore_command for. */
 const WAL_NAME = /^(?:[0-9A-F]{24}(?:\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history)$/;
@@ -21,10 +21,15 @@ export function walDirectory(catalog: string, instance: string): string {
 
 export class WalArchive {
   readonly #directory: string;
+  readonly #segmentSize: number | undefined;
 
-  /** @param directory absolute path, latin1; it need not exist (nothing is found then) */
-  constructor(directory: string) {
+  /**
+   * @param directory absolute path, latin1; it need not exist (nothing is found then)
+   * @param segmentSize bytes of a segment of which nothing has come yet; undefined: it is not there
+   */
+  constructor(directory: string, segmentSize?: number) {
     this.#directory = directory;
+    this.#segmentSize = segmentSize;
   }
 
   get directory(): string {
@@ -48,7 +53,7 @@ export class WalArchive {
     let damage: unknown;
     for (const suffix of suffixesOf(name)) {
       try {
-        const bytes = readStored(`${this.#directory}/${name}${suffix}`, name, suffix);
+        const bytes = readStored(`${this.#directory}/${name}${suffix}`, name, suffix, this.#segmentSize);
         if (bytes !== undefined) return bytes;
       } catch (error) {
         if (!(error instanceof PbkfsError)) throw error;
@@ -85,6 +90,15 @@ export class WalArchive {
     if (!isWalName(name)) return undefined;
     if (isSegmentName(name)) return this.has(name) ? segmentSize : undefined;
     return this.#stat(name)?.size;
+  }
+
+  /** Of a segment that is not there whole: another text whenever there may be more of it. */
+  growth(name: string): string | undefined {
+    for (const suffix of suffixesOf(name)) {
+      const stats = this.#stat(`${name}${suffix}`);
+      if (stats !== undefined) return isPartial(suffix) ? `${suffix} ${stats.size} ${stats.mtimeMs}` : undefined;
+    }
+    return undefined;
   }
 
   #stat(file: string): fs.Stats | undefined {

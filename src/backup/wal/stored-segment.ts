@@ -7,10 +7,11 @@ import { displayPath, pathBytes } from '../byte-path.js';
 import { zstdDecompress } from '../codec/zstd-frame.js';
 import { isSegmentName, parseSegmentName } from './lsn.js';
 import { decodeLz4Frames } from './lz4-frame.js';
-import { readSegmentHeader } from './segment-header.js';
+import { LONG_HEADER, readSegmentHeader } from './segment-header.js';
 
 /** The largest segment that initdb allows. */
 const MAX_SEGMENT = 1 << 30;
+const limited = { maxOutputLength: MAX_SEGMENT };
 
 /**
  * How archive-get looks for a segment (format page 12), with the suffixes of Enterprise editions after those of the
@@ -21,10 +22,11 @@ export const SEGMENT_SUFFIXES = ['.gz', '', '.lz4', '.zst', '.gz.partial', '.par
 /**
  * The content PostgreSQL shall get for `name`, from the stored file `path` (latin1).
  * @param suffix of {@link SEGMENT_SUFFIXES}: how it is stored
+ * @param blank bytes to give for a segment of which nothing has come yet; undefined: none
  * @returns undefined when there is no such file
  * @throws PbkfsError wal_damaged when it cannot be decompressed, is short, or belongs to another place of the WAL
  */
-export function readStored(path: string, name: string, suffix: string): Buffer | undefined {
+export function readStored(path: string, name: string, suffix: string, blank?: number): Buffer | undefined {
   const stored = readIfThere(pathBytes(path));
   if (stored === undefined) return undefined;
   if (!isSegmentName(name)) return stored;
@@ -39,6 +41,8 @@ export function readStored(path: string, name: string, suffix: string): Buffer |
   } catch (error) {
     throw damaged(`it cannot be decompressed: ${(error as Error).message}`, error);
   }
+  const partial = isPartial(suffix);
+  if (partial && isBlank(bytes)) return blank === undefined ? undefined : Buffer.alloc(blank);
   const header = readSegmentHeader(bytes);
   if (header === undefined) throw damaged('it does not begin like a WAL segment');
   const { segmentSize, address } = header;
@@ -47,11 +51,23 @@ export function readStored(path: string, name: string, suffix: string): Buffer |
   }
   if (bytes.length === segmentSize) return bytes;
   // Of a partial segment archive-get makes a whole one by zeros.
-  if (bytes.length < segmentSize && suffix.endsWith('.partial')) return Buffer.concat([bytes], segmentSize);
+  if (bytes.length < segmentSize && partial) return Buffer.concat([bytes], segmentSize);
   throw damaged(`it has ${bytes.length} bytes, ${segmentSize} are needed`);
 }
 
+export function isPartial(suffix: string): boolean {
+  return suffix.endsWith('.partial');
+}
+
+/** pg_receivewal makes the file before anything has come, and what it compresses stays in memory at first. */
+function isBlank(bytes: Buffer): boolean {
+  return bytes.length < LONG_HEADER || bytes.equals(Buffer.alloc(bytes.length));
+}
+
 function decompress(stored: Buffer, suffix: string): Buffer {
+  // What pg_receivewal is writing, or was when it was killed, ends anywhere; archive-get takes what is there, too.
+  if (suffix === '.gz.partial')
+    return zlib.gunzipSync(stored, { ...limited, finishFlush: zlib.constants.Z_SYNC_FLUSH });
   if (suffix.startsWith('.gz')) return gunzip(stored);
   if (suffix.startsWith('.lz4')) return decodeLz4Frames(stored, MAX_SEGMENT);
   if (suffix.startsWith('.zst')) return Buffer.from(zstdDecompress(stored, MAX_SEGMENT));
@@ -65,5 +81,5 @@ function decompress(stored: Buffer, suffix: string): Buffer {
 function gunzip(stored: Buffer): Buffer {
   const length = stored.length < 4 ? 0 : stored.readUInt32LE(stored.length - 4);
   // Room to spare: a piece that is exactly full would be followed by another one.
-  return zlib.gunzipSync(stored, { maxOutputLength: MAX_SEGMENT, chunkSize: Math.min(length, MAX_SEGMENT) + 64 });
+  return zlib.gunzipSync(stored, { ...limited, chunkSize: Math.min(length, MAX_SEGMENT) + 64 });
 }

@@ -52,7 +52,7 @@ export class WalPath {
     this.consistent = stop;
     const { xlogSegSize, systemIdentifier } = catalog.config(instance);
     this.segmentSize = xlogSegSize ?? DEFAULT_SEGMENT_SIZE;
-    const archive = new WalArchive(walDirectory(catalog.path, instance));
+    const archive = new WalArchive(walDirectory(catalog.path, instance), this.segmentSize);
     const inside = new WalArchive(`${backup.directory}/${DATABASE_DIR}/pg_wal`);
     this.#sources = backup.stream ? [archive, inside] : [archive];
     this.#systemIdentifier = systemIdentifier;

@@ -21,11 +21,11 @@ const KEPT = 2;
 export class WalDirectory {
   readonly #archive: WalArchive;
   readonly #segmentSize: number;
-  readonly #kept = new Map<string, Buffer>();
+  readonly #kept = new Map<string, { readonly bytes: Buffer; readonly growth: string | undefined }>();
 
   constructor(location: WalLocation) {
-    this.#archive = new WalArchive(location.directory);
     this.#segmentSize = location.segmentSize ?? DEFAULT_SEGMENT_SIZE;
+    this.#archive = new WalArchive(location.directory, this.#segmentSize);
   }
 
   /** The directory itself: read-only, and nobody's diff. */
@@ -61,16 +61,19 @@ export class WalDirectory {
   }
 
   #read(name: string, size: number): Buffer {
-    let bytes = this.#kept.get(name);
-    if (bytes === undefined) {
-      bytes = this.#archive.read(name);
-      if (bytes === undefined) throw new Error(`${name} has gone from ${this.#archive.directory}`);
-      if (bytes.length !== size) throw new Error(`${name}: ${bytes.length} bytes instead of ${size}`);
-      // What is not a whole segment may be replaced by more of itself, and is small.
-      if (isSegmentName(name)) {
-        for (const oldest of this.#kept.keys()) if (this.#kept.size >= KEPT) this.#kept.delete(oldest);
-        this.#kept.set(name, bytes);
-      }
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && (kept.growth === undefined || kept.growth === this.#archive.growth(name)))
+      return kept.bytes;
+    // Asked before the content: at worst it is read once more.
+    const growth = this.#archive.growth(name);
+    const bytes = this.#archive.read(name);
+    if (bytes === undefined) throw new Error(`${name} has gone from ${this.#archive.directory}`);
+    if (bytes.length !== size) throw new Error(`${name}: ${bytes.length} bytes instead of ${size}`);
+    // What is not a segment is small.
+    if (isSegmentName(name)) {
+      this.#kept.delete(name);
+      for (const oldest of this.#kept.keys()) if (this.#kept.size >= KEPT) this.#kept.delete(oldest);
+      this.#kept.set(name, { bytes, growth });
     }
     return bytes;
   }

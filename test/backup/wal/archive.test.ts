@@ -11,10 +11,11 @@ import { fixture } from '../../support/paths.js';
 import { temporaryDirectory } from '../../support/swept.js';
 import { madeUpSegment, nameOf, SEGMENT } from '../../support/wal-segment.js';
 
-function archive(t: Test): { put: (name: string, bytes: Buffer | string) => void; wal: WalArchive } {
+function archive(t: Test) {
   const directory = temporaryDirectory('pbkfs-wal-');
   t.teardown(() => rmSync(directory, { recursive: true }));
-  return { put: (name, bytes) => writeFileSync(join(directory, name), bytes), wal: new WalArchive(directory) };
+  const put = (name: string, bytes: Buffer | string): void => writeFileSync(join(directory, name), bytes);
+  return { put, wal: new WalArchive(directory), directory };
 }
 
 const linked = readFileSync(fixture('wal/segment-linked-blocks.lz4'));
@@ -52,6 +53,31 @@ t.test('a whole segment goes before a partial one, and a partial one is made who
   t.ok(wal.read(nameOf(3))?.equals(segment));
 });
 
+t.test('what pg_receivewal was writing when it was killed: cut anywhere, or nothing yet', async (t) => {
+  const segment = madeUpSegment(3);
+  const gz = gzipSync(segment);
+  for (const length of [gz.length - 8, gz.length >> 1]) {
+    const { put, wal } = archive(t);
+    put(`${nameOf(3)}.gz.partial`, gz.subarray(0, length));
+    const bytes = wal.read(nameOf(3))!;
+    t.equal(bytes.length, SEGMENT);
+    const came = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    t.ok(came > 10_000 && bytes.subarray(0, came).equals(segment.subarray(0, came)), `${length}: ${came} bytes`);
+  }
+  const blank: [string, Buffer][] = [
+    ['.gz.partial', gz.subarray(0, 0)],
+    ['.gz.partial', gz.subarray(0, 10)],
+    ['.partial', Buffer.alloc(0)],
+    ['.partial', Buffer.alloc(SEGMENT)],
+  ];
+  for (const [suffix, bytes] of blank) {
+    const { put, wal, directory } = archive(t);
+    put(`${nameOf(3)}${suffix}`, bytes);
+    t.ok(new WalArchive(directory, SEGMENT).read(nameOf(3))?.equals(Buffer.alloc(SEGMENT)), suffix);
+    t.equal(wal.read(nameOf(3)), undefined, 'as good as none');
+  }
+});
+
 t.test('a segment compressed in two pieces, whose trailer gives the length of the last one', async (t) => {
   const segment = madeUpSegment(3);
   const { put, wal } = archive(t);
@@ -77,6 +103,7 @@ t.test('what is damaged is an error, never a short file', async (t) => {
     ['.lz4', linked.subarray(0, linked.length - 3), /lz4: cut off/],
     ['.lz4', oneBlock.subarray(0, 7), /lz4: cut off/],
     ['', segment.subarray(0, SEGMENT - 8192), /1040384 bytes, 1048576 are needed/],
+    ['.gz.partial', Buffer.concat([gz.subarray(0, 1000), gz.subarray(1100)]), /cannot be decompressed/],
     ['.gz', gzipSync(segment.subarray(0, 8192)), /8192 bytes, 1048576 are needed/],
     ['', madeUpSegment(4), /another place of the WAL/],
     ['', Buffer.alloc(SEGMENT), /does not begin like a WAL segment/],
