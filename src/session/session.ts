@@ -8,6 +8,7 @@ import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import { inspectDiff } from '../mount/diff-directory.js';
 import { unmount } from '../mount/unmount.js';
+import { forgetDeadServer } from '../postgres/dead-server.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
 import type { PathBinding } from '../postgres/private-namespace.js';
@@ -155,6 +156,7 @@ export async function openSession(
     external = info.externalDirectories;
     const mount = identityOf(info.pid);
     if (mount !== undefined) await guard.add({ mount });
+    forgetDeadServer(place.mountpoint);
   }
   const dataDir = place.mountpoint;
   if (resumed && (await replaysBackup(dataDir, target))) lookThrough(configuredTarget(dataDir));

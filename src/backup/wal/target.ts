@@ -4,6 +4,7 @@ import { PbkfsError } from '../../errors.js';
 import type { Catalog } from '../catalog.js';
 import type { BackupInfo } from '../types.js';
 import { formatLsn, type Lsn } from './lsn.js';
+import { endsTransaction } from './record-events.js';
 import type { TimelineTarget } from './timelines.js';
 import { WalPath } from './wal-path.js';
 
@@ -62,7 +63,8 @@ export function checkTarget(
         refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, TOO_EARLY);
       const tooLate =
         end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
-      if (tooLate) behindEnd(what, 'no later transaction is in the WAL that there is');
+      if (tooLate && !isPassed(path, target.time, inclusive))
+        behindEnd(what, 'no later transaction is in the WAL that there is');
       break;
     }
     case 'lsn': {
@@ -100,6 +102,15 @@ function unusedCommand(catalog: Catalog, instance: string): string {
 }
 
 type Refuse = (what: string, why: string, hint: string) => never;
+
+/** Whether a transaction ended later by a clock that was set back afterwards, at which recovery then ends. Reads all the WAL. */
+function isPassed(path: WalPath, time: number, inclusive: boolean): boolean {
+  for (const event of path.events()) {
+    if (event.lsn < path.consistent || !endsTransaction(event)) continue;
+    if (inclusive ? event.time > time : event.time >= time) return true;
+  }
+  return false;
+}
 
 function findXid(path: WalPath, xid: number, refuse: Refuse, range: () => string): void {
   const what = `transaction ${xid}`;

@@ -146,8 +146,17 @@ function exists(pid: number): boolean {
 
 function busy(directory: string, owner: number | 'unknown'): PbkfsError {
   const name = displayPath(directory.slice(directory.lastIndexOf('/') + 1));
-  const who = owner === 'unknown' ? 'a process that has not said its number yet' : `process ${owner}`;
-  return new PbkfsError('chain_busy', `backup ${name} is locked by ${who}: pg_probackup is changing it`, {
-    hint: 'a delete, merge or backup is at work: wait until it has ended, then look at "pbkfs show"',
+  const who =
+    owner === 'unknown' ? 'a process that has not said its number yet' : `process ${owner} (${programOf(owner)})`;
+  return new PbkfsError('chain_busy', `backup ${name} is locked by ${who}`, {
+    hint: `pg_probackup is changing it, most likely: wait until it has ended, then look at "pbkfs show". If that is another program, and pg_probackup works on this catalog from nowhere else (host, container), the lock is a leftover: remove ${displayPath(`${directory}/${EXCLUSIVE}`)}`,
   });
+}
+
+function programOf(pid: number): string {
+  try {
+    return fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return 'just ended';
+  }
 }

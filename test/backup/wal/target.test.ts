@@ -46,6 +46,26 @@ t.test('targets on the very edge', async (t) => {
   );
 });
 
+t.test(
+  "a server whose clock was set back: recovery to a time ends at the first later one in the WAL's order",
+  async (t) => {
+    const wal = history(3).commit(103, NOON + 3600 * SECOND);
+    const { check } = world(t, wal.fillTo(FIRST + 3 * SEGMENT).commit(104, NOON + 5 * SECOND));
+    t.equal(
+      reason(() => check(at(3599))),
+      'reached',
+    );
+    t.equal(
+      reason(() => check(at(3600), 'current', false)),
+      'reached',
+    );
+    t.match(
+      reason(() => check(at(3600))),
+      /no later transaction/,
+    );
+  },
+);
+
 t.test('a restore-command of the catalog, which nobody runs, is named where WAL is missing', async (t) => {
   const { check, configure, drop } = world(t, history(6));
   configure("restore-command = 'scp standby:/wal/%f %p'");

@@ -47,11 +47,15 @@ t.test('living holders stay on the list, dead ones and nonsense go', async (t) =
   t.equal(shared(), `${other}\n`);
 });
 
-t.test("a live process's exclusive lock refuses, naming it, and is left alone", async (t) => {
+t.test("a live process's exclusive lock refuses, naming it and its program, and is left alone", async (t) => {
   const other = living(t);
   const { path, exclusive } = backup(t, { 'backup.pid': `${other}\n` });
   const began = Date.now();
-  await t.rejects(takeShared(path, 200), { code: 'chain_busy', message: new RegExp(`process ${other}:`) });
+  await t.rejects(takeShared(path, 200), {
+    code: 'chain_busy',
+    message: new RegExp(`process ${other} \\(sleep\\)$`),
+    hint: new RegExp(`leftover: remove ${exclusive}$`),
+  });
   t.ok(Date.now() - began >= 200, 'it was waited for');
   t.equal(readFileSync(exclusive, 'latin1'), `${other}\n`);
   t.notOk(existsSync(join(path, 'backup_ro.pid')));
