@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, read, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Server } from '../../../src/fs/serve-types.js';
+import { sourceName } from '../../../src/fs/source-name.js';
 import type { ServeMount } from '../../../src/mount/serve.js';
 import { mountFuse, openFuseDevice } from '../../../src/sys/fuse-device.js';
 
@@ -48,7 +49,8 @@ export const serveFake: ServeMount = async (options) => {
   // Every server of a diff makes one: a diff that ended cleanly without it is refused.
   if (options.diff !== null) writeFileSync(`${options.diff}/journal`, '', { flag: 'a' });
   const fd = openFuseDevice();
-  mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname: 'pbkfs:fake' });
+  const fsname = sourceName(options.instance, options.chain.target.id);
+  mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname });
   const connection = answerUntilUnmounted(fd, options.uid, options.gid);
   await connection.ready;
   if (fault === 'burst') {
