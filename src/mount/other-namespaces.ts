@@ -20,7 +20,7 @@ export interface Elsewhere {
 export interface Gone {
   readonly mountpoint: string;
   /** Its `major:minor`, where that is known; without it the mount point alone tells. */
-  readonly device: string | undefined;
+  readonly device?: string | undefined;
 }
 
 /** The other mount namespaces in which it is still mounted. Those of other users are seen by root only. */
