@@ -135,8 +135,10 @@ function claimDiff(
   // Only now can nobody else change it; another mount may have come and gone since the first look.
   let previous: Binding | undefined;
   let wal: WalBinding | undefined;
+  let empty = false;
   try {
     const now = inspectDiff(diff);
+    empty = now.kind === 'empty';
     previous = now.kind === 'bound' ? now.binding : undefined;
     if (previous !== undefined) checkIdentity(diff, previous, backup);
     if (previous !== undefined) checkReuse(diff, previous, request);
@@ -149,7 +151,7 @@ function claimDiff(
     wal = chooseWalDirectory(paths.walDir, previous?.walDirectory, diff);
     if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();
   } catch (error) {
-    if (created) discardFreshDiff(diff, created);
+    if (created && empty) discardFreshDiff(diff, created);
     lock.release();
     throw error;
   }
