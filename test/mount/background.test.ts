@@ -50,6 +50,7 @@ for (const [fault, message] of [
   ['refuse', /pbkfs: .*the fake server refuses/],
   ['throw', /pbkfs: .*thrown before the mount/],
   ['die', /pbkfs: the mount process ended by SIGKILL before the mount was ready/],
+  ['fall', /pbkfs: the mount process ended by SIGKILL before the mount was ready/],
   ['stop', /pbkfs: the mount on .* was stopped before it was ready/],
 ] as const) {
   const name = `a mount process that fails (${fault}) reaches the terminal with exit 1 (trap 33)`;

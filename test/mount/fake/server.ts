@@ -14,6 +14,7 @@ export type Fault =
   | 'refuse' // rejects before anything is mounted
   | 'throw' // throws outside of every promise before it is mounted
   | 'die' // is killed before it is mounted
+  | 'fall' // is killed when it is mounted and not ready
   | 'stop' // gets SIGTERM before it is mounted
   | 'lose' // the last sync fails
   | 'slow' // the last sync takes a second
@@ -53,6 +54,7 @@ export const serveFake: ServeMount = async (options) => {
   mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname });
   const connection = answerUntilUnmounted(fd, options.uid, options.gid);
   await connection.ready;
+  if (fault === 'fall') process.kill(process.pid, 'SIGKILL');
   if (fault === 'burst') {
     process.once('SIGUSR2', () => {
       throw new Error('thrown while mounted');
