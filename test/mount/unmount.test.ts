@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -197,6 +197,26 @@ t.test(
     t.notMatch(mount.log(), /the mount is busy/);
   },
 );
+
+for (const signal of ['SIGTERM', 'SIGUSR2'] as const) {
+  const name = `one that was detached leaves another on its directory alone (${signal})`;
+  t.test(name, { skip: mountMissing }, async (t) => {
+    const mount = await fakeMount(t);
+    await mount.launch('burst');
+    const owner = mount.owner();
+    const fd = openSync(mount.mountpoint, 'r');
+    await unmount(mount.mountpoint, { how: 'lazy' });
+    t.match(await mount.launch('none', { diff: `${mount.diff}2` }), { status: 0, stderr: '' });
+    process.kill(owner.pid, signal);
+    await until(() => /asked to stop|uncaught error/.test(mount.log()), 30_000);
+    await sleep(1500);
+    t.ok(mount.isMounted());
+    t.ok(statfsSync(mount.mountpoint), 'and serves');
+    closeSync(fd);
+    await mount.ownerEnded(owner);
+    t.match(await unmount(mount.mountpoint), { kind: 'clean', diff: `${mount.diff}2` });
+  });
+}
 
 t.test('a failed last sync is reported', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
