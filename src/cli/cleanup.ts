@@ -14,7 +14,8 @@ directory that is no diff. A diff that holds writes is wiped only with --force. 
 used its last mount, which was killed, still write to it.
 
 With --sessions it takes away servers, mounts and temporary directories of "pbkfs start", "rescue" and "drill" whose processes
-were killed together with the one that cleans up after them; the next of these commands does so too.
+were killed together with the one that cleans up after them, and what a server left whose mount went without "pbkfs stop";
+the next of these commands does so too.
 
 Examples:
   pbkfs cleanup -d /var/lib/pbkfs/test

@@ -6,7 +6,8 @@ import { formatBytes, formatDuration, renderTable } from './text-table.js';
 
 const HELP = `
 Root sees the mounts of all users. STATE is "dead" for a mount whose process has gone ("pbkfs unmount" takes it away),
-and "ending" while a process still makes its diff durable. No mount is touched: a mount that hangs is listed as well.
+"hung" for one that has not answered for 5 s or whose process is stopped, "ending" while a process still makes its diff
+durable or serves files that are open, and "elsewhere" for one that only bind mounts or other mount namespaces have.
 
 Examples:
   pbkfs list
@@ -22,8 +23,8 @@ export function addListCommand(program: Command): void {
     .description('Lists the mounts of this host: backup, chain, PostgreSQL server, size of the diff.')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
-    .action((options: { readonly json?: true }) => {
-      const mounts = listMounts();
+    .action(async (options: { readonly json?: true }) => {
+      const mounts = await listMounts();
       process.stdout.write(options.json ? `${JSON.stringify({ mounts }, undefined, 2)}\n` : render(mounts));
     });
 }

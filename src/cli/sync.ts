@@ -24,9 +24,11 @@ export function addSyncCommand(program: Command): void {
     .description('Makes everything durable that was written to a mount.')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
-    .action((argument: string | undefined, options: SyncOptions) => {
+    .action(async (argument: string | undefined, options: SyncOptions) => {
       const begun = performance.now();
-      const { mountpoint, owner } = syncMount(chosenMount(argument, options.mountpoint));
+      const { mountpoint, owner } = await syncMount(chosenMount(argument, options.mountpoint), (why) =>
+        process.stderr.write(`waiting: ${why}\n`),
+      );
       const seconds = secondsSince(begun);
       const result = { mountpoint, diff: owner?.diff ?? null, seconds };
       process.stdout.write(

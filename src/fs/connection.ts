@@ -5,6 +5,7 @@ import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Logger } from '../log.js';
 import { isRoot, mountDevice, unmountDevice } from '../sys/fuse-mount.js';
+import { mountOn } from '../sys/mountinfo.js';
 import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
 import { type KernelFeatures, shakeHands } from './handshake.js';
 import { beginPassthrough, stackDepth } from './passthrough.js';
@@ -18,6 +19,8 @@ const READ_AHEAD = 4096;
 export interface Connection {
   /** Every access to the mount waits until this is read from. */
   readonly device: number;
+  /** The kernel's `major:minor` of the mount. */
+  readonly number: string | undefined;
   readonly features: KernelFeatures;
   readonly readAhead: ReadAhead;
   /** The kernel reads and writes the objects of files made on the mount by itself. */
@@ -38,15 +41,17 @@ export function connect(options: ServeOptions): Connection {
     maxRead: MAX_TRANSFER,
     fsname: sourceName(options.instance, options.chain.target.id),
   });
+  const number = mountOn(mountpoint)?.device;
   try {
     const wanted = options.passthrough === true && diff !== null;
     const features = shakeHands(device, wanted ? stackDepth(diff) : 0);
     // After INIT, by which the kernel takes no more than its own default.
     const readAhead = setReadAhead(mountpoint, options.readAhead ?? READ_AHEAD);
-    if (!wanted) return { device, features, readAhead, passthrough: false };
+    if (!wanted) return { device, number, features, readAhead, passthrough: false };
     const fault = beginPassthrough(device, features.passthrough, diff, mountpoint);
     return {
       device,
+      number,
       features,
       readAhead,
       passthrough: fault === null,
@@ -74,9 +79,10 @@ export function backendInfo(connection: Connection | null): BackendInfo {
 
 /**
  * Ends the connection by force. The mount is not detached: a server that still runs must go on to get errors, and not
- * write into what lies below.
+ * write into what lies below. One that was detached ends with its process: another may be on its directory.
  */
-export function endByForce(mountpoint: string, log: Logger): void {
+export function endByForce(mountpoint: string, number: string | undefined, log: Logger): void {
+  if (mountOn(mountpoint)?.device !== number) return;
   try {
     unmountDevice(mountpoint, 'abort');
   } catch (error) {

@@ -265,7 +265,7 @@ class MountServer implements Server {
     this.#ending = true;
     this.#readers.close();
     if (!this.#readers.wasStarted) return;
-    if (!this.#mountGone) endByForce(this.#options.mountpoint, this.#options.log);
+    if (!this.#mountGone) endByForce(this.#options.mountpoint, this.#connection?.number, this.#options.log);
     setTimeout(() => {
       this.#readers.terminate();
       // It gives the readers their last answers, unless it hangs.

@@ -4,6 +4,7 @@ import { checksumSwitch, externalDirectories, passedOverWarning } from '../backu
 import type { BackendInfo } from '../fs/serve-types.js';
 import { given } from '../given.js';
 import type { Logger } from '../log.js';
+import { mountOn } from '../sys/mountinfo.js';
 import { selfIdentity } from '../sys/process-identity.js';
 import { notifyManager } from '../sys/systemd.js';
 import { leftOut } from './left-out.js';
@@ -80,7 +81,7 @@ function enterIntoRegistry({ prepared: { paths, chain }, server, metricsAddress,
       backupId: chain.target.id,
       chain: chain.members.map((member) => member.id),
       mountedAt: Date.now(),
-      ...given({ diff, server, logFile, metricsAddress }),
+      ...given({ diff, device: mountOn(mountpoint)?.device, server, logFile, metricsAddress }),
     });
   } catch (error) {
     log.warn('cannot register the mount; unmount will not know its diff', { error: (error as Error).message });

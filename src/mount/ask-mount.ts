@@ -12,6 +12,8 @@ const MOST_BYTES = 8 << 20;
 /** Why a mount did not tell. */
 export interface Silence {
   readonly reason: string;
+  /** It took too long. */
+  readonly killed: boolean;
 }
 
 /**
@@ -27,7 +29,7 @@ export function readByChild(mountpoint: string, name: string, patience: number):
     const file = join(mountpoint, HIDDEN_DIRECTORY, name);
     const child = execFile('cat', ['--', file], options, (error, text, said) => {
       if (error === null && text !== '') resolve(text);
-      else resolve({ reason: said.trim() || error?.message || 'it says nothing' });
+      else resolve({ reason: said.trim() || error?.message || 'it says nothing', killed: error?.killed === true });
     });
     child.unref();
     for (const pipe of [child.stdout, child.stderr]) (pipe as Socket | null)?.unref();

@@ -37,7 +37,6 @@ export function cleanup(path: string, force: boolean): Cleaned {
   const diff = resolveFuture(path);
   const { binding, damage } = bindingIn(diff, force);
   const lock = acquireDiffLock(diff, WHO);
-  let released = false;
   try {
     refuseKernelClients(diff, false);
     const objects = countObjects(diff);
@@ -50,11 +49,8 @@ export function cleanup(path: string, force: boolean): Cleaned {
     }
     const wal = binding?.walDirectory;
     if (wal !== undefined) wipeWal(wal, diff);
+    // The lock's name goes while it is held: whoever waits for it looks whether it still is the file of that name.
     for (const name of OWN_NAMES) {
-      if (name === LOCK_FILE) {
-        lock.release();
-        released = true;
-      }
       rmSync(join(diff, name), { recursive: true, force: true });
       if (name === 'journal.new') syncDirectory(diff);
     }
@@ -63,7 +59,7 @@ export function cleanup(path: string, force: boolean): Cleaned {
     else syncDirectory(diff);
     return { diff, binding, objects, bytes, left };
   } finally {
-    if (!released) lock.release();
+    lock.release();
   }
 }
 

@@ -23,7 +23,11 @@ export async function launchMount(
   timeout?: number,
 ): Promise<MountedInfo> {
   keepRunning(child, true);
-  const answering = firstOf(child, ended, { kind: 'request', request });
+  const answering = firstOf(child, ended, { kind: 'request', request }).catch((error: unknown) => {
+    // It may have been killed when it had mounted.
+    cureStale(resolve(request.mountpoint));
+    throw error;
+  });
   const answer = timeout === undefined ? await answering : await within(answering, timeout);
   if (answer === undefined) {
     await end(child, ended, request.mountpoint);

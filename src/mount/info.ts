@@ -6,12 +6,11 @@ import type { BackendInfo } from '../fs/serve-types.js';
 import { type MountSummary, summarize } from './list.js';
 import { bindingOf, findMounted, findServing, type Mounted } from './mounted.js';
 import { openProvenance, type Provenance } from './provenance.js';
-import { isStale } from './stale-endpoint.js';
 import { type MountStatus, readStatus } from './stat.js';
 
 export interface MountInfo {
   readonly summary: MountSummary;
-  /** Missing for a dead mount, or one whose files this user may not see. */
+  /** Missing for a mount that does not serve, or whose files this user may not see. */
   readonly status: MountStatus | undefined;
   /** Missing where the registry does not know the mount. */
   readonly server: BackendInfo | undefined;
@@ -22,10 +21,10 @@ export interface MountInfo {
 /** @throws PbkfsError not_mounted */
 export async function readInfo(path: string): Promise<MountInfo> {
   const mounted = findMounted(path);
-  const summary = summarize(mounted.mountpoint, mounted.entry)!;
+  const summary = (await summarize(mounted.mountpoint, mounted.entry))!;
   return {
     summary,
-    status: isStale(mounted.mountpoint) ? undefined : await quietly(() => readStatus(mounted)),
+    status: summary.state === 'serving' ? await quietly(() => readStatus(mounted)) : undefined,
     server: mounted.owner?.server,
     members: await quietly(() => chainOf(mounted).members),
   };

@@ -101,7 +101,7 @@ export async function runMount(
     unlock();
   }
   lastResort.arm(log, (error) => {
-    abortMount(paths.mountpoint);
+    if (stopper.inPlace) abortMount(paths.mountpoint);
     attempt(() => prepared.mark('failed', messageOf(error)));
     caller.crashed(error);
   });

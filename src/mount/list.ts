@@ -1,16 +1,13 @@
-// All mounts of this host, as far as this user can see them: from the registry, /proc and the diffs; no mount is touched.
+// All mounts of this host, as far as this user can see them: from the registry, /proc and the diffs.
 
 import { byteString, displayPath } from '../backup/byte-path.js';
 import { isOurs, type MountEntry, mountAt, readMounts } from '../sys/mountinfo.js';
 import { isAlive, startedAt } from '../sys/process-identity.js';
 import { bytesOnDisk } from './disk-usage.js';
+import { healthOf, healthOfGone, type MountHealth } from './health.js';
 import { bindingOf, ownerOf } from './mounted.js';
 import { findServers, type OrphanedServer } from './orphaned-server.js';
 import { listRegistered } from './registry.js';
-import { isStale } from './stale-endpoint.js';
-
-/** `ending`: unmounted, its process still makes the diff durable. `dead`: the process has gone, the endpoint is left. */
-export type MountHealth = 'serving' | 'ending' | 'dead';
 
 export interface MountSummary {
   readonly mountpoint: string;
@@ -36,23 +33,24 @@ export interface MountSummary {
 }
 
 /** Sorted by mount point. Of mounts that others made without root only the backup is known. */
-export function listMounts(): MountSummary[] {
+export async function listMounts(): Promise<MountSummary[]> {
   const mounts = readMounts();
   const points = new Set(mounts.filter(isOurs).map((mount) => displayPath(mount.mountPoint)));
   for (const entry of listRegistered()) points.add(entry.mountpoint);
-  return [...points]
-    .sort()
-    .map((mountpoint) => summarize(mountpoint, mountAt(mounts, byteString(mountpoint))))
-    .filter((summary) => summary !== undefined);
+  // One that hangs is waited for: all are asked at a time.
+  const summaries = await Promise.all(
+    [...points].sort().map((mountpoint) => summarize(mountpoint, mountAt(mounts, byteString(mountpoint)))),
+  );
+  return summaries.filter((summary) => summary !== undefined);
 }
 
 /** What is known of one mount. @param mount what lies on the mount point; undefined once it is unmounted */
-export function summarize(mountpoint: string, mount: MountEntry | undefined): MountSummary | undefined {
+export async function summarize(mountpoint: string, mount: MountEntry | undefined): Promise<MountSummary | undefined> {
   const mounted = mount !== undefined && isOurs(mount) ? mount : undefined;
   const owner = ownerOf(mountpoint);
   const living = owner !== undefined && isAlive(owner);
   if (mounted === undefined && !living) return undefined;
-  const state = mounted === undefined ? 'ending' : !living && isStale(mountpoint) ? 'dead' : 'serving';
+  const state = mounted === undefined ? healthOfGone(owner!) : await healthOf(mountpoint, owner);
   const binding = bindingOf(owner?.diff);
   const [, instance, backupId] = /^pbkfs:(.*)\/([^/]*)$/.exec(displayPath(mounted?.source ?? '')) ?? [];
   const since = living ? (owner.mountedAt ?? startedAt(owner)) : undefined;

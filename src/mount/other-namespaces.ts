@@ -21,10 +21,8 @@ export interface Elsewhere {
 /** What is known of a mount that is off its directory here. */
 export interface Gone {
   readonly mountpoint: string;
-  /** Its `major:minor`, where the mount was still seen; without it the mount point alone tells. */
-  readonly device: string | undefined;
-  /** What the kernel calls it (latin1), for one that was not seen any more. */
-  readonly source?: string;
+  /** Its `major:minor`, where that is known; without it the mount point alone tells. */
+  readonly device?: string | undefined;
 }
 
 /** The other mount namespaces in which it is still mounted. Those of other users are seen by root only. */
@@ -52,17 +50,16 @@ export function describeElsewhere(gone: Gone): string | undefined {
   return (found.length > MOST_NAMED ? [...lines, `${found.length - MOST_NAMED} more`] : lines).join('; ');
 }
 
-/** Where else it is mounted in this namespace: bind mounts of it. */
-export function findCopies({ mountpoint, device, source }: Gone): string[] {
-  if (device === undefined && source === undefined) return [];
-  return (
-    readMounts()
-      .filter((mount) => isOurs(mount) && mount.mountPoint !== byteString(mountpoint))
-      .filter((mount) => (device === undefined ? mount.source === source : mount.device === device))
-      .map((mount) => displayPath(mount.mountPoint))
-      // Another mount of the same backup is called the same, but has a process of its own.
-      .filter((path) => device !== undefined || ownerOf(path) === undefined)
-  );
+/** Where in this namespace the mount of that number is, if it has one. */
+export function placesOf(device: string | undefined): string[] {
+  return readMounts()
+    .filter((mount) => isOurs(mount) && mount.device === device)
+    .map((mount) => displayPath(mount.mountPoint));
+}
+
+/** Where bind mounts of one that is gone are left: the number may be another one's by now, which has a process of its own. */
+export function findCopies({ device }: Gone): string[] {
+  return placesOf(device).filter((path) => ownerOf(path) === undefined);
 }
 
 function isThat(gone: Gone, mount: MountEntry): boolean {

@@ -143,8 +143,10 @@ function claimDiff(
   let previous: Binding | undefined;
   let wal: WalBinding | undefined;
   let unwritten: RecoveryConfig | undefined;
+  let empty = false;
   try {
     const now = inspectDiff(diff);
+    empty = now.kind === 'empty';
     previous = now.kind === 'bound' ? now.binding : undefined;
     if (previous !== undefined) checkIdentity(diff, previous, backup);
     if (previous !== undefined) checkReuse(diff, previous, request);
@@ -158,7 +160,7 @@ function claimDiff(
     wal = chooseWalDirectory(paths.walDir, previous?.walDirectory, diff);
     if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();
   } catch (error) {
-    if (created) discardFreshDiff(diff, created);
+    if (created && empty) discardFreshDiff(diff, created);
     lock.release();
     throw error;
   }

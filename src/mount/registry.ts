@@ -24,6 +24,8 @@ export interface RegistryEntry extends ProcessIdentity {
   readonly logFile?: string;
   /** Ids of the chain, FULL first. */
   readonly chain?: readonly string[];
+  /** `major:minor` of the mount. */
+  readonly device?: string;
   /** When it became usable, in ms since 1970. */
   readonly mountedAt?: number;
   readonly server?: BackendInfo;

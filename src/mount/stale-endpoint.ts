@@ -3,7 +3,8 @@
 import { statfsSync } from 'node:fs';
 import { isOurs, mountOn } from '../sys/mountinfo.js';
 import { isAlive } from '../sys/process-identity.js';
-import { findRegistered } from './registry.js';
+import { findRegistered, listRegistered } from './registry.js';
+import { findServingProcess } from './serving-process.js';
 
 /**
  * Whether the topmost mount on the directory is one of pbkfs whose server has gone. A server known to live is not
@@ -12,8 +13,10 @@ import { findRegistered } from './registry.js';
 export function isStale(mountpoint: string): boolean {
   const entry = mountOn(mountpoint);
   if (entry === undefined || !isOurs(entry)) return false;
-  const owner = findRegistered(mountpoint);
-  if (owner !== undefined && isAlive(owner)) return false;
+  const owner = findRegistered(mountpoint) ?? findServingProcess(mountpoint);
+  // A bind mount of one has no entry of its own.
+  if ([owner, ...listRegistered().filter(({ device }) => device === entry.device)].some((one) => one && isAlive(one)))
+    return false;
   try {
     // Not stat(2): the kernel goes on answering it from its cache after the server's death, statfs(2) it never caches.
     statfsSync(mountpoint);

@@ -16,6 +16,8 @@ export function cureStale(mountpoint: string): number {
   for (; isStale(mountpoint); cured++) {
     const mount = mountOn(mountpoint);
     if (mount !== undefined) refuseOrphanedServers(mount);
+    // That took its time: somebody else may have taken it away, and mounted anew.
+    if (!isStale(mountpoint)) break;
     unmountDevice(mountpoint, 'detach');
   }
   return cured;

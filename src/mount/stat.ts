@@ -85,7 +85,7 @@ export async function readStatus({ mountpoint, owner }: Mounted): Promise<MountS
       hint: 'only root and the owner of the mounted files may',
     });
   }
-  const reason = told === undefined || told.reason.startsWith('Command failed') ? 'nothing came' : told.reason;
+  const reason = told === undefined || told.killed ? 'nothing came' : told.reason;
   const hint =
     owner !== undefined && isStopped(owner.pid)
       ? `its process is stopped: "kill -CONT ${owner.pid}" lets it go on`

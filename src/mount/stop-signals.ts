@@ -3,7 +3,9 @@
 import type { Logger } from '../log.js';
 import { ENDING_SIGNALS } from '../sys/ending-signals.js';
 import { mountOn } from '../sys/mountinfo.js';
+import { isAlive } from '../sys/process-identity.js';
 import { describeHolders } from './holders.js';
+import { findRegistered } from './registry.js';
 import { unmountElsewhere } from './unmount-elsewhere.js';
 
 /** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */
@@ -11,7 +13,7 @@ const PASSING = 2000;
 
 /** Turns requests to stop into an unmount; the server then sees the end of its connection and finishes by itself. */
 export class Stopper {
-  #mount: { readonly mountpoint: string; readonly log: Logger } | undefined;
+  #mount: { readonly mountpoint: string; readonly device: string | undefined; readonly log: Logger } | undefined;
   #leave: (() => Promise<void>) | undefined;
   #requested = false;
   #busy = false;
@@ -23,8 +25,17 @@ export class Stopper {
 
   /** The mount is up; a request that came before is carried out now. */
   mounted(mountpoint: string, log: Logger): void {
-    this.#mount = { mountpoint, log };
+    this.#mount = { mountpoint, device: mountOn(mountpoint)?.device, log };
     if (this.#requested) void this.#unmount();
+  }
+
+  /** Whether it is on its directory still: where it was detached, another mount may be there by now, even with its number. */
+  get inPlace(): boolean {
+    if (this.#mount === undefined) return false;
+    const { mountpoint, device } = this.#mount;
+    const registered = findRegistered(mountpoint);
+    const others = registered !== undefined && registered.pid !== process.pid && isAlive(registered);
+    return !others && mountOn(mountpoint)?.device === device;
   }
 
   /** Somebody of ours uses the mount and is to be sent away before it is unmounted. */
@@ -42,6 +53,7 @@ export class Stopper {
     if (this.#mount === undefined) return;
     const { mountpoint, log } = this.#mount;
     await this.#leave?.();
+    if (!this.inPlace) return;
     try {
       await unmountElsewhere(mountpoint, this.#busy ? 'detach' : 'polite', PASSING);
     } catch (error) {

@@ -5,16 +5,21 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { syncfs } from '../sys/libc.js';
+import { isStopped } from './ask-mount.js';
+import { healthOf } from './health.js';
 import { findServing, type Mounted } from './mounted.js';
 
 /**
  * Returns when all data and names written to the mount before the call are durable in its diff. Asked for through the
  * mount itself: an fsync of its hidden directory means everything.
+ * @param onHung hears why this is going to take until somebody does something about it
  * @throws PbkfsError not_mounted, no_permission; diff_sync_failed with what the log knows more about
  */
-export function syncMount(path: string): Mounted {
+export async function syncMount(path: string, onHung: (why: string) => void): Promise<Mounted> {
   const mounted = findServing(path);
-  const { mountpoint } = mounted;
+  const { mountpoint, owner } = mounted;
+  // From here on nothing can be said: these calls return when the mount answers.
+  if ((await healthOf(mountpoint, owner)) === 'hung') onHung(whyHung(mounted));
   try {
     // Pages of mapped files that the kernel has not written yet; it never asks the server of a mount for more.
     synced(mountpoint, syncfs);
@@ -23,6 +28,12 @@ export function syncMount(path: string): Mounted {
     throw notSynced(error as NodeJS.ErrnoException, mounted);
   }
   return mounted;
+}
+
+function whyHung({ mountpoint, owner }: Mounted): string {
+  if (owner !== undefined && isStopped(owner.pid))
+    return `process ${owner.pid} of ${mountpoint} is stopped: "kill -CONT ${owner.pid}" lets it go on`;
+  return `${mountpoint} does not answer${owner?.logFile === undefined ? '' : `: look into its log, ${owner.logFile}`}`;
 }
 
 function synced(path: string, sync: (fd: number) => void): void {

@@ -1,9 +1,7 @@
 // Taking a mount away and making sure that everything it held is on disk.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byteString } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
-import { sourceName } from '../fs/source-name.js';
 import { given } from '../given.js';
 import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { isMountPoint, isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
@@ -16,7 +14,7 @@ import { describeHolders } from './holders.js';
 import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
 import { findServers } from './orphaned-server.js';
-import { describeElsewhere, findCopies, type Gone } from './other-namespaces.js';
+import { describeElsewhere, findCopies, type Gone, placesOf } from './other-namespaces.js';
 import { resolveFuture, resolveMountpoint } from './paths.js';
 import { findRegistered, unregister } from './registry.js';
 import { cureStale } from './stale.js';
@@ -71,7 +69,7 @@ export async function unmount(path: string, options: UnmountOptions = {}): Promi
   const ending = endingOn(path);
   if (ending !== undefined) {
     if (await comesUp(ending, options)) return unmount(path, options);
-    return finish(ending, goneBefore(ending), options);
+    return finish(ending, { mountpoint: ending.mountpoint, device: ending.device }, options);
   }
   const { mountpoint, entry, owner } = findMounted(path);
   if (cureStale(mountpoint) > 0) {
@@ -86,7 +84,7 @@ export async function unmount(path: string, options: UnmountOptions = {}): Promi
   else await takeOffWhenFree(mountpoint, options);
   const gone = { mountpoint, device: entry.device };
   if (owner !== undefined) return finish(owner, gone, options);
-  const [goesOnAt] = findCopies(gone);
+  const [goesOnAt] = placesOf(entry.device);
   return { kind: 'unknown', mountpoint, ...given({ goesOnAt }) };
 }
 
@@ -159,13 +157,6 @@ function undecided({ mountpoint, pid }: Owner, stopTimeout: number): PbkfsError 
       ? letGoOn(pid)
       : `try again when it has; should it hang, kill -9 ${pid} is safe: the next mount recovers the diff`,
   });
-}
-
-/** One that was off its directory before this command looked. */
-function goneBefore({ mountpoint, instance, backupId }: Owner): Gone {
-  const gone = { mountpoint, device: undefined };
-  if (instance === undefined || backupId === undefined) return gone;
-  return { ...gone, source: byteString(sourceName(instance, backupId)) };
 }
 
 async function finish(owner: Owner, gone: Gone, options: UnmountOptions): Promise<Unmounted> {

@@ -62,6 +62,18 @@ export async function cleanUp(belongings: Belongings): Promise<void> {
   if (record !== undefined) rmSync(record, { force: true });
 }
 
+/** Whether a process has a file below this directory among its arguments, as a postmaster has its configuration. */
+export function isUsed(directory: string): boolean {
+  return readdirSync('/proc').some((name) => {
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${directory}/`);
+    } catch {
+      // No process, or ended meanwhile.
+      return false;
+    }
+  });
+}
+
 /** The postmaster that was started with `-D dataDir`; by /proc alone. */
 export function findPostmaster(dataDir: string): ProcessIdentity | undefined {
   for (const name of readdirSync('/proc')) {

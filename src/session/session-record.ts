@@ -1,12 +1,13 @@
 // What a session has made, recorded beside the registry of mounts, for the case that its process and its guard are both killed.
 
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { findRegistered, privateDirectories, writableDirectory } from '../mount/registry.js';
 import { replaceFile } from '../sys/durable-file.js';
 import { identityOf, isAlive, type ProcessIdentity, sameProcess, selfIdentity } from '../sys/process-identity.js';
 import { type Belongings, cleanUp } from './clean-up.js';
+import { removeUnstopped } from './started.js';
 
 interface RecordedSession {
   /** The records may lie in a home directory that several hosts share. */
@@ -48,10 +49,17 @@ export interface TakenAway {
   readonly left: readonly string[];
 }
 
-/** Takes away what sessions have left whose processes were all killed. @throws PbkfsError mount_busy */
+/**
+ * Takes away what sessions have left whose processes were all killed, and started servers whose mount was not taken away by
+ * `stop`. @throws PbkfsError mount_busy
+ */
 export async function cleanUpAbandoned(): Promise<TakenAway[]> {
-  const taken: TakenAway[] = [];
+  const unstopped = removeUnstopped();
+  const taken: TakenAway[] = unstopped.length === 0 ? [] : [{ paths: unstopped, left: [] }];
   for (const directory of privateDirectories()) {
+    // What replaceFile leaves of a process that is killed before it has given the file its name.
+    for (const name of readdirSync(directory).filter((entry) => entry.endsWith('.tmp')))
+      removeIfOld(join(directory, name));
     for (const name of readdirSync(directory).filter((entry) => entry.endsWith(SUFFIX))) {
       const file = join(directory, name);
       const recorded = read(file);
@@ -83,6 +91,14 @@ function stillOurs(belongings: Belongings): Belongings {
     ...(mountpoint !== undefined && (isMount || within(mountpoint)) ? { mountpoint } : {}),
     ...(dataDir !== undefined && (isServer || within(dataDir)) ? { dataDir } : {}),
   };
+}
+
+/** Nobody writes one of these small files for as long as this, in ms. */
+const UNFINISHED_MS = 10 * 60 * 1000;
+
+function removeIfOld(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found !== undefined && found.mtimeMs < Date.now() - UNFINISHED_MS) rmSync(file, { force: true });
 }
 
 function read(file: string): RecordedSession | undefined {

@@ -1,15 +1,22 @@
 // A session that goes on without us: remembered beside the mount's entry in the registry, ended by `pbkfs stop`.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { resolveMountpoint } from '../mount/paths.js';
-import { companionFile, companionFiles, findRegistered } from '../mount/registry.js';
+import {
+  companionFile,
+  companionFiles,
+  findRegistered,
+  listRegistered,
+  privateDirectories,
+} from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { isMountPoint } from '../sys/mountinfo.js';
-import { type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
+import { bootId, isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
-import { cleanUp, findPostmaster } from './clean-up.js';
+import { cleanUp, findPostmaster, isUsed } from './clean-up.js';
 import { holdingSignals } from './held-signals.js';
 import type { Session } from './session.js';
 
@@ -92,6 +99,30 @@ export async function stopSession(path: string, request: StopRequest): Promise<S
     mounted: isMountPoint(mountpoint),
     removed: remove,
   };
+}
+
+/**
+ * Takes away the private directories of servers whose mount is gone without `stop`, and what was remembered of them. Where
+ * the mount is still there, dead, that is for `stop`; a diff stays.
+ * @returns the directories
+ */
+export function removeUnstopped(): string[] {
+  const removed: string[] = [];
+  const mounts = listRegistered();
+  for (const directory of privateDirectories()) {
+    for (const name of readdirSync(directory).filter((entry) => entry.endsWith(`.${SUFFIX}`))) {
+      const file = join(directory, name);
+      const { mount, remove } = read(file) ?? { remove: [] };
+      // Of another boot, or of another host that has the same home directory, nothing is known.
+      if (mount?.bootId !== bootId() || isAlive(mount) || mounts.some((entry) => sameProcess(entry, mount))) continue;
+      const own = remove.filter((path) => /^pbkfs-pg-/.test(basename(path)));
+      if (own.some(isUsed)) continue;
+      removed.push(...own.filter((path) => existsSync(path)));
+      for (const path of own) rmSync(path, { recursive: true, force: true });
+      if (own.length === remove.length && sameProcess(read(file)?.mount ?? mount, mount)) rmSync(file, { force: true });
+    }
+  }
+  return removed;
 }
 
 /** @throws PbkfsError not_mounted: a temporary directory goes with its session */

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { SmallMount, smallMount, unmounted } from '../mount/small-mount.js';
@@ -152,6 +153,52 @@ t.test('sync makes durable what nobody has synced', { skip: mountMissing }, asyn
   t.match(await pbkfs(['sync', '-D', mount.mountpoint]), { status: 0, stdout: /^everything written to .* is durable/ });
   t.match(await pbkfs(['sync', mount.path('base')]), { status: 1, stderr: /hint: it lies in the mount on/ });
   await mount.unmount();
+});
+
+t.test('one that hangs is listed, and keeps no command for ever', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const { pid } = mount.process();
+  const copy = join(mount.base, 'copy');
+  mkdirSync(copy);
+  await run('mount', ['--bind', mount.mountpoint, copy]);
+  process.kill(pid, 'SIGSTOP');
+  t.teardown(() => process.kill(pid, 'SIGCONT'));
+  const json = await pbkfs(['list', '--json']);
+  t.strictSame(faults('list', json.stdout), []);
+  const states = (JSON.parse(json.stdout) as Listed).mounts
+    .filter(({ mountpoint }) => [mount.mountpoint, copy].includes(mountpoint))
+    .map(({ state }) => state);
+  t.strictSame(states, ['hung', 'hung']);
+  t.match(await pbkfs(['info', mount.mountpoint]), { status: 0, stdout: / \(hung\)\n/ });
+  t.match(await pbkfs(['unmount', copy]), { status: 0, stdout: /a bind mount of/ });
+  const syncing = spawn(process.execPath, [...mount.program, 'sync', mount.mountpoint]);
+  let said = '';
+  syncing.stderr.setEncoding('utf8').on('data', (part: string) => {
+    said += part;
+  });
+  await until(() => said !== '', 30_000);
+  t.equal(said, `waiting: process ${pid} of ${mount.mountpoint} is stopped: "kill -CONT ${pid}" lets it go on\n`);
+  process.kill(pid, 'SIGCONT');
+  t.equal(await new Promise((resolve) => syncing.once('close', resolve)), 0);
+  mount.fault('slow-names', '20000');
+  const maker = spawn('mkdir', [mount.path('base/slow')], { stdio: 'ignore' });
+  await sleep(200);
+  matchWhole(t, await listed(mount), [{ state: 'hung', pid }]);
+  mount.heal('slow-names');
+  await new Promise((resolve) => maker.once('close', resolve));
+  matchWhole(t, await listed(mount), [{ state: 'serving', pid }]);
+  await mount.unmount();
+});
+
+t.test('one that only another mount namespace has is listed as such', { skip: mountMissing }, async (t) => {
+  const mount = unmounted(t);
+  const args = ['mount', '-B', mount.catalog, '-I', 'main', '-i', 'latest', '-D', mount.mountpoint, '-d', mount.diff];
+  const command = ['--mount', '--propagation', 'private', process.execPath, CLI, ...args];
+  t.match(await run('unshare', command), { status: 0 });
+  const { pid } = mount.process();
+  matchWhole(t, await listed(mount), [{ state: 'elsewhere', pid }]);
+  process.kill(pid, 'SIGTERM');
+  await until(() => mount.state().state === 'clean', 30_000);
 });
 
 t.test('a busy mount: waits, names the users, forces, goes out of sight', { skip: mountMissing }, async (t) => {

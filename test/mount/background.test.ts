@@ -30,7 +30,7 @@ t.test('mount points with blanks and non-ASCII names work (trap 33)', { skip: mo
   t.ok(mount.isMounted());
   t.equal(
     (await mount.launch()).stderr.split('\n')[0],
-    `pbkfs: ${mount.mountpoint} is a mount point already: the pbkfs mount of pbkfs:fake is mounted there`,
+    `pbkfs: ${mount.mountpoint} is a mount point already: the pbkfs mount of pbkfs:a/TOU5PO is mounted there`,
   );
   t.match(await unmount(mount.mountpoint), { kind: 'clean' });
 });
@@ -50,6 +50,7 @@ for (const [fault, message] of [
   ['refuse', /pbkfs: .*the fake server refuses/],
   ['throw', /pbkfs: .*thrown before the mount/],
   ['die', /pbkfs: the mount process ended by SIGKILL before the mount was ready/],
+  ['fall', /pbkfs: the mount process ended by SIGKILL before the mount was ready/],
   ['stop', /pbkfs: the mount on .* was stopped before it was ready/],
 ] as const) {
   const name = `a mount process that fails (${fault}) reaches the terminal with exit 1 (trap 33)`;

@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { unmount, type Wait } from '../../src/mount/index.js';
 import { isDiffLocked } from '../../src/mount/lock.js';
-import { findRegistered } from '../../src/mount/registry.js';
+import { findRegistered, unregister } from '../../src/mount/registry.js';
 import { findServingProcess } from '../../src/mount/serving-process.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
 import { isAlive } from '../../src/sys/process-identity.js';
@@ -145,6 +145,13 @@ t.test('what keeps it mounted in another mount namespace is named', { skip: moun
   matchWhole(t, waited, [{ for: 'namespaces', pid: owner.pid, holders: holder }]);
   t.notOk(mount.isMounted());
   await t.rejects(unmount(mount.mountpoint, { stopTimeout: 0 }), { message: holder }, 'also when it is asked again');
+  const other = await fakeMount(t);
+  await other.launch();
+  const killed = other.owner();
+  process.kill(killed.pid, 'SIGKILL');
+  await other.ownerEnded(killed);
+  unregister(other.mountpoint, killed);
+  await t.rejects(unmount(mount.mountpoint, { stopTimeout: 0 }), { message: holder }, 'another of that backup is none');
   container.kill('SIGKILL');
   t.match(await unmount(mount.mountpoint), { kind: 'clean' });
   t.notOk(isAlive(owner));
@@ -190,6 +197,26 @@ t.test(
     t.notMatch(mount.log(), /the mount is busy/);
   },
 );
+
+for (const signal of ['SIGTERM', 'SIGUSR2'] as const) {
+  const name = `one that was detached leaves another on its directory alone (${signal})`;
+  t.test(name, { skip: mountMissing }, async (t) => {
+    const mount = await fakeMount(t);
+    await mount.launch('burst');
+    const owner = mount.owner();
+    const fd = openSync(mount.mountpoint, 'r');
+    await unmount(mount.mountpoint, { how: 'lazy' });
+    t.match(await mount.launch('none', { diff: `${mount.diff}2` }), { status: 0, stderr: '' });
+    process.kill(owner.pid, signal);
+    await until(() => /asked to stop|uncaught error/.test(mount.log()), 30_000);
+    await sleep(1500);
+    t.ok(mount.isMounted());
+    t.ok(statfsSync(mount.mountpoint), 'and serves');
+    closeSync(fd);
+    await mount.ownerEnded(owner);
+    t.match(await unmount(mount.mountpoint), { kind: 'clean', diff: `${mount.diff}2` });
+  });
+}
 
 t.test('a failed last sync is reported', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);

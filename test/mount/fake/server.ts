@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, read, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Server } from '../../../src/fs/serve-types.js';
+import { sourceName } from '../../../src/fs/source-name.js';
 import type { ServeMount } from '../../../src/mount/serve.js';
 import { mountFuse, openFuseDevice } from '../../../src/sys/fuse-device.js';
 
@@ -13,6 +14,7 @@ export type Fault =
   | 'refuse' // rejects before anything is mounted
   | 'throw' // throws outside of every promise before it is mounted
   | 'die' // is killed before it is mounted
+  | 'fall' // is killed when it is mounted and not ready
   | 'stop' // gets SIGTERM before it is mounted
   | 'lose' // the last sync fails
   | 'slow' // the last sync takes a second
@@ -48,9 +50,11 @@ export const serveFake: ServeMount = async (options) => {
   // Every server of a diff makes one: a diff that ended cleanly without it is refused.
   if (options.diff !== null) writeFileSync(`${options.diff}/journal`, '', { flag: 'a' });
   const fd = openFuseDevice();
-  mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname: 'pbkfs:fake' });
+  const fsname = sourceName(options.instance, options.chain.target.id);
+  mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname });
   const connection = answerUntilUnmounted(fd, options.uid, options.gid);
   await connection.ready;
+  if (fault === 'fall') process.kill(process.pid, 'SIGKILL');
   if (fault === 'burst') {
     process.once('SIGUSR2', () => {
       throw new Error('thrown while mounted');

@@ -1,0 +1,77 @@
+// What `pbkfs start` has left when its mount went without `pbkfs stop`.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { cleanUpAbandoned } from '../../src/session/session-record.js';
+import { removeUnstopped } from '../../src/session/started.js';
+import { selfIdentity } from '../../src/sys/process-identity.js';
+
+const self = selfIdentity();
+const dead = { ...self, startTime: self.startTime - 1 };
+
+/** A record of `start`, and its directories. */
+function started(t: Test, mount: object, ...remove: readonly string[]) {
+  const base = t.testdir();
+  const state = join(base, 'state');
+  const { XDG_STATE_HOME: before } = process.env;
+  process.env.XDG_STATE_HOME = state;
+  t.teardown(() => {
+    if (before === undefined) delete process.env.XDG_STATE_HOME;
+    else process.env.XDG_STATE_HOME = before;
+  });
+  const directories = remove.map((name) => join(base, name));
+  for (const directory of [state, join(state, 'pbkfs'), ...directories]) mkdirSync(directory, { mode: 0o700 });
+  const file = join(state, 'pbkfs', 'abc.server');
+  writeFileSync(file, JSON.stringify({ mounted: true, remove: directories, mount }));
+  return { file, state: join(state, 'pbkfs'), directories };
+}
+
+/** Of ours only: there may be others on this host. */
+const removed = (...of: readonly string[]): string[] => removeUnstopped().filter((path) => of.includes(path));
+
+t.test('the private directory of a server goes when its mount has gone', async (t) => {
+  const { file, directories } = started(t, dead, 'pbkfs-pg-a');
+  t.strictSame(removed(...directories), directories);
+  t.notOk(existsSync(directories[0]!));
+  t.notOk(existsSync(file));
+});
+
+t.test('a diff stays, and is remembered', async (t) => {
+  const { file, directories } = started(t, dead, 'pbkfs-pg-a', 'pbkfs-session-b');
+  t.strictSame(removed(...directories), directories.slice(0, 1));
+  t.ok(existsSync(directories[1]!));
+  t.ok(existsSync(file));
+  t.strictSame(removed(...directories), []);
+});
+
+for (const [what, mount] of [
+  ['whose mount process lives', self],
+  ['of another boot or host', { ...dead, bootId: 'another' }],
+] as const) {
+  t.test(`one ${what} is left alone`, async (t) => {
+    const { file, directories } = started(t, mount, 'pbkfs-pg-a');
+    t.strictSame(removed(...directories), []);
+    t.ok(existsSync(directories[0]!));
+    t.ok(existsSync(file));
+  });
+}
+
+t.test('one that a process uses is left alone', async (t) => {
+  const { file, directories } = started(t, dead, 'pbkfs-pg-a');
+  const configuration = join(directories[0]!, 'postgresql.conf');
+  const server = spawn('sh', ['-c', 'echo up; read -r _', 'sh', configuration], { stdio: ['pipe', 'pipe', 'ignore'] });
+  await new Promise((resolve) => server.stdout.once('data', resolve));
+  t.strictSame(removed(...directories), []);
+  t.ok(existsSync(file));
+  server.kill();
+});
+
+t.test('a record that was being written when its process was killed goes some time later', async (t) => {
+  const { state } = started(t, self);
+  for (const name of ['1-2.session.tmp', '3-4.session.tmp']) writeFileSync(join(state, name), '{');
+  utimesSync(join(state, '1-2.session.tmp'), new Date(), Date.now() / 1000 - 3600);
+  await cleanUpAbandoned();
+  t.strictSame(readdirSync(state).sort(), ['3-4.session.tmp', 'abc.server']);
+});
