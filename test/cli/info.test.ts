@@ -58,7 +58,7 @@ t.test('of a mount that hangs it tells what is known without it', { skip: mountM
     const on = (command: string, ...more: string[]) => pbkfs([command, mount.mountpoint, '--json', ...more]);
     const [told, stat, file] = await Promise.all([on('info'), on('stat'), on('info', '--file', 'PG_VERSION')]);
     t.equal(told.status, 0);
-    t.match(JSON.parse(told.stdout), { state: 'serving', pid, chainState: null });
+    t.match(JSON.parse(told.stdout), { state: 'hung', pid, chainState: null });
     for (const { status, stderr } of [stat, file]) {
       t.equal(status, 1);
       t.match(JSON.parse(stderr), {
