@@ -24,8 +24,12 @@ export async function launchMount(
 ): Promise<MountedInfo> {
   keepRunning(child, true);
   const answering = firstOf(child, ended, { kind: 'request', request }).catch((error: unknown) => {
-    // It may have been killed when it had mounted.
-    cureStale(resolve(request.mountpoint));
+    try {
+      // It may have been killed when it had mounted.
+      cureStale(resolve(request.mountpoint));
+    } catch {
+      // A server that outlived an earlier mount is not why this one failed.
+    }
     throw error;
   });
   const answer = timeout === undefined ? await answering : await within(answering, timeout);
