@@ -48,7 +48,7 @@ export function connect(options: ServeOptions): Connection {
     // After INIT, by which the kernel takes no more than its own default.
     const readAhead = setReadAhead(mountpoint, options.readAhead ?? READ_AHEAD);
     if (!wanted) return { device, number, features, readAhead, passthrough: false };
-    const fault = beginPassthrough(device, features.passthrough, diff, mountpoint);
+    const fault = beginPassthrough(device, features.passthrough, diff, number);
     return {
       device,
       number,

@@ -4,7 +4,6 @@
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
-import { mountOn } from '../sys/mountinfo.js';
 import { noteClients } from './kernel-clients.js';
 
 /** statfs(2) type of an overlay, linux/magic.h. */
@@ -18,12 +17,17 @@ export function stackDepth(diff: string): number {
 /**
  * Tries it with a file of the diff, and leaves the note.
  * @param agreed what the kernel said to INIT
+ * @param number the kernel's `major:minor` of the mount, where that is known
  * @returns why it cannot be done; null: it can
  */
-export function beginPassthrough(device: number, agreed: boolean, diff: string, mountpoint: string): string | null {
+export function beginPassthrough(
+  device: number,
+  agreed: boolean,
+  diff: string,
+  number: string | undefined,
+): string | null {
   if (!agreed) return 'the kernel cannot do it (Linux 6.9 and later can)';
-  const connection = mountOn(mountpoint)?.device;
-  if (connection === undefined) return 'the mount is not in /proc/self/mountinfo';
+  if (number === undefined) return 'the mount is not in /proc/self/mountinfo';
   const fd = openSync(join(diff, 'journal'), 'r');
   try {
     releaseBackingFile(device, registerBackingFile(device, fd));
@@ -33,6 +37,6 @@ export function beginPassthrough(device: number, agreed: boolean, diff: string, 
   } finally {
     closeSync(fd);
   }
-  noteClients(diff, connection);
+  noteClients(diff, number);
   return null;
 }

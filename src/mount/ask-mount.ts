@@ -44,3 +44,8 @@ export function isStopped(pid: number): boolean {
     return false;
   }
 }
+
+/** What to do about such a process. @param who what it is called */
+export function letGoOn(pid: number, who = 'its process'): string {
+  return `${who} is stopped: "kill -CONT ${pid}" lets it go on`;
+}

@@ -1,9 +1,9 @@
 // PostgreSQL servers that have outlived their mount: its process was killed, they still sit in the dead endpoint.
 
 import { readdirSync, readlinkSync } from 'node:fs';
-import { basename } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
+import { isServer } from '../postgres/processes.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
@@ -93,8 +93,7 @@ function mountpointOf(path: string): string | undefined {
 /** The working directory of a process of PostgreSQL that sits on the mount. */
 function workingDirectory(process: string, mount: MountEntry): string | undefined {
   try {
-    const program = readlinkSync(`${process}/exe`, 'latin1').replace(/ \(deleted\)$/, '');
-    if (basename(program) !== 'postgres') return undefined;
+    if (!isServer(process)) return undefined;
     const directory = readlinkSync(`${process}/cwd`, 'latin1');
     const onMount = isOn(mount, directory) && mountIdOfLink(`${process}/cwd`) === mount.id;
     return onMount ? displayPath(directory) : undefined;

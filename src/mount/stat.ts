@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { replaceFile } from '../sys/durable-file.js';
-import { isStopped, readByChild } from './ask-mount.js';
+import { isStopped, letGoOn, readByChild } from './ask-mount.js';
 import { findServing, type Mounted } from './mounted.js';
 import { BASELINE, companionFile } from './registry.js';
 import { within } from './within.js';
@@ -88,7 +88,7 @@ export async function readStatus({ mountpoint, owner }: Mounted): Promise<MountS
   const reason = told === undefined || told.killed ? 'nothing came' : told.reason;
   const hint =
     owner !== undefined && isStopped(owner.pid)
-      ? `its process is stopped: "kill -CONT ${owner.pid}" lets it go on`
+      ? letGoOn(owner.pid)
       : owner?.logFile && `look into its log, ${owner.logFile}`;
   throw new PbkfsError('not_mounted', `the mount on ${mountpoint} does not answer: ${reason}`, given({ hint }));
 }

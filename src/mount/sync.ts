@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { syncfs } from '../sys/libc.js';
-import { isStopped } from './ask-mount.js';
+import { isStopped, letGoOn } from './ask-mount.js';
 import { healthOf } from './health.js';
 import { findServing, type Mounted } from './mounted.js';
 
@@ -31,8 +31,7 @@ export async function syncMount(path: string, onHung: (why: string) => void): Pr
 }
 
 function whyHung({ mountpoint, owner }: Mounted): string {
-  if (owner !== undefined && isStopped(owner.pid))
-    return `process ${owner.pid} of ${mountpoint} is stopped: "kill -CONT ${owner.pid}" lets it go on`;
+  if (owner !== undefined && isStopped(owner.pid)) return letGoOn(owner.pid, `process ${owner.pid} of ${mountpoint}`);
   return `${mountpoint} does not answer${owner?.logFile === undefined ? '' : `: look into its log, ${owner.logFile}`}`;
 }
 

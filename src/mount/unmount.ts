@@ -7,7 +7,7 @@ import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { isMountPoint, isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { isAlive, sameProcess } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
-import { isStopped } from './ask-mount.js';
+import { isStopped, letGoOn } from './ask-mount.js';
 import { readBinding } from './binding.js';
 import { inspectDiff } from './diff-directory.js';
 import { describeHolders } from './holders.js';
@@ -226,10 +226,6 @@ function holdersOf(mountpoint: string, mount: MountEntry): string {
 /** The pid of a mount process that somebody has stopped. */
 function stoppedProcess(owner: Owner | undefined): number | undefined {
   return owner !== undefined && isAlive(owner) && isStopped(owner.pid) ? owner.pid : undefined;
-}
-
-function letGoOn(pid: number): string {
-  return `its process is stopped: "kill -CONT ${pid}" lets it go on`;
 }
 
 /** The lock may outlive the process by moments: its last thread closes the files. */

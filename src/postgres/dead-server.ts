@@ -1,9 +1,10 @@
 // postmaster.pid of a server that has died with its mount. PostgreSQL takes whichever process of this user has got its number
 // since for that server, and does not start.
 
-import { readlinkSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { readIfThere } from '../sys/read-if-there.js';
+import { isServer } from './processes.js';
 
 /**
  * Removes the lock file of a data directory on a mount that has just been made, unless the process it names is a server:
@@ -12,14 +13,5 @@ import { readIfThere } from '../sys/read-if-there.js';
 export function forgetDeadServer(dataDir: string): void {
   const path = join(dataDir, 'postmaster.pid');
   const text = readIfThere(path)?.toString('latin1');
-  if (text !== undefined && !isServer(Number.parseInt(text, 10))) rmSync(path, { force: true });
-}
-
-function isServer(pid: number): boolean {
-  try {
-    return basename(readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')) === 'postgres';
-  } catch {
-    // It has ended, or is another user's.
-    return false;
-  }
+  if (text !== undefined && !isServer(`/proc/${Number.parseInt(text, 10)}`)) rmSync(path, { force: true });
 }

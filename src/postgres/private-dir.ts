@@ -10,6 +10,9 @@ import type { ServerUser } from './server-user.js';
 const HBA = 'local all all trust\nlocal replication all trust\n';
 const CONFIG = '# Written by pbkfs: everything is given on the command line.\n';
 
+/** How the names of these directories begin. */
+export const PRIVATE_DIR = 'pbkfs-pg-';
+
 export interface PrivateDir extends PrivateFiles {
   readonly path: string;
   readonly logFile: string;
@@ -17,7 +20,7 @@ export interface PrivateDir extends PrivateFiles {
 
 /** Makes the directory (mode 0700, owned by `user`) and its files. A short path: sockets allow 107 bytes. */
 export function makePrivateDir(user: ServerUser): PrivateDir {
-  const path = mkdtempSync(join(socketTempDir(user), 'pbkfs-pg-'));
+  const path = mkdtempSync(join(socketTempDir(user), PRIVATE_DIR));
   const files: PrivateDir = {
     path,
     socketDir: path,

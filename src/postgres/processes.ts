@@ -1,7 +1,18 @@
 // Processes of a server, by /proc: its children, and signals to what still runs.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+
+/** Whether a process runs PostgreSQL's program, also one that was replaced since. @param process its directory in /proc */
+export function isServer(process: string): boolean {
+  try {
+    return basename(readlinkSync(`${process}/exe`, 'latin1').replace(/ \(deleted\)$/, '')) === 'postgres';
+  } catch {
+    // It has ended, or is another user's.
+    return false;
+  }
+}
 
 /** The living children of `pid`. */
 export function childrenOf(pid: number): ProcessIdentity[] {

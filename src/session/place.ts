@@ -5,6 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { findRegistered } from '../mount/registry.js';
+import { existingPart } from '../postgres/private-namespace.js';
 import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import { shellWord } from '../sys/shell-word.js';
@@ -94,12 +95,10 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
 /** The server itself writes there, not the mount. @throws PbkfsError usage */
 function mustReach(walDir: string | undefined, user: ServerUser): void {
   if (walDir === undefined) return;
-  let there = walDir;
-  while (!existsSync(there)) there = dirname(there);
+  const { there, rest } = existingPart(walDir);
   // The directory itself is given to the server's user.
-  if (there === walDir) there = dirname(there);
-  if (canEnter(there, user)) return;
+  if (canEnter(rest === '' ? dirname(there) : there, user)) return;
   throw new PbkfsError('usage', `the user ${user.name} cannot reach the WAL directory ${walDir}`, {
-    hint: `let everybody enter the directories above it, or give another one`,
+    hint: 'let everybody enter the directories above it, or give another one',
   });
 }

@@ -12,6 +12,7 @@ import {
   privateDirectories,
 } from '../mount/registry.js';
 import { unmount } from '../mount/unmount.js';
+import { PRIVATE_DIR } from '../postgres/private-dir.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { bootId, isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
@@ -115,7 +116,7 @@ export function removeUnstopped(): string[] {
       const { mount, remove } = read(file) ?? { remove: [] };
       // Of another boot, or of another host that has the same home directory, nothing is known.
       if (mount?.bootId !== bootId() || isAlive(mount) || mounts.some((entry) => sameProcess(entry, mount))) continue;
-      const own = remove.filter((path) => /^pbkfs-pg-/.test(basename(path)));
+      const own = remove.filter((path) => basename(path).startsWith(PRIVATE_DIR));
       if (own.some(isUsed)) continue;
       removed.push(...own.filter((path) => existsSync(path)));
       for (const path of own) rmSync(path, { recursive: true, force: true });

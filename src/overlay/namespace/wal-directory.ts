@@ -62,10 +62,10 @@ export class WalDirectory {
 
   #read(name: string, size: number): Buffer {
     const kept = this.#kept.get(name);
-    if (kept !== undefined && (kept.growth === undefined || kept.growth === this.#archive.growth(name)))
-      return kept.bytes;
+    if (kept !== undefined && kept.growth === undefined) return kept.bytes;
     // Asked before the content: at worst it is read once more.
     const growth = this.#archive.growth(name);
+    if (kept !== undefined && kept.growth === growth) return kept.bytes;
     const bytes = this.#archive.read(name);
     if (bytes === undefined) throw new Error(`${name} has gone from ${this.#archive.directory}`);
     if (bytes.length !== size) throw new Error(`${name}: ${bytes.length} bytes instead of ${size}`);
