@@ -4,11 +4,12 @@
 // PBKFS_KILL_LIVES (default 4) and PBKFS_TEST_SEED make longer and other runs.
 
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
+import { LOG_FILE } from '../../../src/mount/diff-directory.js';
 import { pause } from '../../support/crash-stage.js';
 import { mountCatalog, mountMissing, type TestMount } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
@@ -41,7 +42,7 @@ const places: readonly WorkPlace[] = [
 
 class Crew {
   readonly #workers: Worker[];
-  readonly #words = new Int32Array(new SharedArrayBuffer(8));
+  readonly #words = new Int32Array(new SharedArrayBuffer(12));
 
   constructor(t: Test, mountpoint: string, seed: number) {
     this.#workers = places.map((place, i) => {
@@ -58,6 +59,7 @@ class Crew {
   /** @returns what was wrong, when all have stopped */
   async tell(command: MountedWorkCommand): Promise<string[]> {
     Atomics.store(this.#words, shared.stop, 0);
+    Atomics.store(this.#words, shared.killed, 0);
     const answers = this.#workers.map(async (worker) => {
       worker.postMessage(command);
       const [answer] = (await once(worker, 'message')) as [MountedWorkAnswer];
@@ -68,6 +70,11 @@ class Crew {
 
   stop(): void {
     Atomics.store(this.#words, shared.stop, 1);
+  }
+
+  /** Before the mount process is killed. */
+  expectEnd(): void {
+    Atomics.store(this.#words, shared.killed, 1);
   }
 
   /** Resolves when at least `count` more changes were acknowledged. */
@@ -101,7 +108,10 @@ async function live(
     await pause(300 + random() * 400);
     await mount.kill9(owner).catch(() => undefined);
     await unmounting;
-  } else await mount.kill9();
+  } else {
+    crew.expectEnd();
+    await mount.kill9();
+  }
   const wrong = await working;
   if (wrong.length > 0) return wrong;
   await mount.unmountDead().catch(() => undefined);
@@ -137,7 +147,9 @@ for (const options of [[], ['--passthrough']]) {
     for (let life = 0; life < lives; life++) {
       const moment = moments[life % moments.length]!;
       t.strictSame(await live(mount, crew, moment, random, options), [], `life ${life}, killed while ${moment}`);
-      if (!t.passing()) return;
+      if (t.passing()) continue;
+      t.comment(readFileSync(join(mount.diff, LOG_FILE), 'utf8'));
+      return;
     }
     t.ok(crew.acknowledged >= 20 * lives, `${lives} kills, ${crew.acknowledged} acknowledged`);
     await mount.unmount();

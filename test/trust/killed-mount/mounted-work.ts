@@ -15,7 +15,9 @@ const random = seededRandom(data.seed);
 const model = new CrashModel(namesOfCatalog(data.place));
 const steps: string[] = [];
 /** What the kernel says when the process behind a mount has gone. */
-const GONE = new Set(['ENOTCONN', 'ECONNABORTED', 'ENODEV']);
+const GONE = ['ENOTCONN', 'ECONNABORTED', 'ENODEV'];
+/** And where SIGKILL met it in read(2), at memory that has no page yet: fuse_dev_do_read() answers what it cannot copy. */
+const CUT_OFF = 'EIO';
 
 const tree: WorkedTree = {
   create: (path) => fs.closeSync(fs.openSync(at(path), 'wx', 0o600)),
@@ -72,7 +74,8 @@ function workOn(): MountedWorkAnswer {
     }
     return null;
   } catch (error) {
-    if (GONE.has((error as NodeJS.ErrnoException).code ?? '')) return null;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (GONE.includes(code) || (code === CUT_OFF && Atomics.load(data.shared, shared.killed) === 1)) return null;
     return `${(error as Error).stack}\n${last()}`;
   }
 }

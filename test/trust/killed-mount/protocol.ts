@@ -10,8 +10,8 @@ export interface MountedWorkData {
   readonly shared: Int32Array;
 }
 
-/** Words of the shared memory: whether to stop, and how many changes have been acknowledged. */
-export const shared = { stop: 0, acknowledged: 1 } as const;
+/** Words of the shared memory: whether to stop, how many changes have been acknowledged, whether the mount may be dead. */
+export const shared = { stop: 0, acknowledged: 1, killed: 2 } as const;
 
 /** `work` until told to stop or the mount is gone; `check` what is there now. */
 export type MountedWorkCommand = 'work' | 'check';
