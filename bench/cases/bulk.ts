@@ -9,7 +9,17 @@ import type { Row } from '../report/results.js';
 import { type Cluster, makeCluster, pgbenchCluster, startOn } from '../run/cluster.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { interleave } from '../run/rounds.js';
-import { buildSides, contestant, FUSE_OVERLAYFS, NATIVE, PBKFS, PBKFS_FAST, PBKFS_PASSTHROUGH } from '../run/sides.js';
+import {
+  buildSides,
+  contestant,
+  FUSE_OVERLAYFS,
+  NATIVE,
+  NATIVE_AWAKE,
+  PBKFS,
+  PBKFS_FAST,
+  PBKFS_LOW_LATENCY,
+  PBKFS_PASSTHROUGH,
+} from '../run/sides.js';
 
 const MIB = 2 ** 20;
 /** A round takes minutes. */
@@ -51,7 +61,7 @@ async function contest(context: Context, { target, truth, major }: Cluster, step
     ...context.peers,
     target,
     truth,
-    wanted: [NATIVE, PBKFS, PBKFS_PASSTHROUGH, PBKFS_FAST, FUSE_OVERLAYFS],
+    wanted: [NATIVE, PBKFS, PBKFS_PASSTHROUGH, PBKFS_FAST, FUSE_OVERLAYFS, PBKFS_LOW_LATENCY, NATIVE_AWAKE],
     peers: new Map(),
   });
   const servers = new Map<string, PostgresServer>();

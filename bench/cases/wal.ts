@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import type { Row } from '../report/results.js';
 import type { BenchCase, Context } from '../run/context.js';
 import { fio } from '../run/fio.js';
-import { buildSides, contestant, EVERY_SIDE, NATIVE, PBKFS, PBKFS_PASSTHROUGH } from '../run/sides.js';
+import {
+  buildSides,
+  contestant,
+  EVERY_SIDE,
+  NATIVE,
+  NATIVE_AWAKE,
+  PBKFS,
+  PBKFS_LOW_LATENCY,
+  PBKFS_PASSTHROUGH,
+} from '../run/sides.js';
 import { makeBackup } from './stage-files.js';
 
 const SIZE = 64 * 2 ** 20;
@@ -17,7 +26,7 @@ export const wal: BenchCase = {
     'fio writes 8 KiB and calls fdatasync, again and again; each job has a file of its own, new in each round. "append" lets the file grow, "segment" goes over a file of 16 MiB that has its length, as PostgreSQL recycles WAL. Warmed up before the first row.',
   run: async (context: Context): Promise<Row[]> => {
     const { target, truth } = makeBackup(context, { mib: 1, layers: 1 });
-    const wanted = [...EVERY_SIDE, PBKFS_PASSTHROUGH];
+    const wanted = [...EVERY_SIDE, PBKFS_PASSTHROUGH, PBKFS_LOW_LATENCY, NATIVE_AWAKE];
     const sides = await buildSides(context.stage, { target, truth, wanted, ...context.peers });
     const measure = (jobs: number, segment: boolean) => (pinned: boolean) =>
       sides.map((side) =>

@@ -5,6 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackendInfo } from '../../src/fs/serve-types.js';
+import { CpuLatency } from '../../src/sys/cpu-latency.js';
 import { isMounted, type MountTarget, mountCatalog, type TestMount } from '../../test/support/mount.js';
 import { nativeMissing, throughNative } from '../../test/support/native.js';
 import { postgres15 } from '../../test/support/postgres.js';
@@ -20,6 +21,8 @@ export interface Side {
   readonly directory: string;
   /** The process behind it, where there is one that we know. */
   readonly server?: number;
+  /** Whether processors are kept from sleeping while it is measured. */
+  readonly awake?: boolean;
 }
 
 /** Names of sides that are built in; `--peer` adds others. */
@@ -29,6 +32,9 @@ export const PBKFS_PASSTHROUGH = 'pbkfs --passthrough';
 export const PBKFS_WAL_DIR = 'pbkfs --wal-dir';
 /** All that makes writing fast and keeps every promise. */
 export const PBKFS_FAST = 'pbkfs --wal-dir --passthrough';
+export const PBKFS_LOW_LATENCY = 'pbkfs --low-latency';
+/** What --low-latency does, without a mount: the fair comparison for it. */
+export const NATIVE_AWAKE = 'native, processors awake';
 export const FUSE_NATIVE = 'fuse-native';
 export const FUSE_OVERLAYFS = 'fuse-overlayfs';
 export const OVERLAYFS = 'overlayfs';
@@ -74,13 +80,13 @@ export async function buildSides(stage: Stage, spec: SidesSpec): Promise<Side[]>
 type Builder = (stage: Stage, spec: SidesSpec) => Promise<Omit<Side, 'name'> | string>;
 
 const builders: Readonly<Record<string, Builder>> = {
-  [NATIVE]: async (stage, { truth }) => {
-    const directory = join(stage.make('native'), 'data');
-    await copyTree(truth, directory);
-    return { directory };
-  },
+  [NATIVE]: (stage, { truth }) => nativeCopy(stage, truth),
+  [NATIVE_AWAKE]: async (stage, { truth }) =>
+    new CpuLatency().fault() ?? { ...(await nativeCopy(stage, truth)), awake: true },
   [PBKFS]: async (stage, { target }) => sideOf(await mounted(stage, target)),
   [PBKFS_PASSTHROUGH]: (stage, { target }) => mountedWithPassthrough(stage, target),
+  [PBKFS_LOW_LATENCY]: async (stage, { target }) =>
+    new CpuLatency().fault() ?? sideOf(await mounted(stage, target, {}, ['--low-latency'])),
   [PBKFS_WAL_DIR]: async (stage, { target }) => sideOf(await mounted(stage, target, {}, walElsewhere(stage))),
   [PBKFS_FAST]: (stage, { target }) => mountedWithPassthrough(stage, target, walElsewhere(stage)),
   [FUSE_NATIVE]: async (stage, { target }) =>
@@ -111,6 +117,12 @@ const builders: Readonly<Record<string, Builder>> = {
     return { directory, server: await serveBy(stage, program.path, args, directory) };
   },
 };
+
+async function nativeCopy(stage: Stage, truth: string): Promise<{ directory: string }> {
+  const directory = join(stage.make('native'), 'data');
+  await copyTree(truth, directory);
+  return { directory };
+}
 
 function walElsewhere(stage: Stage): string[] {
   return ['--wal-dir', join(stage.make('wal'), 'wal')];
@@ -177,12 +189,23 @@ export async function copyTree(from: string, to: string): Promise<void> {
   await runOk('cp', ['-a', '--reflink=never', `${from}/.`, to], { timeout: 600_000 });
 }
 
+async function whileAwake<T>(work: () => Promise<T>): Promise<T> {
+  const latency = new CpuLatency();
+  latency.keepAwake();
+  try {
+    return await work();
+  } finally {
+    latency.letSleep();
+  }
+}
+
 /** A measurement on a side that also tells what its server's CPU time was. */
 export function contestant(side: Side, pinned: boolean, measure: (side: Side) => Promise<Sample>): Contestant {
   return {
     side: side.name,
     measure: async () => {
       const { server } = side;
+      if (side.awake) return whileAwake(() => measure(side));
       if (server === undefined) return measure(side);
       if (pinned) await place(server, true);
       try {

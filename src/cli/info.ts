@@ -104,6 +104,7 @@ function render({ summary, status, server, members }: MountInfo): string {
     ['features', server?.features.join(' ') ?? unknown],
     ['read-ahead', server === undefined ? unknown : readAhead(server)],
     ...(server?.passthroughFault === undefined ? [] : [['passthrough', `none: ${server.passthroughFault}`]]),
+    ...(server?.lowLatencyFault === undefined ? [] : [['low latency', `none: ${server.lowLatencyFault}`]]),
     ['servers', summary.servers.map((one) => `process ${one.pid}`).join(', ') || 'none'],
   ];
   const table = renderTable(rows);

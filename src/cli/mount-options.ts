@@ -75,6 +75,10 @@ export function mountOptions(): Option[] {
       'let pg_wal lie in this new or empty directory; DIFF remembers it and needs it',
       directory,
     ),
+    option(
+      '--low-latency',
+      'keep this machine’s processors from sleeping while the mount is busy: fast commits and writes; needs root',
+    ),
     option('--no-wal', 'keep no WAL: its fsync does nothing, the unmount drops it, and DIFF cannot be mounted again'),
     prefetchOption(),
     option(

@@ -27,6 +27,7 @@ interface MountOptions extends RecoveryOptions {
   readonly diffLimit?: number;
   readonly perfUnsafe?: true;
   readonly passthrough?: true;
+  readonly lowLatency?: true;
   readonly walDir?: string;
   readonly readOnly?: true;
   readonly allowOther?: true;
@@ -151,7 +152,7 @@ function toRequest(options: MountOptions): MountRequest {
   if (noWal && options.walDir !== undefined) {
     throw new PbkfsError('usage', '--no-wal and --wal-dir exclude each other');
   }
-  const { metricsListen, logActivity, passthrough, backend } = options;
+  const { metricsListen, logActivity, passthrough, lowLatency, backend } = options;
   const { instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly } = options;
   const { diffLimit, perfUnsafe, logLevel: level, logFormat: format, logSink: sink } = options;
   if (sink === 'journald' && (logFile !== undefined || format !== undefined)) {
@@ -165,7 +166,7 @@ function toRequest(options: MountOptions): MountRequest {
     mountpoint,
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
-    ...given({ metricsListen, logActivity, backend, passthrough, prefetch: options.prefetch }),
+    ...given({ metricsListen, logActivity, backend, passthrough, lowLatency, prefetch: options.prefetch }),
     ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead, noListCache }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,

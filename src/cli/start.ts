@@ -23,6 +23,7 @@ interface StartOptions extends RecoveryOptions, ServerOptions {
   readonly socketDir?: string;
   readonly diffLimit?: number;
   readonly passthrough?: true;
+  readonly lowLatency?: true;
   readonly walDir?: string;
   readonly force?: true;
   readonly json?: true;
@@ -76,6 +77,10 @@ export function addStartCommand(program: Command): void {
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)
     .option('--diff-limit <size>', 'let the diff grow to this size, such as 20GB', diffSize)
     .option('--passthrough', 'let the kernel read and write new files by itself, as with mount: fast for bulk writes')
+    .option(
+      '--low-latency',
+      'keep processors from sleeping while there is work, as with mount: fast commits and writes',
+    )
     .option('--wal-dir <dir>', 'let pg_wal lie in this new or empty directory, as with mount: fast commits', directory)
     .option('--force', 'mount backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
@@ -157,7 +162,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       {
         ...given({ catalog, instance, backupId, mountpoint, diff, port, socketDir, binDir, preload, recovery }),
         ...given({ diffLimit: options.diffLimit, prefetch: options.prefetch, passthrough: options.passthrough }),
-        ...given({ walDir: options.walDir }),
+        ...given({ lowLatency: options.lowLatency, walDir: options.walDir }),
         ephemeral: options.ephemeral ?? false,
         force: options.force ?? false,
         settings,

@@ -39,6 +39,8 @@ export interface ServeOptions {
   readonly perfUnsafe?: boolean;
   /** Let the kernel read and write the objects of files made on the mount by itself, where it can. */
   readonly passthrough?: boolean;
+  /** Keep processors from sleeping while there is work, where that can be done. */
+  readonly lowLatency?: boolean;
   /** WAL that is written goes with the mount. */
   readonly noWal?: boolean;
   /** Directory for digests of the content lists; without it there are none. */
@@ -92,6 +94,8 @@ export interface BackendInfo {
   readonly readAheadFault?: string;
   /** Why there is no passthrough although it was asked for. */
   readonly passthroughFault?: string;
+  /** Why processors are not kept from sleeping although that was asked for. */
+  readonly lowLatencyFault?: string;
 }
 
 /** A running mount. */

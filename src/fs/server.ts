@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs';
 import { MessageChannel, type Worker } from 'node:worker_threads';
 import { type ErrorCode, PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import { createCounters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
 import { control, encodeChange, SharedState, stop } from '../overlay/shared/shared-state.js';
@@ -14,6 +15,7 @@ import { checkOpenFiles } from './fd-limit.js';
 import { JournalSync } from './journal-sync.js';
 import { forgetClients, hasKernelClients } from './kernel-clients.js';
 import { KernelWriteback } from './kernel-writeback.js';
+import { LowLatency } from './low-latency.js';
 import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
 import { runNamespaceThread } from './namespace-worker.js';
 import { MAX_THREADS, ReaderPool } from './reader-pool.js';
@@ -37,6 +39,7 @@ class MountServer implements Server {
   readonly #namespace: Worker;
   readonly #sentry: ChainSentry;
   readonly #activity: ActivityLog;
+  readonly #lowLatency: LowLatency | undefined;
   readonly #journalSync: JournalSync;
   readonly #writeback = new EarlyWriteback();
   readonly #kernelWriteback = new KernelWriteback((path) => this.#writeback.start(path));
@@ -72,6 +75,8 @@ class MountServer implements Server {
       failed: (error) => this.#fail(error),
     });
     this.#activity = new ActivityLog(this.#shared.buffers.counters, options.log, options.activitySeconds);
+    if (options.lowLatency)
+      this.#lowLatency = new LowLatency(this.#shared.buffers.counters, this.#shared.control, options.log);
     this.#journalSync = new JournalSync(this.#shared.control, (error) => {
       if (error !== null && !this.#ending) options.log.error(`sync of the journal: ${error.message}`);
       ringBell(this.#shared.control);
@@ -97,7 +102,7 @@ class MountServer implements Server {
   }
 
   get backend(): BackendInfo {
-    return backendInfo(this.#connection);
+    return { ...backendInfo(this.#connection), ...given({ lowLatencyFault: this.#lowLatency?.fault }) };
   }
 
   /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */
@@ -132,6 +137,7 @@ class MountServer implements Server {
     const { protocol, features, readAhead } = this.backend;
     this.#sentry.start();
     this.#activity.start();
+    this.#lowLatency?.start();
     log.info('mounted', {
       threads: this.#readers.started,
       protocol,
@@ -210,6 +216,7 @@ class MountServer implements Server {
   #afterReaders(): void {
     this.#sentry.stop();
     this.#activity.stop();
+    this.#lowLatency?.stop();
     this.#kernelWriteback.stop();
     if (this.#namespaceEnded) this.#allEnded();
     else this.#stopNamespace();

@@ -83,12 +83,17 @@ export function sumTimes(buffer: SharedArrayBuffer): Map<Operation, Distribution
   return times;
 }
 
+/** How many requests have arrived. */
+export function receivedRequests(buffer: SharedArrayBuffer): number {
+  return sumOf(new Float64Array(buffer), RECEIVED);
+}
+
 /** Requests that have arrived and are not answered. */
 export function pendingOperations(buffer: SharedArrayBuffer): number {
   // In this order: a request that comes and goes meanwhile must not make it negative.
   let answered = 0;
   for (const { count } of sumTimes(buffer).values()) answered += count;
-  return sumOf(new Float64Array(buffer), RECEIVED) - answered;
+  return receivedRequests(buffer) - answered;
 }
 
 function sumOf(values: Float64Array, index: number): number {

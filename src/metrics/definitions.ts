@@ -68,6 +68,10 @@ export const metricDefinitions = {
     'files',
     'Open files that the kernel reads and writes by itself (--passthrough): no other figure counts that',
   ),
+  pbkfs_low_latency: gauge(
+    'boolean',
+    '1 while the mount is busy and keeps the processors of this machine from sleeping (--low-latency)',
+  ),
   pbkfs_index_bytes: gauge('bytes', 'Memory of block indexes and block maps'),
   pbkfs_cache_bytes: gauge('bytes', 'Memory of block indexes alone, which --cache-size bounds'),
   pbkfs_cache_limit_bytes: gauge('bytes', 'What --cache-size allows'),

@@ -51,7 +51,7 @@ export async function announce(known: Known, tell: (info: MountedInfo) => Promis
     backupId: target.id,
     backend: server?.backend ?? 'kernel',
     chainLength: members.length,
-    warnings: [...warnings, ...own, ...withoutPassthrough(server)],
+    warnings: [...warnings, ...own, ...notInForce(server)],
     externalDirectories: external,
     ...given({ metricsAddress }),
   };
@@ -88,7 +88,12 @@ function enterIntoRegistry({ prepared: { paths, chain }, server, metricsAddress,
   }
 }
 
-function withoutPassthrough(server: BackendInfo | undefined): string[] {
-  const why = server?.passthroughFault;
-  return why === undefined ? [] : [`--passthrough: ${why}; pbkfs itself serves files made on the mount`];
+/** What was asked for and cannot be done here. */
+function notInForce({ passthroughFault, lowLatencyFault }: Partial<BackendInfo> = {}): string[] {
+  return [
+    ...(passthroughFault === undefined
+      ? []
+      : [`--passthrough: ${passthroughFault}; pbkfs itself serves files made on the mount`]),
+    ...(lowLatencyFault === undefined ? [] : [`--low-latency: ${lowLatencyFault}; processors sleep as ever`]),
+  ];
 }

@@ -190,6 +190,7 @@ function start(
     perfUnsafe: request.perfUnsafe ?? false,
     noWal: request.noWal ?? false,
     passthrough: request.passthrough ?? false,
+    lowLatency: request.lowLatency ?? false,
     ...listCacheOf(request),
     verify: request.verify ?? 'checksum',
     chainLock: keeper,

@@ -49,6 +49,8 @@ export interface MountRequest {
   readonly perfUnsafe?: boolean;
   /** Let the kernel read and write files made on the mount by itself. */
   readonly passthrough?: boolean;
+  /** Keep this machine's processors from sleeping while the mount is busy. */
+  readonly lowLatency?: boolean;
   /** WAL goes with the mount, and the diff cannot be mounted again. */
   readonly noWal?: boolean;
   /** Neither use nor keep a digest of the content lists. */

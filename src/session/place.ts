@@ -23,7 +23,7 @@ export interface Place {
 
 /** @throws PbkfsError when it is not ours, or when what was asked for can only be had with a new mount */
 export function existingMount(request: SessionRequest): Place {
-  const { mountpoint, recovery, diff, diffLimit, prefetch, passthrough, walDir } = request;
+  const { mountpoint, recovery, diff, diffLimit, prefetch, passthrough, lowLatency, walDir } = request;
   const entry = findRegistered(mountpoint!);
   if (entry?.diff === undefined) {
     throw new PbkfsError(
@@ -32,10 +32,14 @@ export function existingMount(request: SessionRequest): Place {
       { hint: `give another directory; "pbkfs info ${shellWord(mountpoint!)}" tells what it is` },
     );
   }
-  if (recovery !== undefined || diff !== undefined || (diffLimit ?? prefetch ?? passthrough ?? walDir) !== undefined) {
+  if (
+    recovery !== undefined ||
+    diff !== undefined ||
+    (diffLimit ?? prefetch ?? passthrough ?? lowLatency ?? walDir) !== undefined
+  ) {
     throw new PbkfsError(
       'usage',
-      `${mountpoint} is mounted already: its diff, its limit, its recovery target, where its WAL lies, what it reads ahead and how it serves new files are what they are`,
+      `${mountpoint} is mounted already: its diff, its limit, its recovery target, where its WAL lies, what it reads ahead, how it serves new files and whether it lets processors sleep are what they are`,
       { hint: 'leave these options out, or give another directory' },
     );
   }

@@ -51,6 +51,8 @@ export interface SessionRequest {
   readonly prefetch?: 'hot';
   /** Let the kernel read and write new files by itself. */
   readonly passthrough?: boolean;
+  /** Keep processors from sleeping while there is work. */
+  readonly lowLatency?: boolean;
   /** Where pg_wal of a new mount is to lie. */
   readonly walDir?: string;
   /** Bytes the diff may take. */
@@ -148,7 +150,7 @@ export async function openSession(
       afterPowerLoss: false,
       materializeOnRead: false,
       ...given({ recovery, diffLimit: request.diffLimit, prefetch: request.prefetch }),
-      ...given({ passthrough: request.passthrough, walDir: request.walDir }),
+      ...given({ passthrough: request.passthrough, lowLatency: request.lowLatency, walDir: request.walDir }),
     }).catch((error: unknown) => {
       throw place.temporary.includes(place.diff) || request.diff === undefined ? withoutRoom(error, place.diff) : error;
     });

@@ -1,6 +1,7 @@
 // A mount through fuse-native instead of the kernel protocol: names and data in this one thread, which libfuse calls.
 
 import { PbkfsError } from '../../errors.js';
+import { given } from '../../given.js';
 import { Counters, createCounters } from '../../metrics/counters.js';
 import { DataEngine } from '../../overlay/data/data-engine.js';
 import { Overlay } from '../../overlay/overlay.js';
@@ -10,11 +11,12 @@ import { ChainSentry } from '../chain-sentry.js';
 import { failureLog } from '../failure-log.js';
 import { checkOpenFiles, fdLimitPerThread } from '../fd-limit.js';
 import { JournalSync } from '../journal-sync.js';
+import { LowLatency } from '../low-latency.js';
 import { tidier } from '../namespace-loop.js';
 import { ActivityLog } from '../report/activity.js';
 import { LiveReport } from '../report/mount-report.js';
 import { saveCounters } from '../report/saved-counters.js';
-import { DEFAULT_CACHE_SIZE, type ServeOptions, type Server } from '../serve-types.js';
+import { type BackendInfo, DEFAULT_CACHE_SIZE, type ServeOptions, type Server } from '../serve-types.js';
 import { sourceName } from '../source-name.js';
 import { loadNativeLibrary, type NativeLibrary } from './binding.js';
 import { NativeDispatch } from './native-dispatch.js';
@@ -26,13 +28,16 @@ const TIDY_EVERY = 100;
 /** How long the kernel may take to say hello, in ms. */
 const HELLO = 10_000;
 
+/** libfuse 2.9 speaks 7.19 and asks the kernel for nothing newer. */
+const LIBRARY = { backend: 'fuse-native', protocol: '7.19', features: [], readAhead: null } as const;
+
 class NativeServer implements Server {
-  /** libfuse 2.9 speaks 7.19 and asks the kernel for nothing newer. */
-  readonly backend = { backend: 'fuse-native', protocol: '7.19', features: [], readAhead: null } as const;
+  readonly backend: BackendInfo;
   done: Promise<void> = Promise.resolve();
   readonly report: LiveReport;
   readonly #options: ServeOptions;
   readonly #activity: ActivityLog;
+  readonly #lowLatency: LowLatency | undefined;
   readonly #shared = SharedState.create(createCounters());
   readonly #counters = new Counters(this.#shared.buffers.counters, 0);
   readonly #sentry: ChainSentry;
@@ -54,6 +59,8 @@ class NativeServer implements Server {
       Atomics.store(shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));
     });
     this.#activity = new ActivityLog(shared.buffers.counters, log, options.activitySeconds);
+    if (options.lowLatency) this.#lowLatency = new LowLatency(shared.buffers.counters, shared.control, log);
+    this.backend = { ...LIBRARY, ...given({ lowLatencyFault: this.#lowLatency?.fault }) };
     this.report = new LiveReport(options, shared, { backend: this.backend, threads: 1 });
     const overlay = new Overlay(shared, { ...options, warn });
     this.#overlay = overlay;
@@ -109,6 +116,7 @@ class NativeServer implements Server {
     this.#tidyTimer = this.#tidyRegularly();
     this.#sentry.start();
     this.#activity.start();
+    this.#lowLatency?.start();
     log.info('mounted', { backend: 'fuse-native', version: this.#library.version, libfuse: this.#library.libfuse });
     this.done = this.#session.ended.then(() => this.#end());
     // Whoever started the mount may look at it later than it fails.
@@ -119,6 +127,7 @@ class NativeServer implements Server {
     clearInterval(this.#tidyTimer);
     this.#sentry.stop();
     this.#activity.stop();
+    this.#lowLatency?.stop();
     this.#close();
     saveCounters(this.#options.diff, this.#shared.buffers.counters, this.#options.log);
   }

@@ -82,7 +82,7 @@ export class LiveReport implements MountReport {
 
   async status(): Promise<object> {
     const { catalog, chain, diff, mountpoint, uid, gid, verify, materializeOnRead, logFile, chainLock } = this.#options;
-    const { perfUnsafe = false, noWal = false } = this.#options;
+    const { perfUnsafe = false, noWal = false, lowLatency = false } = this.#options;
     const { backend, threads } = this.#running;
     const { control: words, arena } = this.#shared;
     const problems = this.problems();
@@ -106,7 +106,7 @@ export class LiveReport implements MountReport {
       problems,
       server: backend ?? null,
       threads: { data: threads, idle: Atomics.load(words, control.idleReaders) },
-      settings: { readOnly: diff === null, uid, gid, verify, materializeOnRead, perfUnsafe, noWal },
+      settings: { readOnly: diff === null, uid, gid, verify, materializeOnRead, perfUnsafe, noWal, lowLatency },
       pendingOperations: pendingOperations(this.counters),
       inodes: Atomics.load(words, control.inodes),
       indexBytes: arena.bytesInUse(),

@@ -38,6 +38,7 @@ function gauges({ options, shared, running, startedAt }: MountState): Sample[] {
     { metric: 'pbkfs_pending_operations', value: pendingOperations(shared.buffers.counters) },
     { metric: 'pbkfs_inodes', value: Atomics.load(words, control.inodes) },
     { metric: 'pbkfs_passthrough_files', value: Atomics.load(words, control.passthroughFiles) },
+    { metric: 'pbkfs_low_latency', value: Atomics.load(words, control.awake) },
     { metric: 'pbkfs_index_bytes', value: shared.arena.bytesInUse() },
     { metric: 'pbkfs_cache_bytes', value: shared.indexBytes },
     { metric: 'pbkfs_cache_limit_bytes', value: shared.indexLimit },

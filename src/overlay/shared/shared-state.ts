@@ -57,6 +57,8 @@ export const control = {
   passthrough: 52,
   /** how many of them are open */
   passthroughFiles: 53,
+  /** not 0: this mount keeps the machine's processors from sleeping, see --low-latency */
+  awake: 54,
 } as const;
 
 /** How the namespace thread ends. */
