@@ -32,16 +32,15 @@ export function existingMount(request: SessionRequest): Place {
       { hint: `give another directory; "pbkfs info ${shellWord(mountpoint!)}" tells what it is` },
     );
   }
-  if (
-    recovery !== undefined ||
-    diff !== undefined ||
-    (diffLimit ?? prefetch ?? passthrough ?? lowLatency ?? walDir) !== undefined
-  ) {
-    throw new PbkfsError(
-      'usage',
-      `${mountpoint} is mounted already: its diff, its limit, its recovery target, where its WAL lies, what it reads ahead, how it serves new files and whether it lets processors sleep are what they are`,
-      { hint: 'leave these options out, or give another directory' },
-    );
+  const settled = {
+    ...{ '--diff': diff, '--diff-limit': diffLimit, 'a recovery target': recovery, '--wal-dir': walDir },
+    ...{ '--prefetch': prefetch, '--passthrough': passthrough, '--low-latency': lowLatency },
+  };
+  const asked = Object.entries(settled).flatMap(([option, value]) => (value === undefined ? [] : [option]));
+  if (asked.length > 0) {
+    throw new PbkfsError('usage', `${mountpoint} is mounted already, and takes no ${asked.join(', ')} any more`, {
+      hint: 'leave that out, or give another directory',
+    });
   }
   const { catalog, instance, backupId } = entry;
   return { catalog, instance, backupId, mountpoint: mountpoint!, diff: entry.diff, temporary: [] };

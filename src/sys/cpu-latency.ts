@@ -23,7 +23,7 @@ export class CpuLatency {
       closeSync(this.#open());
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EACCES' || code === 'EPERM') return `only root may open ${this.#device}`;
+      if (code === 'EACCES' || code === 'EPERM') return `this user may not open ${this.#device}, as root may`;
       return code === 'ENOENT' ? `there is no ${this.#device} here` : (error as Error).message;
     }
     // Without one every idle processor halts, whatever is asked for.

@@ -23,6 +23,10 @@ import { postgres15, query, serverTempDir, start } from '../support/postgres.js'
 import { swept } from '../support/swept.js';
 import { smallStream } from './targets.js';
 
+interface Status {
+  readonly settings: { readonly lowLatency: boolean };
+}
+
 t.setTimeout(600_000);
 
 interface Place {
@@ -248,15 +252,17 @@ t.test(
     ];
     for (const [args, stderr] of refusals) t.match(await pbkfs(['start', ...first, ...args]), { status: 2, stderr });
 
-    const started = await pbkfs(['start', ...first, ...where, '--wal-dir', wal, '--json']);
+    const started = await pbkfs(['start', ...first, ...where, '--wal-dir', wal, '--low-latency', '--json']);
     t.match(started, { status: 0 });
+    const { settings } = JSON.parse(readFileSync(join(mountpoint, '.pbkfs/status.json'), 'utf8')) as Status;
+    t.ok(settings.lowLatency, 'other options of mount come along');
     const server = { connection: JSON.parse(started.stdout) as ConnectionParameters };
     t.equal(readlinkSync(join(mountpoint, 'pg_wal')), join(wal, 'pg_wal'));
     const segment = await query(server, 'select pg_walfile_name(pg_current_wal_lsn())');
     t.ok(existsSync(join(wal, 'pg_wal', segment)), segment);
     await query(server, 'create table kept as select 7 as id');
-    const again = await pbkfs(['start', '-D', mountpoint, '--wal-dir', join(base, 'other')]);
-    t.match(again, { status: 2, stderr: /is mounted already: .* where its WAL lies/ });
+    const again = await pbkfs(['start', '-D', mountpoint, '--wal-dir', join(base, 'other'), '--low-latency']);
+    t.match(again, { status: 2, stderr: /is mounted already, and takes no --wal-dir, --low-latency any more\n/ });
     t.match(await stop(), { status: 0 });
 
     const resumed = await pbkfs(['start', ...first, ...where, '--json']);
