@@ -1,7 +1,7 @@
 // How start and rescue make what must not be left behind.
 
 import type { Guarded } from '../session/guarded.js';
-import type { SessionProgress } from '../session/session.js';
+import type { SessionProgress } from '../session/session-request.js';
 import { sessionProgress } from './session-progress.js';
 
 /**

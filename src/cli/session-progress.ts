@@ -1,6 +1,6 @@
 // What a session does, step by step, on one line of a terminal; in a pipe only warnings.
 
-import type { SessionProgress } from '../session/session.js';
+import type { SessionProgress } from '../session/session-request.js';
 import { lineWidth } from './progress-line.js';
 
 export function sessionProgress(stream: NodeJS.WriteStream = process.stderr): SessionProgress & { clear(): void } {

@@ -9,7 +9,7 @@ import { chooseBackup, mountable } from './choose-backup.js';
 import { type Drilled, type DrillRequest, drill } from './drill.js';
 import { writeDrillMetrics } from './drill-metrics.js';
 import { Guarded } from './guarded.js';
-import type { SessionProgress } from './session.js';
+import type { SessionProgress } from './session-request.js';
 import type { SqlFile } from './sql-check.js';
 
 export interface DrillRunRequest extends Omit<DrillRequest, 'sql'> {

@@ -13,7 +13,8 @@ import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { pageCheck } from './page-check.js';
 import { ask, type Login } from './query.js';
-import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
+import { closeSession, openSession, type Session } from './session.js';
+import type { SessionProgress } from './session-request.js';
 import { type SqlFile, sqlCheck } from './sql-check.js';
 
 export interface DrillRequest {

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresServer } from '../postgres/server.js';
 import { ask, type Login } from './query.js';
-import type { SessionProgress } from './session.js';
+import type { SessionProgress } from './session-request.js';
 
 /** A read-only standby at its target. */
 export interface Paused {

@@ -10,7 +10,7 @@ import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import { shellWord } from '../sys/shell-word.js';
 import type { Guarded } from './guarded.js';
-import type { SessionRequest } from './session.js';
+import type { SessionRequest } from './session-request.js';
 
 export interface Place {
   readonly catalog: string;

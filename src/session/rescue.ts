@@ -17,7 +17,8 @@ import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { findPgDump, runPgDump } from './pg-dump.js';
 import { ask, type Login } from './query.js';
-import { closeSession, openSession, type Session, type SessionProgress } from './session.js';
+import { closeSession, openSession, type Session } from './session.js';
+import type { SessionProgress } from './session-request.js';
 import type { TableName } from './table-name.js';
 
 export type RescueFormat = 'custom' | 'plain' | 'csv' | 'copy';

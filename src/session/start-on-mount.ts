@@ -1,0 +1,99 @@
+// The server of a session: started on the mount, until it stands at its target.
+
+import type { BackupInfo } from '../backup/index.js';
+import { given } from '../given.js';
+import type { ServerBinaries } from '../postgres/find-server.js';
+import { memorySettings } from '../postgres/memory.js';
+import { type PostgresServer, type StartOptions, startServer } from '../postgres/server.js';
+import type { ServerUser } from '../postgres/server-user.js';
+import { identityOf } from '../sys/process-identity.js';
+import type { Guarded } from './guarded.js';
+import { superuserOf } from './login.js';
+import { isRecovering, isStandby, pausesAtTarget } from './mounted-recovery.js';
+import { type Paused, untilPaused } from './paused.js';
+import type { ReplayPlan } from './replay-plan.js';
+import { explainFailure } from './server-trouble.js';
+import type { SessionProgress, SessionRequest } from './session-request.js';
+import { hasInPlace } from './tablespaces.js';
+import { dropUnknownSettings } from './unknown-settings.js';
+
+/** What it is started on. */
+export interface Ground {
+  /** The mount point. */
+  readonly dataDir: string;
+  readonly backup: BackupInfo;
+  /** Somebody else has made the mount, and its settings are theirs. */
+  readonly existing: boolean;
+  readonly plan: ReplayPlan;
+}
+
+export interface Started {
+  readonly server: PostgresServer;
+  /** It stands at its recovery target as a read-only standby. */
+  readonly paused: false | Paused;
+}
+
+/** @throws PbkfsError server_failed, with what this host lacks where the server says so */
+export async function startOnMount(
+  request: SessionRequest,
+  { dataDir, backup, existing, plan }: Ground,
+  binaries: ServerBinaries,
+  user: ServerUser,
+  guard: Guarded,
+  progress: SessionProgress,
+): Promise<Started> {
+  const { major } = binaries;
+  progress.step(`starting PostgreSQL ${binaries.version}`);
+  const recovering = isRecovering(dataDir);
+  const standby = isStandby(dataDir);
+  const pauses = recovering && pausesAtTarget(dataDir);
+  const ephemeral = request.ephemeral ? EPHEMERAL : {};
+  // A mount of ours is synced: the walk over all files at the start would find nothing to do.
+  const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
+  const inPlace = plan.inPlace || hasInPlace(dataDir) ? { allow_in_place_tablespaces: 'on' } : {};
+  const { restoreCommand, bindings } = plan;
+  let known = false;
+  const options: StartOptions = {
+    dataDir,
+    binaries,
+    user,
+    settings: { ...memorySettings(), ...synced, ...inPlace, ...ephemeral, ...request.settings },
+    ...(recovering ? { recovery: { target: 'configured', restoreCommand, hotStandby: pauses || standby } } : {}),
+    bindings,
+    ...given({ port: request.port, socketDir: request.socketDir, preload: request.preload }),
+    // Replay takes as long as it takes; whoever waits sees how far it is.
+    startTimeout: Number.POSITIVE_INFINITY,
+    starting: (privateDir) => guard.add({ remove: [privateDir] }),
+    waiting: (running) => {
+      const found = known ? undefined : identityOf(running.pid ?? 0);
+      if (found !== undefined) void guard.add({ server: found });
+      known = true;
+      progress.detail(running.replaying() ?? '');
+    },
+  };
+  const server = await startServer(options)
+    .catch((error: unknown) => {
+      // On a mount that is there already, the settings are its owner's.
+      const dropped = existing ? [] : dropUnknownSettings(error, dataDir);
+      if (dropped.length === 0) throw error;
+      progress.warn(`this server does not know settings of the backup's postgresql.auto.conf: ${dropped.join(', ')}`);
+      return startServer(options);
+    })
+    .catch((error: unknown) => {
+      throw explainFailure(error, major);
+    });
+  const paused =
+    pauses && !standby
+      ? await untilPaused(server, await superuserOf(server.connection, backup, undefined), progress)
+      : false;
+  return { server, paused };
+}
+
+/** Nothing outlives it, so nothing is synced, and WAL takes the room it needs: no segments of zeros, none kept for later. */
+const EPHEMERAL = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  wal_init_zero: 'off',
+  wal_recycle: 'off',
+};
