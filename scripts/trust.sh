@@ -66,7 +66,7 @@ suite 'parser fuzzing' 'control files, content lists, streams, header maps, bloc
 suite 'refused reads' 'EIO; log line and metric name backup, file, block and kind; the rest of the mount goes on' '^$' trust/refused-reads
 suite 'fault matrix of a diff' 'bytes of journal and block maps flipped, every file cut or gone: what was written, or refused' \
   '\{"truth".*of [0-9]+ files' trust/diff-faults PBKFS_FAULT_STEP=5
-suite 'damage to a diff' 'every kind: what fsck says, what --repair does, what a mount refuses' '^$' mount/fsck-damage
+suite 'damage to a diff' 'every kind: what fsck says, what --repair does, what a mount refuses' '^$' mount/diff/fsck-damage
 suite 'model check of the diff' 'all short sequences of operations, kills and power cuts on a simulated disk' \
   '[0-9]+ actions led to [0-9]+ different worlds' overlay/diff/model-check "PBKFS_MODEL_CHECK=$model"
 suite 'seeded faults' 'known mistakes, which the model check must find' '^$' overlay/diff/seeded-faults

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { displayPath } from '../backup/index.js';
-import type { FsckResult } from '../mount/fsck.js';
+import type { FsckResult } from '../mount/diff/fsck.js';
 import { directory } from './options.js';
 import { formatBytes } from './text-table.js';
 
@@ -34,7 +34,7 @@ export function addFsckCommand(program: Command, setStatus: (status: number) => 
     .addHelpText('after', HELP)
     .action(async (options: FsckOptions) => {
       // Needs the whole overlay, which no other command loads.
-      const { fsck, repairs } = await import('../mount/fsck.js');
+      const { fsck, repairs } = await import('../mount/diff/fsck.js');
       const { diff, backupPath, repair = false } = options;
       const result = fsck({ diff, repair, ...(backupPath === undefined ? {} : { catalog: backupPath }) }, (message) => {
         process.stderr.write(`pbkfs: warning: ${message}\n`);

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { isRoot } from '../sys/fuse-mount.js';
-import type { LastMount } from './binding.js';
+import type { LastMount } from './diff/binding.js';
 import type { MountRequest } from './request.js';
 
 export interface FileOwner {

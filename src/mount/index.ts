@@ -1,8 +1,8 @@
 // A mount's life: starting it in the foreground or the background, and ending it.
 
 export { lockChain } from './chain-lock/chain-lock.js';
-export { cleanup } from './cleanup.js';
 export { launchMount } from './daemon.js';
+export { cleanup } from './diff/cleanup.js';
 export { runForegroundMount } from './foreground.js';
 export { type MountInfo, readInfo, readProvenance } from './info.js';
 export { listMounts, type MountSummary } from './list.js';

@@ -5,7 +5,7 @@ import { byteString, displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
 import { isOurs, type MountEntry, mountAt, mountContaining, readMounts } from '../sys/mountinfo.js';
 import { shellWord } from '../sys/shell-word.js';
-import { type Binding, readBinding } from './binding.js';
+import { type Binding, readBinding } from './diff/binding.js';
 import { resolveMountpoint } from './paths.js';
 import { findRegistered, type RegistryEntry } from './registry.js';
 import { findServingProcess, type ServingProcess } from './serving-process.js';

@@ -16,16 +16,16 @@ import {
   type MountState,
   refuseWithoutWal,
   writeBinding,
-} from './binding.js';
-import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from './diff-directory.js';
+} from './diff/binding.js';
+import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from './diff/diff-directory.js';
+import { acquireDiffLock } from './diff/lock.js';
+import { openRemembered } from './diff/remembered-catalog.js';
+import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './diff/unsafe-marker.js';
 import { ownerOf } from './file-owner.js';
-import { acquireDiffLock } from './lock.js';
 import { resolveFuture } from './paths.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
 import { registryLogFile } from './registry-log.js';
-import { openRemembered } from './remembered-catalog.js';
 import type { MountRequest } from './request.js';
-import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './unsafe-marker.js';
 import { chooseWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
 
 /** A mount that may begin. The diff stays locked until the process ends or `rollback` is called. */

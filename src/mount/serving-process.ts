@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
 import { isAlive } from '../sys/process-identity.js';
-import { LOCK_FILE, type LockOwner } from './lock.js';
+import { LOCK_FILE, type LockOwner } from './diff/lock.js';
 
 export interface ServingProcess extends LockOwner {
   /** Absolute path of its diff. */

@@ -8,10 +8,10 @@ import { isMountPoint, isOurs, type MountEntry, mountOn } from '../sys/mountinfo
 import { isAlive, sameProcess } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
 import { isStopped, letGoOn } from './ask-mount.js';
-import { readBinding } from './binding.js';
-import { inspectDiff } from './diff-directory.js';
+import { readBinding } from './diff/binding.js';
+import { inspectDiff } from './diff/diff-directory.js';
+import { isDiffLocked, lockOwner } from './diff/lock.js';
 import { describeHolders } from './holders.js';
-import { isDiffLocked, lockOwner } from './lock.js';
 import { findMounted, type Owner, ownerOf } from './mounted.js';
 import { findServers } from './orphaned-server.js';
 import { describeElsewhere, findCopies, type Gone, placesOf } from './other-namespaces.js';

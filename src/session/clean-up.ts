@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
-import { isDiffLocked } from '../mount/lock.js';
+import { isDiffLocked } from '../mount/diff/lock.js';
 import { unmount } from '../mount/unmount.js';
 import { childrenOf, killHard, signal } from '../postgres/processes.js';
 import { isMountPoint } from '../sys/mountinfo.js';

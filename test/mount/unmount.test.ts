@@ -3,8 +3,8 @@ import { closeSync, mkdirSync, openSync, readFileSync, statfsSync, statSync } fr
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { isDiffLocked } from '../../src/mount/diff/lock.js';
 import { unmount, type Wait } from '../../src/mount/index.js';
-import { isDiffLocked } from '../../src/mount/lock.js';
 import { findRegistered, unregister } from '../../src/mount/registry.js';
 import { findServingProcess } from '../../src/mount/serving-process.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { backupIdOf } from '../../src/backup/index.js';
-import { writeBinding } from '../../src/mount/binding.js';
+import { writeBinding } from '../../src/mount/diff/binding.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
 import { startTime } from './catalog-writer.js';
 import { DirectOverlay } from './direct-overlay.js';

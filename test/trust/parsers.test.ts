@@ -14,7 +14,7 @@ import { walkStream } from '../../src/backup/stream-walk.js';
 import { parseTablespaceMap } from '../../src/backup/tablespace-map.js';
 import type { StreamPart } from '../../src/backup/types.js';
 import { PbkfsError } from '../../src/errors.js';
-import { readBinding } from '../../src/mount/binding.js';
+import { readBinding } from '../../src/mount/diff/binding.js';
 import {
   bootId,
   closeObject,

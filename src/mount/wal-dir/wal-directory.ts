@@ -10,8 +10,8 @@ import { dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { replaceFile, syncDirectory } from '../../sys/durable-file.js';
 import { readIfThere } from '../../sys/read-if-there.js';
+import { acquireLock, type DiffLock } from '../diff/lock.js';
 import type { FileOwner } from '../file-owner.js';
-import { acquireLock, type DiffLock } from '../lock.js';
 
 /** What a diff's binding says of the directory its WAL lies in. */
 export interface WalBinding {

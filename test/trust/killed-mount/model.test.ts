@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import { LOG_FILE } from '../../../src/mount/diff-directory.js';
+import { LOG_FILE } from '../../../src/mount/diff/diff-directory.js';
 import { pause } from '../../support/crash-stage.js';
 import { mountCatalog, mountMissing, type TestMount } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';

@@ -3,13 +3,13 @@
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { fsck, repairs } from '../../src/mount/fsck.js';
-import { acquireDiffLock } from '../../src/mount/lock.js';
-import { DirectOverlay } from '../support/direct-overlay.js';
-import { matchWhole } from '../support/match-whole.js';
-import { pbkfs } from '../support/mount.js';
-import { smallFiles } from '../support/small-catalog.js';
-import { fingerprint, workedCatalog, workedDiff, workedPage, workedRoot } from '../support/worked-diff.js';
+import { fsck, repairs } from '../../../src/mount/diff/fsck.js';
+import { acquireDiffLock } from '../../../src/mount/diff/lock.js';
+import { DirectOverlay } from '../../support/direct-overlay.js';
+import { matchWhole } from '../../support/match-whole.js';
+import { pbkfs } from '../../support/mount.js';
+import { smallFiles } from '../../support/small-catalog.js';
+import { fingerprint, workedCatalog, workedDiff, workedPage, workedRoot } from '../../support/worked-diff.js';
 
 const silent = (message: string): never => {
   throw new Error(message);

@@ -2,14 +2,14 @@
 
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { PbkfsError } from '../errors.js';
-import { keepSpare, useSpare } from '../overlay/diff/spare-room.js';
-import { isFull } from '../overlay/diff/storage-trouble.js';
-import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
-import { isMountPoint } from '../sys/mountinfo.js';
-import { pause } from '../sys/pause.js';
-import { isAlive, type ProcessIdentity, selfIdentity } from '../sys/process-identity.js';
-import { shellWord } from '../sys/shell-word.js';
+import { PbkfsError } from '../../errors.js';
+import { keepSpare, useSpare } from '../../overlay/diff/spare-room.js';
+import { isFull } from '../../overlay/diff/storage-trouble.js';
+import { flock, LOCK_EX, LOCK_NB } from '../../sys/libc.js';
+import { isMountPoint } from '../../sys/mountinfo.js';
+import { pause } from '../../sys/pause.js';
+import { isAlive, type ProcessIdentity, selfIdentity } from '../../sys/process-identity.js';
+import { shellWord } from '../../sys/shell-word.js';
 
 export const LOCK_FILE = 'lock';
 

@@ -1,14 +1,14 @@
 // diff/binding.json: which backup a diff belongs to, and how its last mount ended.
 
 import { join } from 'node:path';
-import { PbkfsError } from '../errors.js';
-import type { RecoveryConfig } from '../postgres/recovery-config.js';
-import { replaceFile } from '../sys/durable-file.js';
-import type { ProcessIdentity } from '../sys/process-identity.js';
-import { readIfThere } from '../sys/read-if-there.js';
-import { shellWord } from '../sys/shell-word.js';
-import type { FileOwner } from './file-owner.js';
-import type { WalBinding } from './wal-dir/wal-directory.js';
+import { PbkfsError } from '../../errors.js';
+import type { RecoveryConfig } from '../../postgres/recovery-config.js';
+import { replaceFile } from '../../sys/durable-file.js';
+import type { ProcessIdentity } from '../../sys/process-identity.js';
+import { readIfThere } from '../../sys/read-if-there.js';
+import { shellWord } from '../../sys/shell-word.js';
+import type { FileOwner } from '../file-owner.js';
+import type { WalBinding } from '../wal-dir/wal-directory.js';
 
 /** What makes a backup the same one, wherever its catalog lies. */
 export interface BackupIdentity {

@@ -1,21 +1,21 @@
 // Checking and repairing a diff that nobody has mounted.
 
-import { type Chain, openCatalog, resolveChain } from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
-import { refuseKernelClients } from '../fs/kernel-clients.js';
-import { createCounters } from '../metrics/counters.js';
-import { inspectDiff as inspectContent } from '../overlay/fsck/inspect.js';
-import type { DiffReport } from '../overlay/fsck/report.js';
-import { Overlay } from '../overlay/overlay.js';
-import { SharedState } from '../overlay/shared/shared-state.js';
+import { type Chain, openCatalog, resolveChain } from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
+import { refuseKernelClients } from '../../fs/kernel-clients.js';
+import { createCounters } from '../../metrics/counters.js';
+import { inspectDiff as inspectContent } from '../../overlay/fsck/inspect.js';
+import type { DiffReport } from '../../overlay/fsck/report.js';
+import { Overlay } from '../../overlay/overlay.js';
+import { SharedState } from '../../overlay/shared/shared-state.js';
+import { ownerInDiff } from '../file-owner.js';
+import { resolveFuture } from '../paths.js';
+import { checkWalDirectory } from '../wal-dir/wal-directory.js';
 import { type Binding, checkIdentity, markClean } from './binding.js';
 import { foreignNames, inspectDiff } from './diff-directory.js';
-import { ownerInDiff } from './file-owner.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
-import { resolveFuture } from './paths.js';
 import { openRemembered } from './remembered-catalog.js';
 import { isMarkedUnsafe } from './unsafe-marker.js';
-import { checkWalDirectory } from './wal-dir/wal-directory.js';
 
 export interface FsckRequest {
   readonly diff: string;

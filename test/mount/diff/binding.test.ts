@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Binding, checkIdentity, readBinding, writeBinding } from '../../src/mount/binding.js';
-import { temporaryDirectory } from '../support/swept.js';
+import { type Binding, checkIdentity, readBinding, writeBinding } from '../../../src/mount/diff/binding.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
 const binding: Binding = {
   catalog: '/backup/каталог',

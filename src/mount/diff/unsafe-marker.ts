@@ -3,8 +3,8 @@
 
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PbkfsError } from '../errors.js';
-import { replaceFile, syncDirectory } from '../sys/durable-file.js';
+import { PbkfsError } from '../../errors.js';
+import { replaceFile, syncDirectory } from '../../sys/durable-file.js';
 
 export const UNSAFE_MARKER = '.pbkfs-dirty';
 

@@ -3,10 +3,10 @@
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { type FsckResult, fsck } from '../../src/mount/fsck.js';
-import { mapLayout } from '../../src/overlay/diff/map-format.js';
-import { smallFiles } from '../support/small-catalog.js';
-import { workedDiff } from '../support/worked-diff.js';
+import { type FsckResult, fsck } from '../../../src/mount/diff/fsck.js';
+import { mapLayout } from '../../../src/overlay/diff/map-format.js';
+import { smallFiles } from '../../support/small-catalog.js';
+import { workedDiff } from '../../support/worked-diff.js';
 
 const silent = (message: string): never => {
   throw new Error(message);

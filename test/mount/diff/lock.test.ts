@@ -4,9 +4,9 @@ import { readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { acquireDiffLock, isDiffLocked } from '../../src/mount/lock.js';
-import { selfIdentity } from '../../src/sys/process-identity.js';
-import { temporaryDirectory } from '../support/swept.js';
+import { acquireDiffLock, isDiffLocked } from '../../../src/mount/diff/lock.js';
+import { selfIdentity } from '../../../src/sys/process-identity.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
 function scratch(t: Test): string {
   const dir = temporaryDirectory('pbkfs-lock-');
@@ -40,7 +40,7 @@ t.test('a-lock-file-left-by-a-dead-or-reused-pid-is-no-lock (trap 32)', async (t
 
 t.test('kill-9-of-the-holder-frees-it', async (t) => {
   const diff = scratch(t);
-  const holder = fork(fileURLToPath(new URL('./fake/lock-holder.js', import.meta.url)), [diff]);
+  const holder = fork(fileURLToPath(new URL('../fake/lock-holder.js', import.meta.url)), [diff]);
   await once(holder, 'message');
   t.ok(isDiffLocked(diff));
   holder.kill('SIGKILL');
@@ -50,7 +50,7 @@ t.test('kill-9-of-the-holder-frees-it', async (t) => {
 
 t.test('a-holder-whose-mount-is-gone-is-waited-for', async (t) => {
   const diff = scratch(t);
-  const holder = fork(fileURLToPath(new URL('./fake/lock-holder.js', import.meta.url)), [diff]);
+  const holder = fork(fileURLToPath(new URL('../fake/lock-holder.js', import.meta.url)), [diff]);
   await once(holder, 'message');
   const begun = performance.now();
   t.throws(() => acquireDiffLock(diff, '/mnt/x'), {

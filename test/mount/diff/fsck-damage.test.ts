@@ -4,10 +4,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { UNSAFE_MARKER } from '../../src/mount/unsafe-marker.js';
-import { matchWhole } from '../support/match-whole.js';
-import { pbkfs } from '../support/mount.js';
-import { fingerprint, shownBy, workedDiff, workedRoot } from '../support/worked-diff.js';
+import { UNSAFE_MARKER } from '../../../src/mount/diff/unsafe-marker.js';
+import { matchWhole } from '../../support/match-whole.js';
+import { pbkfs } from '../../support/mount.js';
+import { fingerprint, shownBy, workedDiff, workedRoot } from '../../support/worked-diff.js';
 import { binding, type Damage, harmless, hopeless, look, repair } from './diff-damage.js';
 
 t.test('what cannot be repaired is told, refused by a mount, and left as it is', (t) => {

@@ -2,10 +2,10 @@
 
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PbkfsError } from '../errors.js';
-import { CLIENTS_FILE } from '../fs/kernel-clients.js';
-import { SPARE_FILE } from '../overlay/diff/spare-room.js';
-import { syncDirectory } from '../sys/durable-file.js';
+import { PbkfsError } from '../../errors.js';
+import { CLIENTS_FILE } from '../../fs/kernel-clients.js';
+import { SPARE_FILE } from '../../overlay/diff/spare-room.js';
+import { syncDirectory } from '../../sys/durable-file.js';
 import { BINDING_FILE, type Binding, notOurs, readBinding } from './binding.js';
 import { LOCK_FILE } from './lock.js';
 import { UNSAFE_MARKER } from './unsafe-marker.js';

@@ -2,17 +2,17 @@
 
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { counted } from '../counted.js';
-import { PbkfsError } from '../errors.js';
-import { refuseKernelClients } from '../fs/kernel-clients.js';
-import { inspectJournal } from '../overlay/fsck/inspect.js';
-import { syncDirectory } from '../sys/durable-file.js';
+import { counted } from '../../counted.js';
+import { PbkfsError } from '../../errors.js';
+import { refuseKernelClients } from '../../fs/kernel-clients.js';
+import { inspectJournal } from '../../overlay/fsck/inspect.js';
+import { syncDirectory } from '../../sys/durable-file.js';
+import { bytesOnDisk } from '../disk-usage.js';
+import { resolveFuture } from '../paths.js';
+import { isOwnWalDirectory, type WalBinding, WalDirectory } from '../wal-dir/wal-directory.js';
 import type { Binding } from './binding.js';
 import { foreignNames, inspectDiff, OWN_NAMES } from './diff-directory.js';
-import { bytesOnDisk } from './disk-usage.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
-import { resolveFuture } from './paths.js';
-import { isOwnWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
 
 export interface Cleaned {
   /** Absolute path of the diff. */

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createDiff, discardFreshDiff, inspectDiff } from '../../src/mount/diff-directory.js';
-import { temporaryDirectory } from '../support/swept.js';
+import { createDiff, discardFreshDiff, inspectDiff } from '../../../src/mount/diff/diff-directory.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
 function scratch(t: Test): string {
   const dir = temporaryDirectory('pbkfs-diff-');

@@ -1,7 +1,7 @@
 // The catalog that a diff was last mounted from, which may have moved since.
 
-import { type Catalog, openCatalog } from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
+import { type Catalog, openCatalog } from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
 
 /**
  * @param remedy what to do if it has moved
