@@ -7,7 +7,6 @@ import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
 import { isMountPoint, isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { isAlive, sameProcess } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
-import { isStopped, letGoOn } from './ask-mount.js';
 import { readBinding } from './diff/binding.js';
 import { inspectDiff } from './diff/diff-directory.js';
 import { isDiffLocked, lockOwner } from './diff/lock.js';
@@ -18,6 +17,7 @@ import { describeElsewhere, findCopies, type Gone, placesOf } from './other-name
 import { resolveFuture, resolveMountpoint } from './paths.js';
 import { findRegistered, unregister } from './registry.js';
 import { cureStale } from './stale.js';
+import { isStopped, letGoOn } from './status/ask-mount.js';
 
 export type Unmounted =
   | { readonly kind: 'clean'; readonly mountpoint: string; readonly diff: string | undefined }

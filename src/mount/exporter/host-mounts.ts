@@ -3,7 +3,7 @@
 import { displayPath } from '../../backup/byte-path.js';
 import { type MetricName, metricDefinitions, metricNames } from '../../metrics/definitions.js';
 import { isOurs, readMounts } from '../../sys/mountinfo.js';
-import { readByChild } from '../ask-mount.js';
+import { readByChild } from '../status/ask-mount.js';
 import { within } from '../within.js';
 
 /** How long a mount may take to tell its metrics, in ms. */

@@ -1,10 +1,10 @@
 // Everything there is to know about one mount.
 
-import { type BackupInfo, type Chain, openCatalog, resolveChain } from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
-import type { BackendInfo } from '../fs/serve-types.js';
+import { type BackupInfo, type Chain, openCatalog, resolveChain } from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
+import type { BackendInfo } from '../../fs/serve-types.js';
+import { bindingOf, findMounted, findServing, type Mounted } from '../mounted.js';
 import { type MountSummary, summarize } from './list.js';
-import { bindingOf, findMounted, findServing, type Mounted } from './mounted.js';
 import { openProvenance, type Provenance } from './provenance.js';
 import { type MountStatus, readStatus } from './stat.js';
 

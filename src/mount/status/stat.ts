@@ -1,13 +1,13 @@
 // The counters of a mount, as its own status file tells them, counted from its start or from the last reset.
 
 import { readFileSync, rmSync } from 'node:fs';
-import { PbkfsError } from '../errors.js';
-import { given } from '../given.js';
-import { replaceFile } from '../sys/durable-file.js';
+import { PbkfsError } from '../../errors.js';
+import { given } from '../../given.js';
+import { replaceFile } from '../../sys/durable-file.js';
+import { findServing, type Mounted } from '../mounted.js';
+import { BASELINE, companionFile } from '../registry.js';
+import { within } from '../within.js';
 import { isStopped, letGoOn, readByChild } from './ask-mount.js';
-import { findServing, type Mounted } from './mounted.js';
-import { BASELINE, companionFile } from './registry.js';
-import { within } from './within.js';
 
 /** What `.pbkfs/stat` holds. */
 export interface MountStatus {

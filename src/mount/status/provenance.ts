@@ -20,12 +20,12 @@ import {
   type RawSource,
   type StreamPart,
   verifyRaw,
-} from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
-import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
-import { type InodeFile, inodeFileName } from '../overlay/namespace/inode-file.js';
-import type { Mounted } from './mounted.js';
-import { isWithin } from './paths.js';
+} from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
+import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
+import { type InodeFile, inodeFileName } from '../../overlay/namespace/inode-file.js';
+import type { Mounted } from '../mounted.js';
+import { isWithin } from '../paths.js';
 
 /**
  * How far a block can be trusted. `header map`: it has the checksum pg_probackup noted; `page`: it has the one in the

@@ -1,10 +1,10 @@
 // How it is with a mount, found out without being held up by one that hangs.
 
-import { isAlive } from '../sys/process-identity.js';
+import { isAlive } from '../../sys/process-identity.js';
+import type { Owner } from '../mounted.js';
+import { describeElsewhere, findCopies } from '../other-namespaces.js';
+import { within } from '../within.js';
 import { isStopped, readByChild } from './ask-mount.js';
-import type { Owner } from './mounted.js';
-import { describeElsewhere, findCopies } from './other-namespaces.js';
-import { within } from './within.js';
 
 /**
  * `hung`: its process is stopped, or has not answered in time. `ending`: unmounted, its process still makes the diff durable

@@ -4,8 +4,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
-import { programPath } from '../sys/program-path.js';
+import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
+import { programPath } from '../../sys/program-path.js';
 
 const MOST_BYTES = 8 << 20;
 

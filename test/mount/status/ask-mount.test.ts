@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { readByChild } from '../../src/mount/ask-mount.js';
+import { readByChild } from '../../../src/mount/status/ask-mount.js';
 
 t.test('is found whatever PATH says: a mount that answers is not called one that does not', async (t) => {
   const mountpoint = t.testdir();

@@ -1,13 +1,13 @@
 // All mounts of this host, as far as this user can see them: from the registry, /proc and the diffs.
 
-import { byteString, displayPath } from '../backup/byte-path.js';
-import { isOurs, type MountEntry, mountAt, readMounts } from '../sys/mountinfo.js';
-import { isAlive, startedAt } from '../sys/process-identity.js';
-import { bytesOnDisk } from './disk-usage.js';
+import { byteString, displayPath } from '../../backup/byte-path.js';
+import { isOurs, type MountEntry, mountAt, readMounts } from '../../sys/mountinfo.js';
+import { isAlive, startedAt } from '../../sys/process-identity.js';
+import { bytesOnDisk } from '../disk-usage.js';
+import { bindingOf, ownerOf } from '../mounted.js';
+import { findServers, type OrphanedServer } from '../orphaned-server.js';
+import { listRegistered } from '../registry.js';
 import { healthOf, healthOfGone, type MountHealth } from './health.js';
-import { bindingOf, ownerOf } from './mounted.js';
-import { findServers, type OrphanedServer } from './orphaned-server.js';
-import { listRegistered } from './registry.js';
 
 export interface MountSummary {
   readonly mountpoint: string;
