@@ -2,9 +2,9 @@
 
 import type { Worker } from 'node:worker_threads';
 import { dismissNamespaceThread, offerNamespaceThread } from '../fs/namespace-worker.js';
-import { runBackgroundMount } from './background.js';
 import { type Holder, offerHolder } from './chain-lock/holder.js';
-import { serve } from './serve.js';
+import { runBackgroundMount } from './serving/background.js';
+import { serve } from './serving/serve.js';
 
 /** What was started before this was loaded, and need not be used. */
 export interface Early {

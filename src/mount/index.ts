@@ -3,10 +3,10 @@
 export { lockChain } from './chain-lock/chain-lock.js';
 export { launchMount } from './daemon.js';
 export { cleanup } from './diff/cleanup.js';
-export { runForegroundMount } from './foreground.js';
 export { stopServersOn } from './orphaned-server.js';
 export type { MountRequest } from './request.js';
-export { serve } from './serve.js';
+export { runForegroundMount } from './serving/foreground.js';
+export { serve } from './serving/serve.js';
 export { type MountInfo, readInfo, readProvenance } from './status/info.js';
 export { listMounts, type MountSummary } from './status/list.js';
 export type { BlockOrigin, FileOrigin } from './status/provenance.js';

@@ -24,7 +24,7 @@ function status(mount: SmallMount): Status {
 
 t.test('every option of mount is used by a test that mounts', async (t) => {
   const texts = ['mount', 'e2e', 'cli', 'fs'].flatMap((folder) =>
-    readdirSync(join(repoRoot, 'test', folder))
+    readdirSync(join(repoRoot, 'test', folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.test.ts') && name !== 'settings.test.ts')
       .map((name) => readFileSync(join(repoRoot, 'test', folder, name), 'utf8')),
   );

@@ -5,7 +5,7 @@ import { closeSync, read, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Server } from '../../../src/fs/serve-types.js';
 import { sourceName } from '../../../src/fs/source-name.js';
-import type { ServeMount } from '../../../src/mount/serve.js';
+import type { ServeMount } from '../../../src/mount/serving/serve.js';
 import { mountFuse, openFuseDevice } from '../../../src/sys/fuse-device.js';
 
 /** What goes wrong, and when; given in the environment of the mount process. */

@@ -1,12 +1,12 @@
 // Everything about a mount's directories that can be wrong, found before anything is changed.
 
 import { readdirSync, statSync } from 'node:fs';
-import { counted } from '../counted.js';
-import { PbkfsError } from '../errors.js';
-import { isOurs, mountOn } from '../sys/mountinfo.js';
-import { shellWord } from '../sys/shell-word.js';
-import { isWithin, resolveFuture, resolveMountpoint } from './paths.js';
-import { cureStale } from './stale.js';
+import { counted } from '../../counted.js';
+import { PbkfsError } from '../../errors.js';
+import { isOurs, mountOn } from '../../sys/mountinfo.js';
+import { shellWord } from '../../sys/shell-word.js';
+import { isWithin, resolveFuture, resolveMountpoint } from '../paths.js';
+import { cureStale } from '../stale.js';
 
 export interface GivenPaths {
   readonly mountpoint: string;

@@ -2,13 +2,13 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Catalog, type Chain, openCatalog, resolveChain } from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
-import { forgetClients, refuseKernelClients } from '../fs/kernel-clients.js';
-import { given } from '../given.js';
-import { isFull, keepSpare, refusedByStorage, refuseLostJournal } from '../overlay/diff/index.js';
-import type { RecoveryConfig } from '../postgres/recovery-config.js';
-import { selfIdentity } from '../sys/process-identity.js';
+import { type Catalog, type Chain, openCatalog, resolveChain } from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
+import { forgetClients, refuseKernelClients } from '../../fs/kernel-clients.js';
+import { given } from '../../given.js';
+import { isFull, keepSpare, refusedByStorage, refuseLostJournal } from '../../overlay/diff/index.js';
+import type { RecoveryConfig } from '../../postgres/recovery-config.js';
+import { selfIdentity } from '../../sys/process-identity.js';
 import {
   type BackupIdentity,
   type Binding,
@@ -16,17 +16,17 @@ import {
   type MountState,
   refuseWithoutWal,
   writeBinding,
-} from './diff/binding.js';
-import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from './diff/diff-directory.js';
-import { acquireDiffLock } from './diff/lock.js';
-import { openRemembered } from './diff/remembered-catalog.js';
-import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from './diff/unsafe-marker.js';
-import { ownerOf } from './file-owner.js';
-import { resolveFuture } from './paths.js';
+} from '../diff/binding.js';
+import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff, LOG_FILE } from '../diff/diff-directory.js';
+import { acquireDiffLock } from '../diff/lock.js';
+import { openRemembered } from '../diff/remembered-catalog.js';
+import { clearUnsafe, isMarkedUnsafe, markUnsafe, refuseUnsafeDiff } from '../diff/unsafe-marker.js';
+import { ownerOf } from '../file-owner.js';
+import { resolveFuture } from '../paths.js';
+import { registryLogFile } from '../registry-log.js';
+import type { MountRequest } from '../request.js';
+import { chooseWalDirectory, type WalBinding, WalDirectory } from '../wal-dir/wal-directory.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
-import { registryLogFile } from './registry-log.js';
-import type { MountRequest } from './request.js';
-import { chooseWalDirectory, type WalBinding, WalDirectory } from './wal-dir/wal-directory.js';
 
 /** A mount that may begin. The diff stays locked until the process ends or `rollback` is called. */
 export interface PreparedMount {

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { temporaryDirectory } from '../support/swept.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
-const MODULE = new URL('../../src/mount/last-resort.js', import.meta.url).href;
+const MODULE = new URL('../../../src/mount/serving/last-resort.js', import.meta.url).href;
 
 /** How a process ends whose thread runs `thread`; its end is due at once. */
 async function endOf(t: Test, thread: string, looks = ''): Promise<unknown[]> {

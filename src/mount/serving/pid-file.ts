@@ -1,8 +1,8 @@
 // The pid file of a mount: for service managers that want one. Who serves a mount is decided by the lock, never by it.
 
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { PbkfsError } from '../errors.js';
-import { isFreeOrOrdinary } from '../sys/ordinary-file.js';
+import { PbkfsError } from '../../errors.js';
+import { isFreeOrOrdinary } from '../../sys/ordinary-file.js';
 
 /** Makes sure that a pid file can be written, before anything is mounted. @throws PbkfsError mount_failed */
 export function checkPidFile(path: string): void {

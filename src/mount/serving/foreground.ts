@@ -1,8 +1,8 @@
 // `pbkfs mount --console`: the mount lives in the caller's own process and ends with it.
 
+import type { MountedInfo, MountRequest } from '../request.js';
 import { killAfterGrace } from './last-resort.js';
 import { runMount } from './lifecycle.js';
-import type { MountedInfo, MountRequest } from './request.js';
 import type { ServeMount } from './serve.js';
 import { Stopper, stopOnSignals } from './stop-signals.js';
 

@@ -2,7 +2,7 @@
 // and the lower one could be reached by nobody.
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js';
+import { flock, LOCK_EX, LOCK_NB } from '../../sys/libc.js';
 import { refuseMounted, unusable } from './preflight.js';
 
 /**

@@ -14,8 +14,8 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { writeLists } from '../../bench/catalog/million.js';
-import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
+import { writeLists } from '../../../bench/catalog/million.js';
+import { isMounted, mountMissing, pbkfs } from '../../support/mount.js';
 
 t.setTimeout(300_000);
 

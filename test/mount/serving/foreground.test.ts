@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import t from 'tap';
-import { mountMissing } from '../support/mount.js';
-import { until } from '../support/until.js';
-import { fakeMount } from './fake/mount.js';
+import { mountMissing } from '../../support/mount.js';
+import { until } from '../../support/until.js';
+import { fakeMount } from '../fake/mount.js';
 
 t.setTimeout(600_000);
 

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { unmount } from '../../src/mount/index.js';
-import { isAlive } from '../../src/sys/process-identity.js';
-import { mountMissing } from '../support/mount.js';
-import { until } from '../support/until.js';
-import { fakeMount } from './fake/mount.js';
+import { unmount } from '../../../src/mount/index.js';
+import { isAlive } from '../../../src/sys/process-identity.js';
+import { mountMissing } from '../../support/mount.js';
+import { until } from '../../support/until.js';
+import { fakeMount } from '../fake/mount.js';
 
 t.setTimeout(600_000);
 

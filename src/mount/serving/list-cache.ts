@@ -1,8 +1,8 @@
 // Where digests of content lists lie: the user's cache directory, which anybody may empty at any time.
 
 import { isAbsolute, join } from 'node:path';
-import { homeDirectory } from '../sys/home-directory.js';
-import type { MountRequest } from './request.js';
+import { homeDirectory } from '../../sys/home-directory.js';
+import type { MountRequest } from '../request.js';
 
 /** The directory as an option of a mount; nothing where there is to be none, or no place for it. */
 export function listCacheOf({ noListCache }: Pick<MountRequest, 'noListCache'>): { listCache?: string } {

@@ -1,35 +1,35 @@
 // A mount from its request to its end, in the process that serves it.
 
 import { open } from 'node:fs/promises';
-import { type Chain, openCatalog } from '../backup/index.js';
-import { walDirectory } from '../backup/wal/index.js';
-import { PbkfsError } from '../errors.js';
-import type { ServeOptions, Server } from '../fs/serve-types.js';
-import { given } from '../given.js';
-import { createLogger, type Logger, type LogSettings } from '../log.js';
-import type { RecoveryConfig } from '../postgres/recovery-config.js';
-import { mayAllowOther } from '../sys/fuse-mount.js';
-import { isMountPoint } from '../sys/mountinfo.js';
-import { selfIdentity } from '../sys/process-identity.js';
-import { notifyManager, openJournal } from '../sys/systemd.js';
+import { type Chain, openCatalog } from '../../backup/index.js';
+import { walDirectory } from '../../backup/wal/index.js';
+import { PbkfsError } from '../../errors.js';
+import type { ServeOptions, Server } from '../../fs/serve-types.js';
+import { given } from '../../given.js';
+import { createLogger, type Logger, type LogSettings } from '../../log.js';
+import type { RecoveryConfig } from '../../postgres/recovery-config.js';
+import { mayAllowOther } from '../../sys/fuse-mount.js';
+import { isMountPoint } from '../../sys/mountinfo.js';
+import { selfIdentity } from '../../sys/process-identity.js';
+import { notifyManager, openJournal } from '../../sys/systemd.js';
+import { ChainKeeper } from '../chain-lock/keeper.js';
+import { ownerOf } from '../file-owner.js';
+import { startPrefetch } from '../prefetch/prefetch.js';
+import { unregister } from '../registry.js';
+import type { MountedInfo, MountRequest } from '../request.js';
+import { abortMount } from '../stale.js';
+import { relocateWal } from '../wal-dir/relocate.js';
 import { announce } from './announce.js';
-import { ChainKeeper } from './chain-lock/keeper.js';
-import { ownerOf } from './file-owner.js';
 import { LastResort } from './last-resort.js';
 import { listCacheOf } from './list-cache.js';
 import { LogFile } from './log-file.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
 import { lockMountpoint } from './mountpoint-lock.js';
 import { checkPidFile, removePidFile } from './pid-file.js';
-import { startPrefetch } from './prefetch/prefetch.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
 import { configure, recoveryFor } from './recovery.js';
-import { unregister } from './registry.js';
-import type { MountedInfo, MountRequest } from './request.js';
 import { loadLoggingSoon, loadMeanwhile, type ServeMount } from './serve.js';
-import { abortMount } from './stale.js';
 import type { Stopper } from './stop-signals.js';
-import { relocateWal } from './wal-dir/relocate.js';
 
 /** Whoever started the mount. */
 export interface Caller {

@@ -1,13 +1,13 @@
 // The mount process's side of a background mount: takes the request, mounts, reports, turns to its log and serves.
 
-import { dup2 } from '../sys/libc.js';
-import type { ToLauncher, ToMountProcess } from './handshake.js';
+import { dup2 } from '../../sys/libc.js';
+import type { ToLauncher, ToMountProcess } from '../handshake.js';
+import type { MountRequest } from '../request.js';
+import { toWire } from '../wire-error.js';
 import { killAfterGrace } from './last-resort.js';
 import { runMount } from './lifecycle.js';
-import type { MountRequest } from './request.js';
 import type { ServeMount } from './serve.js';
 import { Stopper, stopOnSignals } from './stop-signals.js';
-import { toWire } from './wire-error.js';
 
 /** Runs a background mount to its end and sets the exit status. Only for a process started by launchMount. */
 export async function runBackgroundMount(serve: ServeMount): Promise<void> {

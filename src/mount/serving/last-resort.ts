@@ -1,6 +1,6 @@
 // When everything else has failed: an error nobody caught must end in a log line and a dead process, not a stuck mount.
 
-import type { Logger } from '../log.js';
+import type { Logger } from '../../log.js';
 
 /**
  * How long the threads of a process get to end, in looks at the clock and ms between them: ten seconds, and longer on a

@@ -1,9 +1,9 @@
 // Recovery settings that a mount writes into its data directory, checked before anything is mounted.
 
-import { type Chain, openCatalog } from '../backup/index.js';
-import { checkTarget } from '../backup/wal/index.js';
-import { type RecoveryConfig, writeRecoveryConfig } from '../postgres/recovery-config.js';
-import type { MountRequest } from './request.js';
+import { type Chain, openCatalog } from '../../backup/index.js';
+import { checkTarget } from '../../backup/wal/index.js';
+import { type RecoveryConfig, writeRecoveryConfig } from '../../postgres/recovery-config.js';
+import type { MountRequest } from '../request.js';
 
 /** All WAL of the backup's timeline, then pause: what `pg_probackup restore` writes for an ARCHIVE backup. */
 const ARCHIVE_RECOVERY: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'pause' };

@@ -1,9 +1,9 @@
 import { chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { checkPaths } from '../../src/mount/preflight.js';
-import { MS_NODEV, mount, umount2 } from '../../src/sys/libc.js';
-import { temporaryDirectory } from '../support/swept.js';
+import { checkPaths } from '../../../src/mount/serving/preflight.js';
+import { MS_NODEV, mount, umount2 } from '../../../src/sys/libc.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
 const root = process.getuid?.() === 0;
 

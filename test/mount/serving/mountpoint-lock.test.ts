@@ -3,11 +3,11 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { flock, LOCK_EX } from '../../src/sys/libc.js';
-import { mountMissing, pbkfs } from '../support/mount.js';
-import { privateCatalog } from '../support/private-catalog.js';
-import { run } from '../support/run.js';
-import { temporaryDirectory } from '../support/swept.js';
+import { flock, LOCK_EX } from '../../../src/sys/libc.js';
+import { mountMissing, pbkfs } from '../../support/mount.js';
+import { privateCatalog } from '../../support/private-catalog.js';
+import { run } from '../../support/run.js';
+import { temporaryDirectory } from '../../support/swept.js';
 
 async function stage(t: Test) {
   const { catalog } = await privateCatalog(t, 'mini');

@@ -1,17 +1,17 @@
 // Making a mount known that can be used now: to the registry, the log, whoever started it, and the service manager.
 
-import { checksumSwitch, externalDirectories, passedOverWarning } from '../backup/index.js';
-import type { BackendInfo } from '../fs/serve-types.js';
-import { given } from '../given.js';
-import type { Logger } from '../log.js';
-import { mountOn } from '../sys/mountinfo.js';
-import { selfIdentity } from '../sys/process-identity.js';
-import { notifyManager } from '../sys/systemd.js';
-import { leftOut } from './left-out.js';
+import { checksumSwitch, externalDirectories, passedOverWarning } from '../../backup/index.js';
+import type { BackendInfo } from '../../fs/serve-types.js';
+import { given } from '../../given.js';
+import type { Logger } from '../../log.js';
+import { mountOn } from '../../sys/mountinfo.js';
+import { selfIdentity } from '../../sys/process-identity.js';
+import { notifyManager } from '../../sys/systemd.js';
+import { leftOut } from '../left-out.js';
+import { register } from '../registry.js';
+import type { MountedInfo, MountRequest } from '../request.js';
 import { writePidFile } from './pid-file.js';
 import type { PreparedMount } from './prepare.js';
-import { register } from './registry.js';
-import type { MountedInfo, MountRequest } from './request.js';
 
 /** What there is to tell. */
 export interface Known {

@@ -1,12 +1,12 @@
 // SIGTERM, Ctrl-C and Ctrl-\ unmount; a mount that is busy goes on being served until the second one.
 
-import type { Logger } from '../log.js';
-import { ENDING_SIGNALS } from '../sys/ending-signals.js';
-import { mountOn } from '../sys/mountinfo.js';
-import { isAlive } from '../sys/process-identity.js';
-import { describeHolders } from './holders.js';
-import { findRegistered } from './registry.js';
-import { unmountElsewhere } from './unmount-elsewhere.js';
+import type { Logger } from '../../log.js';
+import { ENDING_SIGNALS } from '../../sys/ending-signals.js';
+import { mountOn } from '../../sys/mountinfo.js';
+import { isAlive } from '../../sys/process-identity.js';
+import { describeHolders } from '../holders.js';
+import { findRegistered } from '../registry.js';
+import { unmountElsewhere } from '../unmount-elsewhere.js';
 
 /** Whoever only looks in passing (`pbkfs list`, the exporter, df) has gone within this; in ms. */
 const PASSING = 2000;

@@ -1,8 +1,8 @@
 // The log file of a mount: opened, and opened again when logrotate has moved it away.
 
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import { PbkfsError } from '../errors.js';
-import { dup2 } from '../sys/libc.js';
+import { PbkfsError } from '../../errors.js';
+import { dup2 } from '../../sys/libc.js';
 
 /** How often the file is looked at, in ms, for a rotation that nobody announces by SIGHUP. */
 const LOOK_EVERY = 5000;

@@ -1,8 +1,8 @@
 // `mount --metrics-listen`: the mount's metrics over HTTP, from the control thread.
 
-import type { MountReport } from '../fs/serve-types.js';
-import { type Endpoint, openEndpoint } from '../metrics/http-endpoint.js';
-import { parseListenAddress } from '../metrics/listen-address.js';
+import type { MountReport } from '../../fs/serve-types.js';
+import { type Endpoint, openEndpoint } from '../../metrics/http-endpoint.js';
+import { parseListenAddress } from '../../metrics/listen-address.js';
 
 /** Port of a mount whose address names none. */
 const MOUNT_PORT = 9779;
