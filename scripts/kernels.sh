@@ -16,7 +16,7 @@ mirror=http://deb.debian.org/debian
 # With files, names, servers, kills and mounts of every kind.
 tests='dist/test/e2e/backups-bundled.test.js dist/test/e2e/life.test.js dist/test/e2e/killed-mount.test.js dist/test/e2e/workload.test.js
   dist/test/e2e/fsync-walk.test.js dist/test/fs/operations-*.test.js dist/test/fs/listing.test.js dist/test/fs/limits.test.js
-  dist/test/fs/virtual-files.test.js dist/test/mount/unmount.test.js dist/test/mount/flags.test.js dist/test/mount/passthrough.test.js'
+  dist/test/fs/virtual-files.test.js dist/test/mount/unmount/unmount.test.js dist/test/mount/flags.test.js dist/test/mount/passthrough.test.js'
 releases=()
 while [ $# -gt 0 ]; do
   case $1 in

@@ -12,4 +12,4 @@ export { listMounts, type MountSummary } from './status/list.js';
 export type { BlockOrigin, FileOrigin } from './status/provenance.js';
 export { type MountStat, readStat, resetStat } from './status/stat.js';
 export { syncMount } from './sync.js';
-export { mountpointOfDiff, type Unmounted, unmount, type Wait } from './unmount.js';
+export { mountpointOfDiff, type Unmounted, unmount, type Wait } from './unmount/unmount.js';

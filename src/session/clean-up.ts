@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/diff/lock.js';
-import { unmount } from '../mount/unmount.js';
+import { unmount } from '../mount/unmount/unmount.js';
 import { childrenOf, killHard, signal } from '../postgres/processes.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';

@@ -3,7 +3,7 @@
 import type { BackupInfo } from '../backup/index.js';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { given } from '../given.js';
-import { unmount } from '../mount/unmount.js';
+import { unmount } from '../mount/unmount/unmount.js';
 import { readControlFile } from '../postgres/control-file.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { amcheck, connectableDatabases, invalidDatabases } from './amcheck.js';

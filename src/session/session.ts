@@ -3,7 +3,7 @@
 import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
 import { inspectDiff } from '../mount/diff/diff-directory.js';
-import { unmount } from '../mount/unmount.js';
+import { unmount } from '../mount/unmount/unmount.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import type { PostgresServer } from '../postgres/server.js';

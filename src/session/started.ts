@@ -11,7 +11,7 @@ import {
   listRegistered,
   privateDirectories,
 } from '../mount/registry.js';
-import { unmount } from '../mount/unmount.js';
+import { unmount } from '../mount/unmount/unmount.js';
 import { PRIVATE_DIR } from '../postgres/private-dir.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { isMountPoint } from '../sys/mountinfo.js';

@@ -2,7 +2,7 @@
 
 import { isAlive } from '../../sys/process-identity.js';
 import type { Owner } from '../mounted.js';
-import { describeElsewhere, findCopies } from '../other-namespaces.js';
+import { describeElsewhere, findCopies } from '../unmount/other-namespaces.js';
 import { within } from '../within.js';
 import { isStopped, readByChild } from './ask-mount.js';
 

@@ -1,23 +1,23 @@
 // Taking a mount away and making sure that everything it held is on disk.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PbkfsError } from '../errors.js';
-import { given } from '../given.js';
-import { type UnmountHow, unmountDevice } from '../sys/fuse-mount.js';
-import { isMountPoint, isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
-import { isAlive, sameProcess } from '../sys/process-identity.js';
-import { shellWord } from '../sys/shell-word.js';
-import { readBinding } from './diff/binding.js';
-import { inspectDiff } from './diff/diff-directory.js';
-import { isDiffLocked, lockOwner } from './diff/lock.js';
-import { describeHolders } from './holders.js';
-import { findMounted, type Owner, ownerOf } from './mounted.js';
-import { findServers } from './orphaned-server.js';
+import { PbkfsError } from '../../errors.js';
+import { given } from '../../given.js';
+import { type UnmountHow, unmountDevice } from '../../sys/fuse-mount.js';
+import { isMountPoint, isOurs, type MountEntry, mountOn } from '../../sys/mountinfo.js';
+import { isAlive, sameProcess } from '../../sys/process-identity.js';
+import { shellWord } from '../../sys/shell-word.js';
+import { readBinding } from '../diff/binding.js';
+import { inspectDiff } from '../diff/diff-directory.js';
+import { isDiffLocked, lockOwner } from '../diff/lock.js';
+import { describeHolders } from '../holders.js';
+import { findMounted, type Owner, ownerOf } from '../mounted.js';
+import { findServers } from '../orphaned-server.js';
+import { resolveFuture, resolveMountpoint } from '../paths.js';
+import { findRegistered, unregister } from '../registry.js';
+import { cureStale } from '../stale.js';
+import { isStopped, letGoOn } from '../status/ask-mount.js';
 import { describeElsewhere, findCopies, type Gone, placesOf } from './other-namespaces.js';
-import { resolveFuture, resolveMountpoint } from './paths.js';
-import { findRegistered, unregister } from './registry.js';
-import { cureStale } from './stale.js';
-import { isStopped, letGoOn } from './status/ask-mount.js';
 
 export type Unmounted =
   | { readonly kind: 'clean'; readonly mountpoint: string; readonly diff: string | undefined }

@@ -2,10 +2,10 @@
 // the process that serves it. Reads /proc only, never the mount.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { byteString, displayPath } from '../backup/byte-path.js';
-import { isOurs, type MountEntry, parseMountinfo, readMounts } from '../sys/mountinfo.js';
-import { commandOf } from './holders.js';
-import { ownerOf } from './mounted.js';
+import { byteString, displayPath } from '../../backup/byte-path.js';
+import { isOurs, type MountEntry, parseMountinfo, readMounts } from '../../sys/mountinfo.js';
+import { commandOf } from '../holders.js';
+import { ownerOf } from '../mounted.js';
 
 const MOST_NAMED = 8;
 

@@ -3,17 +3,17 @@ import { closeSync, mkdirSync, openSync, readFileSync, statfsSync, statSync } fr
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { isDiffLocked } from '../../src/mount/diff/lock.js';
-import { unmount, type Wait } from '../../src/mount/index.js';
-import { findRegistered, unregister } from '../../src/mount/registry.js';
-import { findServingProcess } from '../../src/mount/serving-process.js';
-import { MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
-import { isAlive } from '../../src/sys/process-identity.js';
-import { matchWhole } from '../support/match-whole.js';
-import { mountMissing } from '../support/mount.js';
-import { until } from '../support/until.js';
-import { fakeMount } from './fake/mount.js';
-import { smallMount } from './small-mount.js';
+import { isDiffLocked } from '../../../src/mount/diff/lock.js';
+import { unmount, type Wait } from '../../../src/mount/index.js';
+import { findRegistered, unregister } from '../../../src/mount/registry.js';
+import { findServingProcess } from '../../../src/mount/serving-process.js';
+import { MS_NODEV, mount as mountFs, umount2 } from '../../../src/sys/libc.js';
+import { isAlive } from '../../../src/sys/process-identity.js';
+import { matchWhole } from '../../support/match-whole.js';
+import { mountMissing } from '../../support/mount.js';
+import { until } from '../../support/until.js';
+import { fakeMount } from '../fake/mount.js';
+import { smallMount } from '../small-mount.js';
 
 t.setTimeout(600_000);
 
