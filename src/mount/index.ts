@@ -12,4 +12,6 @@ export { listMounts, type MountSummary } from './status/list.js';
 export type { BlockOrigin, FileOrigin } from './status/provenance.js';
 export { type MountStat, readStat, resetStat } from './status/stat.js';
 export { syncMount } from './sync.js';
-export { mountpointOfDiff, type Unmounted, unmount, type Wait } from './unmount/unmount.js';
+export { mountpointOfDiff } from './unmount/diff-mountpoint.js';
+export { type Unmounted, unmount } from './unmount/unmount.js';
+export type { Wait } from './unmount/unmount-options.js';

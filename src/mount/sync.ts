@@ -6,8 +6,8 @@ import { PbkfsError } from '../errors.js';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { syncfs } from '../sys/libc.js';
 import { findServing, type Mounted } from './mounted.js';
-import { isStopped, letGoOn } from './status/ask-mount.js';
 import { healthOf } from './status/health.js';
+import { isStopped, letGoOn } from './stopped-process.js';
 
 /**
  * Returns when all data and names written to the mount before the call are durable in its diff. Asked for through the

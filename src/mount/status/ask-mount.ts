@@ -1,7 +1,6 @@
 // Reading what a mount tells of itself, of which some are dead or hang.
 
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
@@ -34,18 +33,4 @@ export function readByChild(mountpoint: string, name: string, patience: number):
     child.unref();
     for (const pipe of [child.stdout, child.stderr]) (pipe as Socket | null)?.unref();
   });
-}
-
-/** Whether somebody has stopped the process: SIGSTOP, a debugger. */
-export function isStopped(pid: number): boolean {
-  try {
-    return /^State:\s+[Tt]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
-  } catch {
-    return false;
-  }
-}
-
-/** What to do about such a process. @param who what it is called */
-export function letGoOn(pid: number, who = 'its process'): string {
-  return `${who} is stopped: "kill -CONT ${pid}" lets it go on`;
 }

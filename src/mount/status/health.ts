@@ -2,9 +2,10 @@
 
 import { isAlive } from '../../sys/process-identity.js';
 import type { Owner } from '../mounted.js';
+import { isStopped } from '../stopped-process.js';
 import { describeElsewhere, findCopies } from '../unmount/other-namespaces.js';
 import { within } from '../within.js';
-import { isStopped, readByChild } from './ask-mount.js';
+import { readByChild } from './ask-mount.js';
 
 /**
  * `hung`: its process is stopped, or has not answered in time. `ending`: unmounted, its process still makes the diff durable

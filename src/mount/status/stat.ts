@@ -6,8 +6,9 @@ import { given } from '../../given.js';
 import { replaceFile } from '../../sys/durable-file.js';
 import { findServing, type Mounted } from '../mounted.js';
 import { BASELINE, companionFile } from '../registry.js';
+import { isStopped, letGoOn } from '../stopped-process.js';
 import { within } from '../within.js';
-import { isStopped, letGoOn, readByChild } from './ask-mount.js';
+import { readByChild } from './ask-mount.js';
 
 /** What `.pbkfs/stat` holds. */
 export interface MountStatus {
