@@ -1,34 +1,27 @@
 // A mount from its request to its end, in the process that serves it.
 
-import { open } from 'node:fs/promises';
-import { type Chain, openCatalog } from '../../backup/index.js';
-import { walDirectory } from '../../backup/wal/index.js';
-import { PbkfsError } from '../../errors.js';
-import type { ServeOptions, Server } from '../../fs/serve-types.js';
+import type { Server } from '../../fs/serve-types.js';
 import { given } from '../../given.js';
 import { createLogger, type Logger, type LogSettings } from '../../log.js';
 import type { RecoveryConfig } from '../../postgres/recovery-config.js';
-import { mayAllowOther } from '../../sys/fuse-mount.js';
-import { isMountPoint } from '../../sys/mountinfo.js';
 import { selfIdentity } from '../../sys/process-identity.js';
 import { notifyManager, openJournal } from '../../sys/systemd.js';
 import { ChainKeeper } from '../chain-lock/keeper.js';
-import { ownerOf } from '../file-owner.js';
 import { startPrefetch } from '../prefetch/prefetch.js';
 import { unregister } from '../registry.js';
 import type { MountedInfo, MountRequest } from '../request.js';
 import { abortMount } from '../stale.js';
-import { relocateWal } from '../wal-dir/relocate.js';
 import { announce } from './announce.js';
 import { LastResort } from './last-resort.js';
-import { listCacheOf } from './list-cache.js';
 import { LogFile } from './log-file.js';
+import { makeReady, stoppedEarly } from './make-ready.js';
 import { MetricsEndpoint } from './metrics-endpoint.js';
 import { lockMountpoint } from './mountpoint-lock.js';
 import { checkPidFile, removePidFile } from './pid-file.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
-import { configure, recoveryFor } from './recovery.js';
+import { recoveryFor } from './recovery.js';
 import { loadLoggingSoon, loadMeanwhile, type ServeMount } from './serve.js';
+import { serveOptions, walOf } from './serve-options.js';
 import type { Stopper } from './stop-signals.js';
 
 /** Whoever started the mount. */
@@ -86,7 +79,7 @@ export async function runMount(
     const chain = prepared.recheck();
     recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh, prepared.unwritten);
     if (recovery !== undefined) prepared.willWrite(recovery);
-    const starting = start(request, prepared, chain, keeper, metrics?.address, serve, log);
+    const starting = serve(serveOptions(request, paths, chain, keeper, metrics?.address, log));
     // The thread of names reads the lists now.
     loadLoggingSoon();
     server = await starting;
@@ -137,78 +130,6 @@ export async function runMount(
   metrics?.close();
   await keeper.release();
   return finish(prepared, await ended, lastResort, log);
-}
-
-/** What is written through the mount before a server may use it. */
-async function makeReady(request: MountRequest, prepared: PreparedMount, recovery?: RecoveryConfig): Promise<void> {
-  const { paths, chain, wal } = prepared;
-  const owner = ownerOf(request, paths.owner);
-  if (recovery !== undefined || wal !== undefined) {
-    // Who unmounts it meanwhile waits: what follows must not come into the directory below.
-    const root = await open(paths.mountpoint);
-    try {
-      if (!isMountPoint(paths.mountpoint)) throw stoppedEarly(paths.mountpoint);
-      if (recovery !== undefined) await configure(recovery, paths.mountpoint, chain, owner);
-      if (wal !== undefined) await relocateWal(paths.mountpoint, wal, owner);
-      await root.sync();
-    } finally {
-      await root.close();
-    }
-  }
-  prepared.madeReady();
-}
-
-function stoppedEarly(mountpoint: string): PbkfsError {
-  return new PbkfsError('mount_failed', `the mount on ${mountpoint} was stopped before it was ready`, {
-    hint: 'somebody unmounted it or ended its process; nothing is mounted',
-  });
-}
-
-function start(
-  request: MountRequest,
-  { paths }: PreparedMount,
-  chain: Chain,
-  keeper: ChainKeeper,
-  metricsAddress: string | undefined,
-  serve: ServeMount,
-  log: Logger,
-): Promise<Server> {
-  const { threads, cacheSize, readAhead, backend, diffLimit } = request;
-  return serve({
-    catalog: paths.catalog,
-    instance: chain.instance,
-    chain,
-    wal: walOf(paths.catalog, chain.instance),
-    diff: paths.diff ?? null,
-    mountpoint: paths.mountpoint,
-    ...ownerOf(request, paths.owner),
-    allowOther: allowOther(request),
-    ...given({ threads, cacheSize, readAhead, backend, diffLimit, metricsAddress }),
-    ...given({ logFile: paths.logFile, activitySeconds: request.logActivity }),
-    materializeOnRead: request.materializeOnRead,
-    afterPowerLoss: request.afterPowerLoss,
-    perfUnsafe: request.perfUnsafe ?? false,
-    noWal: request.noWal ?? false,
-    passthrough: request.passthrough ?? false,
-    lowLatency: request.lowLatency ?? false,
-    ...listCacheOf(request),
-    verify: request.verify ?? 'checksum',
-    chainLock: keeper,
-    log,
-  });
-}
-
-function walOf(catalog: string, instance: string): ServeOptions['wal'] {
-  const { xlogSegSize } = openCatalog(catalog).config(instance);
-  return { directory: walDirectory(catalog, instance), segmentSize: xlogSegSize };
-}
-
-function allowOther(request: MountRequest): boolean {
-  const permitted = mayAllowOther();
-  if (request.allowOther !== true || permitted) return request.allowOther ?? permitted;
-  throw new PbkfsError('mount_failed', 'this user may not let others use a mount', {
-    hint: 'put the line user_allow_other into /etc/fuse.conf, or mount without --allow-other, for this user alone',
-  });
 }
 
 function finish(prepared: PreparedMount, failure: Failure | undefined, lastResort: LastResort, log: Logger): number {
