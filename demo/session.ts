@@ -3,8 +3,9 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { ServerBinaries } from '../src/postgres/find-server.js';
-import { type PostgresServer, startServer } from '../src/postgres/server.js';
+import type { PostgresServer } from '../src/postgres/server.js';
 import type { ServerUser } from '../src/postgres/server-user.js';
+import { startServer } from '../src/postgres/start-server.js';
 import type { Cleanup } from './cleanup.js';
 import { pbkfs } from './pbkfs.js';
 

@@ -2,7 +2,7 @@
 // `node server.js DATADIR SETTINGS` prints how to reach it, and stops it when its standard input ends.
 
 import { once } from 'node:events';
-import { startServer } from '../../src/postgres/server.js';
+import { startServer } from '../../src/postgres/start-server.js';
 import { postgres15 } from '../../test/support/postgres.js';
 
 const [, , dataDir, settings] = process.argv;

@@ -1,44 +1,14 @@
-// A PostgreSQL server on a data directory: start with safe settings, wait until ready, stop, crash.
+// A PostgreSQL server that was started: wait until it is ready, stop it, crash it, leave it.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, readFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isAlive } from '../sys/process-identity.js';
-import { readControlFile } from './control-file.js';
-import type { ServerBinaries } from './find-server.js';
-import { makePrivateDir, openLog, type PrivateDir, removePrivateDir } from './private-dir.js';
-import { inNamespace, type PathBinding } from './private-namespace.js';
+import { type PrivateDir, removePrivateDir } from './private-dir.js';
 import { childrenOf, killHard } from './processes.js';
-import { type ConfiguredRecovery, type Recovery, requestRecovery } from './recovery.js';
-import { safeSettings } from './safe-settings.js';
-import { cannotBecome, type ServerUser, spawnIds } from './server-user.js';
-
-export interface StartOptions {
-  readonly dataDir: string;
-  readonly binaries: ServerBinaries;
-  readonly user: ServerUser;
-  /** More settings; those that keep the server away from production cannot be changed. */
-  readonly settings?: Readonly<Record<string, string>>;
-  /** shared_preload_libraries; none where it is missing. */
-  readonly preload?: string;
-  /** Archive recovery; without it the server starts on what the data directory holds. */
-  readonly recovery?: Recovery | ConfiguredRecovery;
-  /** Milliseconds until the server must answer queries. Default 120 000: replay takes its time. */
-  readonly startTimeout?: number;
-  /** Port in the name of its socket; 5432 where it is missing. */
-  readonly port?: number;
-  /** Where its socket lies instead of the private directory; the server's user must be able to write there. */
-  readonly socketDir?: string;
-  /** Directories of the mount that the server sees at absolute paths of this host; only for root. */
-  readonly bindings?: readonly PathBinding[];
-  /** Called with the private directory before the server is started, for whoever cleans up after us. */
-  readonly starting?: (privateDir: string) => Promise<void>;
-  /** Called again and again while the server is not ready. */
-  readonly waiting?: (server: PostgresServer) => void;
-}
 
 /** How a client reaches the server; any database role will do, `postgres` exists as a rule. */
 export interface ConnectionParameters {
@@ -50,7 +20,6 @@ export interface ConnectionParameters {
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 const SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
-const PORT = 5432;
 const STOP_TIMEOUT_MS = 120_000;
 const POLL_MS = 20;
 const LOG_TAIL_BYTES = 64 * 1024;
@@ -59,73 +28,6 @@ const running = new Set<PostgresServer>();
 process.on('exit', () => {
   for (const server of running) server.abandon();
 });
-
-/**
- * Starts a server and waits until it accepts connections (with `action: 'pause'`: read-only ones).
- * @throws PbkfsError server_failed with the end of its log when it ends or does not get ready in time.
- */
-export async function startServer(options: StartOptions): Promise<PostgresServer> {
-  const control = await readControlFile(options.dataDir);
-  const made = makePrivateDir(options.user);
-  const files = options.socketDir === undefined ? made : { ...made, socketDir: options.socketDir };
-  let server: PostgresServer;
-  try {
-    await options.starting?.(files.path);
-    const settings = safeSettings({
-      major: options.binaries.major,
-      dataDir: options.dataDir,
-      files,
-      port: options.port ?? PORT,
-      control,
-      recovery: options.recovery,
-      extra: options.settings,
-      preload: options.preload,
-    });
-    if (options.recovery !== undefined && options.recovery.target !== 'configured')
-      requestRecovery(options.dataDir, options.user);
-    server = new PostgresServer(
-      spawnPostmaster(options, files, settings),
-      files,
-      options.dataDir,
-      options.port ?? PORT,
-    );
-  } catch (error) {
-    removePrivateDir(files);
-    throw error;
-  }
-  try {
-    await server.waitUntilReady(options.startTimeout ?? 120_000, options.waiting);
-  } catch (error) {
-    await server.crash();
-    throw error;
-  }
-  return server;
-}
-
-function spawnPostmaster(options: StartOptions, files: PrivateDir, settings: Record<string, string>): ChildProcess {
-  const log = openLog(files);
-  const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const { bindings = [], user, dataDir } = options;
-  const command: [string, string[]] = [join(options.binaries.binDir, 'postgres'), ['-D', dataDir, ...args]];
-  const stage = join(files.path, 'root');
-  if (bindings.length > 0) mkdirSync(stage);
-  const [program, all] =
-    bindings.length === 0 ? command : inNamespace(bindings, user, stage, dataDir, [command[0], ...command[1]]);
-  try {
-    return spawn(program, all, {
-      ...(bindings.length === 0 ? spawnIds(user) : {}),
-      cwd: '/',
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
-      stdio: ['ignore', log, log],
-      // Ctrl-C in the terminal is for us: we stop the server in order.
-      detached: true,
-    });
-  } catch (error) {
-    throw ['EPERM', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '') ? cannotBecome(user, error) : error;
-  } finally {
-    closeSync(log);
-  }
-}
 
 /** A started server. It ends by {@link stop} or {@link crash}; when this process exits it is shut down at once. */
 export class PostgresServer {
@@ -137,7 +39,7 @@ export class PostgresServer {
   #end: string | undefined;
   #log = '';
 
-  constructor(child: ChildProcess, files: PrivateDir, dataDir: string, port = PORT) {
+  constructor(child: ChildProcess, files: PrivateDir, dataDir: string, port: number) {
     this.#child = child;
     this.#files = files;
     this.#dataDir = dataDir;

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { findServer, program, type ServerBinaries } from '../../src/postgres/find-server.js';
 import { reachableTempDir } from '../../src/postgres/reachable.js';
-import { type PostgresServer, type StartOptions, startServer } from '../../src/postgres/server.js';
+import type { PostgresServer } from '../../src/postgres/server.js';
 import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
+import { type StartOptions, startServer } from '../../src/postgres/start-server.js';
 import { runOk } from './run.js';
 import { swept } from './swept.js';
 

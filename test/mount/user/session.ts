@@ -1,6 +1,6 @@
 // A PostgreSQL session on a mounted data directory, as the user who runs this program: node session.js DATADIR
 
-import { startServer } from '../../../src/postgres/server.js';
+import { startServer } from '../../../src/postgres/start-server.js';
 import { connected, postgres15 } from '../../support/postgres.js';
 
 const server = await startServer({ dataDir: process.argv[2]!, ...postgres15() });
