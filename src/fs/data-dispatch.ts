@@ -6,7 +6,8 @@ import { errno, errnoOf, SystemError } from '../errors.js';
 import { type Counters, counter } from '../metrics/counters.js';
 import type { DataEngine } from '../overlay/data/data-engine.js';
 import { emptyAttributes } from '../overlay/shared/attributes.js';
-import { type FileTable, rowKind, word } from '../overlay/shared/file-table.js';
+import type { FileTable } from '../overlay/shared/file-table.js';
+import { rowKind, word } from '../overlay/shared/row-layout.js';
 import {
   FOPEN_KEEP_CACHE,
   fallocateMode,
@@ -182,10 +183,7 @@ export class DataDispatch {
 
   #open(): number {
     if (this.#openless) throw notImplemented;
-    this.#reply.u64(0, this.#nextHandle++);
-    this.#reply.u32(8, FOPEN_KEEP_CACHE);
-    this.#reply.u32(12, 0);
-    return size.open;
+    return this.#reply.openOut(0, this.#nextHandle++, FOPEN_KEEP_CACHE, 0);
   }
 
   /** The kernel refuses changes of a read-only mount itself, until root remounts it writable. */

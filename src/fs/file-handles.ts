@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import type { Inode } from '../overlay/namespace/inode.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { hasSetId } from '../overlay/shared/attributes.js';
-import { FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH, size } from './protocol/constants.js';
+import { FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from './protocol/constants.js';
 import type { Reply } from './protocol/reply.js';
 
 /** The bits of open(2) flags that say how a file is accessed; 0: for reading only. */
@@ -40,10 +40,7 @@ export class FileHandles {
       how |= backing > 0 ? FOPEN_PASSTHROUGH : FOPEN_DIRECT_IO;
     }
     if (backing > 0) this.#passthrough.set(handle, inode);
-    this.#reply.u64(offset, handle);
-    this.#reply.u32(offset + 8, how);
-    this.#reply.u32(offset + 12, backing);
-    return size.open;
+    return this.#reply.openOut(offset, handle, how, backing);
   }
 
   close(handle: number): void {

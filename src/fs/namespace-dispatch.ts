@@ -1,6 +1,7 @@
 // Requests that need names: decoded, handed to the namespace, and answered. No rule about names lives here.
 
 import { SystemError } from '../errors.js';
+import { NAME_MAX } from '../overlay/namespace/checks.js';
 import { type Inode, S_IFREG } from '../overlay/namespace/inode.js';
 import type { AttributeFields } from '../overlay/namespace/records.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
@@ -10,7 +11,7 @@ import { timestampOf } from '../overlay/shared/timestamp.js';
 import { DirectoryHandles } from './directory-handles.js';
 import { FileHandles } from './file-handles.js';
 import { FileSystemStat } from './file-system-stat.js';
-import { MAX_TRANSFER, OUT_HEADER, opcode, setattrValid, size } from './protocol/constants.js';
+import { MAX_TRANSFER, OUT_HEADER, opcode, setattrValid } from './protocol/constants.js';
 import type { Reply } from './protocol/reply.js';
 import type { Request } from './protocol/request.js';
 
@@ -91,9 +92,9 @@ export class NamespaceDispatch {
       case opcode.RENAME2:
         return this.#rename(request, 16, request.u32(8));
       case opcode.STATFS:
-        return this.#statfs();
+        return this.#reply.statfsOut(this.#fileSystem.now(), NAME_MAX);
       case opcode.OPENDIR:
-        return this.#opendir(request);
+        return this.#reply.openOut(0, this.#directories.open(this.#inode(request)), 0, 0);
       case opcode.READDIR:
       case opcode.READDIRPLUS:
         return this.#directories.read(
@@ -222,27 +223,6 @@ export class NamespaceDispatch {
     const newName = request.name(names + oldName.length + 1);
     this.#overlay.namespace.rename(this.#inode(request), oldName, to, newName, flags);
     return 0;
-  }
-
-  #statfs(): number {
-    const stat = this.#fileSystem.now();
-    this.#reply.clear(0, size.statfs);
-    this.#reply.u64(0, stat.blocks);
-    this.#reply.u64(8, stat.bfree);
-    this.#reply.u64(16, stat.bavail);
-    this.#reply.u64(24, stat.files);
-    this.#reply.u64(32, stat.ffree);
-    this.#reply.u32(40, stat.bsize);
-    this.#reply.u32(44, 255);
-    this.#reply.u32(48, stat.bsize);
-    return size.statfs;
-  }
-
-  #opendir(request: Request): number {
-    this.#reply.u64(0, this.#directories.open(this.#inode(request)));
-    this.#reply.u32(8, 0);
-    this.#reply.u32(12, 0);
-    return size.open;
   }
 
   #readVirtual(request: Request): number {

@@ -3,6 +3,7 @@
 import { S_IFMT, S_IFREG } from '../../backup/constants.js';
 import { type Attributes, hasSetId } from '../../overlay/shared/attributes.js';
 import { SteadyMemory } from '../../sys/steady-memory.js';
+import type { FileSystemNumbers } from '../file-system-stat.js';
 import { OUT_HEADER, size } from './constants.js';
 
 /** How long the kernel may keep names and attributes, in seconds: only the mount itself changes its files. */
@@ -97,6 +98,32 @@ export class Reply {
     this.u64(offset + 32, 0);
     this.attr(offset + 40, attributes);
     return size.entry;
+  }
+
+  /**
+   * fuse_open_out at `offset` of the body; returns its length.
+   * @param how FOPEN bits
+   * @param backing the kernel's number for a file that it reads and writes by itself; 0: it does not
+   */
+  openOut(offset: number, handle: number, how: number, backing: number): number {
+    this.u64(offset, handle);
+    this.u32(offset + 8, how);
+    this.u32(offset + 12, backing);
+    return size.open;
+  }
+
+  /** fuse_statfs_out; returns its length. Names may have `nameLength` bytes. */
+  statfsOut(stat: FileSystemNumbers, nameLength: number): number {
+    this.clear(0, size.statfs);
+    this.u64(0, stat.blocks);
+    this.u64(8, stat.bfree);
+    this.u64(16, stat.bavail);
+    this.u64(24, stat.files);
+    this.u64(32, stat.ffree);
+    this.u32(40, stat.bsize);
+    this.u32(44, nameLength);
+    this.u32(48, stat.bsize);
+    return size.statfs;
   }
 
   #seconds(offset: number, seconds: number): void {

@@ -4,7 +4,8 @@ import { SystemError } from '../../errors.js';
 import { HIDDEN_DIRECTORY, TABLESPACES_PATH } from './hidden-directory.js';
 import type { Inode } from './inode.js';
 
-const NAME_MAX = 255;
+/** Bytes of a name. */
+export const NAME_MAX = 255;
 
 /** @throws ENOTDIR */
 export function mustBeDirectory(inode: Inode): void {

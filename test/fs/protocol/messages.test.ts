@@ -87,6 +87,28 @@ t.test('attributes of a file that a write takes set-id bits from are not kept; n
   t.strictSame(keeps(0o042755), [3600n, 3600n, 3600n], 'a directory');
 });
 
+t.test('an opened file: handle, how it is served, the number of a file that the kernel serves', async (t) => {
+  const reply = used();
+  t.equal(reply.openOut(8, 0x1_0203_0405, 0x21222324, 0x31323334), 16);
+  const wanted = Buffer.alloc(16);
+  wanted.writeBigUInt64LE(0x1_0203_0405n, 0);
+  wanted.writeUInt32LE(0x21222324, 8);
+  wanted.writeUInt32LE(0x31323334, 12);
+  t.equal(reply.bytes.toString('hex', OUT_HEADER + 8, OUT_HEADER + 24), wanted.toString('hex'));
+  t.equal(reply.bytes.toString('hex', OUT_HEADER, OUT_HEADER + 8), 'ee'.repeat(8), 'what is before it stays');
+});
+
+t.test('statfs: sizes in blocks, and zeros in the spare words', async (t) => {
+  const reply = used();
+  const [blocks, bfree, bavail, files, ffree] = [0x1_0000_0001, 0x2_0000_0002, 0x3_0000_0003, 0x4_0000_0004, 5];
+  t.equal(reply.statfsOut({ blocks, bfree, bavail, files, ffree, bsize: 4096 }, 255), 80);
+  const wanted = Buffer.alloc(80);
+  for (const [at, value] of [blocks, bfree, bavail, files, ffree].entries())
+    wanted.writeBigUInt64LE(BigInt(value), at * 8);
+  for (const [at, value] of [4096, 255, 4096].entries()) wanted.writeUInt32LE(value, 40 + at * 4);
+  t.equal(reply.bytes.toString('hex', OUT_HEADER, OUT_HEADER + 80), wanted.toString('hex'));
+});
+
 t.test('a reply has its length, its number and its error, and not a byte more', async (t) => {
   const reply = used();
   const body = reply.bytes.toString('hex', OUT_HEADER, OUT_HEADER + 24);
