@@ -1,8 +1,6 @@
 // One mount in this process: starts the threads, mounts, grows the readers on demand, and ends in the right order.
 
 import { closeSync } from 'node:fs';
-import { MessageChannel, type Worker } from 'node:worker_threads';
-import { type ErrorCode, PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { createCounters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
@@ -16,8 +14,7 @@ import { JournalSync } from './journal-sync.js';
 import { forgetClients, hasKernelClients } from './kernel-clients.js';
 import { KernelWriteback } from './kernel-writeback.js';
 import { LowLatency } from './low-latency.js';
-import type { NamespaceMail, NamespaceMessage, NamespaceThreadData } from './namespace-thread.js';
-import { runNamespaceThread } from './namespace-worker.js';
+import { NamespaceControl } from './namespace-control.js';
 import { MAX_THREADS, ReaderPool } from './reader-pool.js';
 import { ActivityLog } from './report/activity.js';
 import { LiveReport } from './report/mount-report.js';
@@ -35,20 +32,17 @@ class MountServer implements Server {
   readonly #options: ServeOptions;
   readonly #shared = SharedState.create(createCounters());
   readonly #readers: ReaderPool;
-  readonly #mail = new MessageChannel();
-  readonly #namespace: Worker;
+  readonly #namespace: NamespaceControl;
   readonly #sentry: ChainSentry;
   readonly #activity: ActivityLog;
   readonly #lowLatency: LowLatency | undefined;
   readonly #journalSync: JournalSync;
   readonly #writeback = new EarlyWriteback();
   readonly #kernelWriteback = new KernelWriteback((path) => this.#writeback.start(path));
-  #objects = '';
   #connection: Connection | null = null;
   /** no further readers: the mount is gone, or has failed */
   #ending = false;
   #mountGone = false;
-  #namespaceEnded = false;
   #failure: Error | null = null;
   /** the kernel goes on writing objects although the mount has ended */
   #inUse = false;
@@ -68,7 +62,7 @@ class MountServer implements Server {
       Atomics.store(this.#shared.control, control.chainChanged, change === null ? 0 : encodeChange(change));
     });
     this.#readers = new ReaderPool(this.#shared, options.log, {
-      channel: (buffers) => this.#post(buffers),
+      channel: (buffers) => this.#namespace.post(buffers),
       suspect: () => this.#sentry.look(),
       writeBack: (path) => this.#writeback.start(path),
       ended: (gone) => this.#readerEnded(gone),
@@ -92,13 +86,10 @@ class MountServer implements Server {
       },
     });
     const { chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal, listCache } = options;
-    const data: NamespaceThreadData = {
+    this.#namespace = new NamespaceControl(this.#shared, {
       ...{ chain, wal, diff, mountpoint, uid, gid, afterPowerLoss, diffLimit, noWal, listCache },
-      shared: this.#shared.buffers,
       log: options.log.settings,
-      mail: this.#mail.port2,
-    };
-    this.#namespace = runNamespaceThread(data);
+    });
   }
 
   get backend(): BackendInfo {
@@ -107,7 +98,7 @@ class MountServer implements Server {
 
   /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */
   async start(): Promise<void> {
-    await this.#openOverlay();
+    const objects = await this.#openOverlay();
     const { mountpoint, diff, perfUnsafe = false, materializeOnRead, verify, log, threads } = this.#options;
     try {
       this.#connection = connect(this.#options);
@@ -115,7 +106,7 @@ class MountServer implements Server {
       // Before the kernel gets an answer to anything but INIT.
       Atomics.store(this.#shared.control, control.passthrough, Number(passthrough));
       const settings = {
-        objects: this.#objects,
+        objects,
         readOnly: diff === null,
         perfUnsafe,
         materializeOnRead,
@@ -146,41 +137,17 @@ class MountServer implements Server {
     });
   }
 
-  #openOverlay(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#namespace.on('message', (message: NamespaceMessage) => {
-        if (message.type === 'ready') {
-          this.#objects = message.objects;
-          resolve();
-        } else if (message.type === 'sync-journal') {
-          this.#journalSync.start();
-        } else if (message.type === 'kernel-writes') {
-          this.#kernelWrites(message.path, message.open);
-        } else if (message.type === 'content') {
-          void this.#makeContent(message.lookup, message.name);
-        } else if (message.type === 'failed') {
-          const error = new PbkfsError(message.code as ErrorCode, message.message, {
-            ...(message.hint === undefined ? {} : { hint: message.hint }),
-          });
-          reject(error);
-          this.#fail(error);
-        }
-      });
-      this.#namespace.on('error', (error) => {
-        reject(error);
-        this.#fail(error as Error);
-      });
-      this.#namespace.on('exit', () => {
-        this.#namespaceEnded = true;
-        this.#mail.port1.close();
-        if (Atomics.load(this.#shared.control, control.stop) === 0) {
-          const error = new PbkfsError('internal', 'the namespace thread ended by itself');
-          reject(error);
-          if (this.#failure === null) this.#fail(error);
-        }
+  #openOverlay(): Promise<string> {
+    return this.#namespace.open({
+      syncJournal: () => this.#journalSync.start(),
+      kernelWrites: (path, open) => this.#kernelWrites(path, open),
+      content: (lookup, name) => void this.#makeContent(lookup, name),
+      failed: (error) => this.#fail(error),
+      ended: (unexpected) => {
+        if (unexpected !== null && this.#failure === null) this.#fail(unexpected);
         saveCounters(this.#options.diff, this.#shared.buffers.counters, this.#options.log);
         if (this.#readers.size === 0) this.#allEnded();
-      });
+      },
     });
   }
 
@@ -198,13 +165,7 @@ class MountServer implements Server {
     } catch (error) {
       this.#options.log.error(`making the virtual file ${name}: ${(error as Error).message}`);
     }
-    this.#post({ lookup, content });
-  }
-
-  #post(mail: NamespaceMail): void {
-    this.#mail.port1.postMessage(mail);
-    Atomics.store(this.#shared.control, control.mail, 1);
-    ringBell(this.#shared.control);
+    this.#namespace.post({ lookup, content });
   }
 
   #readerEnded(gone: boolean): void {
@@ -218,7 +179,7 @@ class MountServer implements Server {
     this.#activity.stop();
     this.#lowLatency?.stop();
     this.#kernelWriteback.stop();
-    if (this.#namespaceEnded) this.#allEnded();
+    if (this.#namespace.hasEnded) this.#allEnded();
     else this.#stopNamespace();
   }
 
@@ -233,8 +194,7 @@ class MountServer implements Server {
     let how: number = stop.close;
     if (this.#failure !== null) how = stop.abandon;
     else if (this.#leavesClients()) how = stop.leave;
-    Atomics.store(this.#shared.control, control.stop, how);
-    ringBell(this.#shared.control);
+    this.#namespace.stop(how);
   }
 
   /** Whether programs go on writing files: the mount was ended by force under them. */
@@ -276,7 +236,7 @@ class MountServer implements Server {
     setTimeout(() => {
       this.#readers.terminate();
       // It gives the readers their last answers, unless it hangs.
-      setTimeout(() => void this.#namespace.terminate(), STOP_AFTER).unref();
+      setTimeout(() => this.#namespace.terminate(), STOP_AFTER).unref();
     }, STOP_AFTER).unref();
     setTimeout(() => this.#settle(), GIVE_UP_AFTER).unref();
   }
