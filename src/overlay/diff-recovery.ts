@@ -4,8 +4,8 @@ import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync
 import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, failedBefore, objectPaths, openObject } from './diff/index.js';
 import { type Inode, isNeverWritten } from './namespace/inode.js';
-import { rowFlag, word } from './shared/file-table.js';
 import { missingObject } from './shared/missing-object.js';
+import { rowFlag, word } from './shared/row-layout.js';
 import type { SharedState } from './shared/shared-state.js';
 import { nanosecondsOf, secondsOf } from './shared/timestamp.js';
 

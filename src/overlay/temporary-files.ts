@@ -1,7 +1,8 @@
 // Which files PostgreSQL makes for a short time and never syncs.
 
 import type { Inode } from './namespace/inode.js';
-import { type FileTable, rowFlag } from './shared/file-table.js';
+import type { FileTable } from './shared/file-table.js';
+import { rowFlag } from './shared/row-layout.js';
 
 /**
  * Names that begin so: temporary files and their directories (PG_TEMP_FILE_PREFIX, storage/fd.h) and temporary

@@ -5,7 +5,7 @@ import { WAL_NAMES } from '../backup/constants.js';
 import { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import type { Namespace } from './namespace/namespace.js';
-import { rowFlag } from './shared/file-table.js';
+import { rowFlag } from './shared/row-layout.js';
 
 export class TransientWal {
   readonly #namespace: Namespace;

@@ -5,7 +5,7 @@ import type { HeldFiles } from './data/namespace-calls.js';
 import type { Recovery } from './diff-recovery.js';
 import type { Inode } from './namespace/inode.js';
 import type { Namespace } from './namespace/namespace.js';
-import { rowFlag, word } from './shared/file-table.js';
+import { rowFlag, word } from './shared/row-layout.js';
 
 /** Files that one call of hold hands out. */
 const HELD_AT_ONCE = 256;

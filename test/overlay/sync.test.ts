@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import t, { type Test } from 'tap';
-import { rowFlag } from '../../src/overlay/shared/file-table.js';
+import { rowFlag } from '../../src/overlay/shared/row-layout.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
 import type { DirectOverlay } from '../support/direct-overlay.js';
 import { smallDiffs } from '../support/small-diffs.js';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { flag } from '../../src/overlay/diff/block-state.js';
-import { double } from '../../src/overlay/shared/file-table.js';
+import { double } from '../../src/overlay/shared/row-layout.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 

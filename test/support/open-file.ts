@@ -5,7 +5,7 @@ import { SystemError } from '../../src/errors.js';
 import type { AllocateMode } from '../../src/overlay/data/data-engine.js';
 import type { Inode } from '../../src/overlay/namespace/inode.js';
 import type { Attributes } from '../../src/overlay/shared/attributes.js';
-import { rowKind, word } from '../../src/overlay/shared/file-table.js';
+import { rowKind, word } from '../../src/overlay/shared/row-layout.js';
 import type { DirectOverlay } from './direct-overlay.js';
 
 const CHUNK = 1 << 20;

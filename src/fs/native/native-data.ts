@@ -5,7 +5,7 @@ import { SystemError } from '../../errors.js';
 import type { DataEngine } from '../../overlay/data/data-engine.js';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
 import type { Inode } from '../../overlay/namespace/inode.js';
-import { rowKind, word } from '../../overlay/shared/file-table.js';
+import { rowKind, word } from '../../overlay/shared/row-layout.js';
 import type { SharedState } from '../../overlay/shared/shared-state.js';
 import type { NativePaths } from './native-paths.js';
 import type { OpenFiles } from './open-files.js';

@@ -13,8 +13,8 @@ import {
 } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
-import { baseCheck, word } from '../shared/file-table.js';
 import type { RefusalKind } from '../shared/refusals.js';
+import { baseCheck, word } from '../shared/row-layout.js';
 import { control, decodeChange, type SharedState } from '../shared/shared-state.js';
 
 const HINT = 'unmount; its pages cannot be told from others any more. pg_probackup must not change a mounted chain';

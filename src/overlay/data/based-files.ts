@@ -2,7 +2,7 @@
 
 import type { FileSource, PageReader } from '../../backup/index.js';
 import type { Counters } from '../../metrics/counters.js';
-import { double, rowFlag } from '../shared/file-table.js';
+import { double, rowFlag } from '../shared/row-layout.js';
 import type { SharedState } from '../shared/shared-state.js';
 import type { BaseGuard } from './base-guard.js';
 import { BaseReader } from './base-reader.js';

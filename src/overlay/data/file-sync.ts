@@ -3,7 +3,7 @@
 import { fdatasyncSync, fsyncSync } from 'node:fs';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
 import { withLock } from '../../pending/mutex.js';
-import { rowFlag, rowKind, word } from '../shared/file-table.js';
+import { rowFlag, rowKind, word } from '../shared/row-layout.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import type { BasedFiles } from './based-files.js';
 import { journalWords, objectsWords, syncUpToNow } from './group-sync.js';

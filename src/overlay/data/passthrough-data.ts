@@ -3,8 +3,9 @@
 
 import { inTurn } from '../../pending/barrier.js';
 import type { DiffBudget } from '../shared/diff-budget.js';
-import { double, type FileTable, rowFlag } from '../shared/file-table.js';
+import type { FileTable } from '../shared/file-table.js';
 import { refreshFromObject } from '../shared/object-state.js';
+import { double, rowFlag } from '../shared/row-layout.js';
 import type { PlainFiles } from './plain-files.js';
 import type { Unflushed } from './unflushed.js';
 

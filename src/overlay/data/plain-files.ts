@@ -4,9 +4,10 @@
 import { fdatasyncSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
 import { failedBefore } from '../diff/index.js';
-import { type FileTable, rowFlag } from '../shared/file-table.js';
+import type { FileTable } from '../shared/file-table.js';
 import { withObject } from '../shared/missing-object.js';
 import type { ObjectState } from '../shared/object-state.js';
+import { rowFlag } from '../shared/row-layout.js';
 import type { CachedFile, FdCache } from './fd-cache.js';
 import type { ObjectFiles } from './object-files.js';
 

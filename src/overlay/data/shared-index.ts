@@ -3,8 +3,8 @@
 import { type BlockIndex, buildBlockIndex, type DatafileSource, type FileSource } from '../../backup/index.js';
 import { SystemError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
-import { double } from '../shared/file-table.js';
 import type { IndexCache, IndexPlace } from '../shared/index-cache.js';
+import { double } from '../shared/row-layout.js';
 import type { SharedState } from '../shared/shared-state.js';
 
 /** What the indexes of one thread have in common. */

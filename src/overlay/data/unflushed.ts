@@ -3,7 +3,8 @@
 // begin while a file is still being written, and an fsync finds little left to do. PostgreSQL asks for the same with
 // sync_file_range(2) (checkpoint_flush_after, bgwriter_flush_after), which the kernel never passes on to us.
 
-import { type FileTable, rowFlag, word } from '../shared/file-table.js';
+import type { FileTable } from '../shared/file-table.js';
+import { rowFlag, word } from '../shared/row-layout.js';
 
 /** Bytes of a file after which its writeback is started. PostgreSQL's own settings are 256 and 512 KiB. */
 export const WRITEBACK_AFTER = 4 * 2 ** 20;

@@ -2,7 +2,7 @@
 
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../backup/constants.js';
 import type { Attributes } from '../shared/attributes.js';
-import { rowFlag } from '../shared/file-table.js';
+import { rowFlag } from '../shared/row-layout.js';
 import type { BaseNode } from './base-node.js';
 
 export { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG };

@@ -3,9 +3,9 @@
 
 import { closeSync, constants, openSync, statSync } from 'node:fs';
 import type { DiffBudget } from '../shared/diff-budget.js';
-import { rowFlag } from '../shared/file-table.js';
 import { withObject } from '../shared/missing-object.js';
 import { agreeWithObject, type ObjectState, refreshFromObject } from '../shared/object-state.js';
+import { rowFlag } from '../shared/row-layout.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import type { Inode } from './inode.js';
 

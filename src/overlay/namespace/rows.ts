@@ -4,7 +4,8 @@
 import { PbkfsError } from '../../errors.js';
 import { pendingMutations } from '../../pending/barrier.js';
 import { type Attributes, emptyAttributes } from '../shared/attributes.js';
-import { double, type FileTable, rowFlag, rowKind, word } from '../shared/file-table.js';
+import type { FileTable } from '../shared/file-table.js';
+import { double, rowFlag, rowKind, word } from '../shared/row-layout.js';
 import type { Inode } from './inode.js';
 import type { PassthroughFiles } from './passthrough-files.js';
 

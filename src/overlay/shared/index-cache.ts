@@ -14,8 +14,9 @@
 // An evictor never waits while it evicts, and a builder never waits for another row: nobody waits in a circle.
 
 import { Arena } from './arena.js';
-import { double, type FileTable, indexState, word } from './file-table.js';
+import type { FileTable } from './file-table.js';
 import { IndexUsers } from './index-users.js';
+import { double, indexState, word } from './row-layout.js';
 import { control, type SharedState } from './shared-state.js';
 
 /** Where an index lies in the arena. */

@@ -2,7 +2,8 @@
 // mtime is what the object said when somebody last looked; whoever needs it looks again.
 
 import { blocksOf, type DiffBudget } from './diff-budget.js';
-import { double, type FileTable, word } from './file-table.js';
+import type { FileTable } from './file-table.js';
+import { double, word } from './row-layout.js';
 import { nanosecondsOf, secondsOf } from './timestamp.js';
 
 /** What the object says, as fs.Stats do. */

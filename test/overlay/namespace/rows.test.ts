@@ -4,7 +4,7 @@ import t from 'tap';
 import { failureLog } from '../../../src/fs/failure-log.js';
 import type { LogFields, Logger } from '../../../src/log.js';
 import type { Inode } from '../../../src/overlay/namespace/inode.js';
-import { double, word } from '../../../src/overlay/shared/file-table.js';
+import { double, word } from '../../../src/overlay/shared/row-layout.js';
 import { DirectOverlay } from '../../support/direct-overlay.js';
 import { matchWhole } from '../../support/match-whole.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../../support/small-catalog.js';

@@ -2,7 +2,8 @@
 
 import t from 'tap';
 import { type Attributes, emptyAttributes, withoutSetId } from '../../../src/overlay/shared/attributes.js';
-import { FileTable, rowFlag, rowKind, word } from '../../../src/overlay/shared/file-table.js';
+import { FileTable } from '../../../src/overlay/shared/file-table.js';
+import { rowFlag, rowKind, word } from '../../../src/overlay/shared/row-layout.js';
 
 const attributes: Attributes = {
   ino: 2 ** 41 + 5,
