@@ -11,6 +11,7 @@ import { mustAccept, mustBeDirectory, mustBeReplaceable, mustBeShort } from './c
 import { compactRecords, nodeFields } from './compaction.js';
 import { HIDDEN_DIRECTORY } from './hidden-directory.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
+import { Lifetimes } from './lifetimes.js';
 import type { Caller, NamespaceOptions } from './namespace-options.js';
 import { type AttributeFields, type Change, encodeRecord, type JournalRecord, type NodeFields } from './records.js';
 import { Rows } from './rows.js';
@@ -25,17 +26,17 @@ export class Namespace {
   readonly tree: Tree;
   readonly rows: Rows;
   readonly #options: NamespaceOptions;
-  readonly #nameless = new Set<Inode>();
-  #lastSequence = 0;
+  readonly #lifetimes: Lifetimes;
 
   constructor(options: NamespaceOptions) {
     this.#options = options;
     this.rows = new Rows(options.table, options.passthrough);
     this.tree = new Tree(options.base, options.defaults, {
       update: (inode, change) => this.rows.update(inode, change),
-      nameless: (inode) => this.#nameless.add(inode),
+      nameless: (inode) => this.#lifetimes.lostName(inode),
       linked: (directory, name, inode) => options.linked?.(directory, name, inode),
     });
+    this.#lifetimes = new Lifetimes(this.tree, this.rows, options);
     this.rows.attach(this.tree.root);
     this.tree.root.lookups = 1;
   }
@@ -47,7 +48,7 @@ export class Namespace {
   /** Takes over the records that earlier mounts wrote; inodes that ended without a name are dropped. */
   replay(records: Iterable<JournalRecord>): void {
     for (const record of records) this.tree.apply(record);
-    this.#dropNameless();
+    this.#lifetimes.settle(0);
   }
 
   /** Inodes that have a name and an object. */
@@ -63,18 +64,12 @@ export class Namespace {
 
   /** The kernel gets one more reference: the inode has a row from now on. */
   reference(inode: Inode): void {
-    this.rows.attach(inode);
-    inode.lookups++;
+    this.#lifetimes.reference(inode);
   }
 
   /** The kernel gives references back. */
   forget(inode: Inode, count: number): void {
-    inode.lookups = Math.max(0, inode.lookups - count);
-    if (inode.lookups > 0 || inode === this.root) return;
-    this.#options.releaseRow(inode);
-    this.rows.detach(inode);
-    if (inode.links === 0) this.#letGo(inode);
-    else this.tree.forget(inode);
+    this.#lifetimes.forget(inode, count);
   }
 
   attributes(inode: Inode): Readonly<Attributes> {
@@ -254,26 +249,9 @@ export class Namespace {
 
   #commit(changes: readonly Change[], frees = false): void {
     const record = { time: Date.now(), changes };
-    this.#lastSequence = this.#options.journal.append(encodeRecord(record), frees);
+    const sequence = this.#options.journal.append(encodeRecord(record), frees);
     this.tree.apply(record);
-    this.#dropNameless();
-  }
-
-  /** After a whole record: a rename or exchange takes a name away only to give another. */
-  #dropNameless(): void {
-    for (const inode of this.#nameless) if (inode.links === 0 && inode.lookups === 0) this.#letGo(inode);
-    this.#nameless.clear();
-  }
-
-  /** An inode without names and without references: its object goes once the journal that says so is durable. */
-  #letGo(inode: Inode): void {
-    if (inode.hasObject) {
-      this.#options.objects.removeAfter(inode.objectId!, this.#lastSequence, this.#options.heldBlocks(inode));
-    }
-    if (inode.diffState !== 0) this.#options.releaseDiffState(inode, inode.diffState);
-    inode.objectId = null;
-    inode.diffState = 0;
-    this.tree.forget(inode);
+    this.#lifetimes.settle(sequence);
   }
 
   #mustExist(directory: Inode, name: string): Inode {
