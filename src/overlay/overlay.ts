@@ -4,6 +4,7 @@
 import { byteString, type ChainReader, storedIdentities } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
+import { closeDiff, removeUnusedObjects } from './clean-end.js';
 import type { HeldFiles } from './data/namespace-calls.js';
 import {
   bootId,
@@ -134,7 +135,7 @@ export class Overlay {
       if (ending.cacheWasLost || givenUp > 0) journal.rewrite(namespace.snapshot());
       else journal.rewriteAsRoomAllows(namespace.snapshot());
     }
-    this.#removeUnusedObjects();
+    removeUnusedObjects(this);
     if (options.noWal) this.#transientWal = new TransientWal(namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
     const opened: Change = ['opened', this.#bootId];
@@ -235,49 +236,21 @@ export class Overlay {
    */
   close(inUse = false): void {
     const { diff } = this.#options;
+    const ending = {
+      ...{ namespace: this.namespace, objects: this.objects, journal: this.#journal },
+      ...{ unsynced: this.#unsynced, recovery: this.#recovery, transientWal: this.#transientWal },
+    };
     try {
-      if (diff !== null) this.#closeDiff(inUse ? ['opened', this.#bootId] : ['clean']);
+      if (diff !== null) closeDiff(ending, inUse ? ['opened', this.#bootId] : ['clean']);
     } catch (error) {
       throw refusedByStorage(diff!, error);
     }
     this.#settleDigest();
   }
 
-  #closeDiff(ending: Change): void {
-    this.#journal.useSpare();
-    const hasRoom = this.#makeRoom();
-    this.#syncAll();
-    this.#transientWal?.drop(this.namespace.withObjects());
-    this.#journal.rewrite(this.namespace.snapshot(ending));
-    if (!hasRoom || this.#transientWal !== null) this.#removeUnusedObjects();
-    this.#journal.close();
-    this.objects.close();
-  }
-
-  /**
-   * Before anything is written: on a full disk what was removed is all the room there is.
-   * @returns whether that could be done
-   */
-  #makeRoom(): boolean {
-    try {
-      this.#journal.sync();
-    } catch {
-      // A rewrite makes that good; until then no object may go.
-      return false;
-    }
-    // The kernel need not forget unlinked inodes before it lets go of a mount.
-    this.#removeUnusedObjects();
-    return true;
-  }
-
   /** Bytes of all files, for statfs of a read-only mount. */
   totalBytes(): number {
     return this.#reader.totalBytes();
-  }
-
-  #removeUnusedObjects(): void {
-    this.objects.removeUpTo(Number.POSITIVE_INFINITY);
-    this.objects.removeUnused(new Set(this.namespace.withObjects().map((inode) => inode.objectId!)));
   }
 
   /** Blocks of all objects that have a name. A diff of an earlier version says no counts: its maps are read. */
@@ -292,14 +265,6 @@ export class Overlay {
 
   #heldBlocks(inode: Inode): number {
     return inode.isBased ? this.#maps.blocks(inode) : blocksOf(this.namespace.attributes(inode).size);
-  }
-
-  #syncAll(): void {
-    const failure = this.#unsynced.syncAll(this.#recovery);
-    this.objects.sync();
-    if (failure === undefined) return;
-    this.#journal.sync();
-    throw failure;
   }
 
   #releaseIndex(inode: Inode): void {
