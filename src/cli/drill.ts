@@ -6,9 +6,9 @@ import type { Command } from 'commander';
 import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
-import type { Drilled } from '../session/drill.js';
-import type { DrillRun } from '../session/drill-run.js';
-import type { Finding } from '../session/finding.js';
+import type { Drilled } from '../session/drill/drill.js';
+import type { DrillRun } from '../session/drill/drill-run.js';
+import type { Finding } from '../session/drill/finding.js';
 import { diffSize, directory, wholeNumber } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
@@ -89,7 +89,7 @@ async function run(options: DrillOptions): Promise<number> {
     ...given({ diffLimit, workDir, binDir, metricsFile, role: options.username }),
     ...given({ preload: options.preloadLibraries, prefetch: options.prefetch }),
   };
-  const { drillBackups } = await import('../session/drill-run.js');
+  const { drillBackups } = await import('../session/drill/drill-run.js');
   process.chdir('/');
   const result = await drillBackups(request, progress, (drilled) => {
     progress.clear();

@@ -13,8 +13,8 @@ import {
   resolveChain,
   validateChain,
 } from '../../src/backup/index.js';
-import { Problems } from '../../src/session/finding.js';
-import { pageCheck } from '../../src/session/page-check.js';
+import { Problems } from '../../src/session/drill/finding.js';
+import { pageCheck } from '../../src/session/drill/page-check.js';
 import { type BackupSpec, type FileContent, type FileSpec, startTime } from '../support/catalog-writer.js';
 import { extractCatalog } from '../support/catalogs.js';
 import { controlFile } from '../support/control-file.js';

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { DrillRun } from '../../src/session/drill-run.js';
+import type { DrillRun } from '../../src/session/drill/drill-run.js';
 import { nothingLeftIn } from '../support/left-behind.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { matchWhole } from '../support/match-whole.js';

@@ -3,10 +3,10 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Problems } from '../../src/session/finding.js';
-import { pageCheck } from '../../src/session/page-check.js';
-import { matchWhole } from '../support/match-whole.js';
-import { makePage } from '../support/pages.js';
+import { Problems } from '../../../src/session/drill/finding.js';
+import { pageCheck } from '../../../src/session/drill/page-check.js';
+import { matchWhole } from '../../support/match-whole.js';
+import { makePage } from '../../support/pages.js';
 
 t.test('counts good pages, names bad ones, and does not pass over a directory', async (t) => {
   const dataDir = t.testdir({ global: {}, base: { 'a file': '' }, pg_tblspc: {} });

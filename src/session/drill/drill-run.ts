@@ -2,14 +2,14 @@
 
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type BackupInfo, openCatalog, type PassedOver, unusable } from '../backup/index.js';
-import { PbkfsError } from '../errors.js';
-import { checkReplaceable } from '../sys/ordinary-file.js';
-import { chooseBackup, mountable } from './choose-backup.js';
+import { type BackupInfo, openCatalog, type PassedOver, unusable } from '../../backup/index.js';
+import { PbkfsError } from '../../errors.js';
+import { checkReplaceable } from '../../sys/ordinary-file.js';
+import { chooseBackup, mountable } from '../choose-backup.js';
+import { Guarded } from '../guarded.js';
+import type { SessionProgress } from '../session-request.js';
 import { type Drilled, type DrillRequest, drill } from './drill.js';
 import { writeDrillMetrics } from './drill-metrics.js';
-import { Guarded } from './guarded.js';
-import type { SessionProgress } from './session-request.js';
 import type { SqlFile } from './sql-check.js';
 
 export interface DrillRunRequest extends Omit<DrillRequest, 'sql'> {

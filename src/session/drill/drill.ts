@@ -1,20 +1,20 @@
 // A verification drill: proves that a backup can be used, by using it. One backup: mount, recover, check, take away.
 
-import type { BackupInfo } from '../backup/index.js';
-import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
-import { given } from '../given.js';
-import { unmount } from '../mount/unmount/unmount.js';
-import { readControlFile } from '../postgres/control-file.js';
-import { secondsSince } from '../sys/stopwatch.js';
+import type { BackupInfo } from '../../backup/index.js';
+import type { RecoveryTarget, TimelineTarget } from '../../backup/wal/index.js';
+import { given } from '../../given.js';
+import { unmount } from '../../mount/unmount/unmount.js';
+import { readControlFile } from '../../postgres/control-file.js';
+import { secondsSince } from '../../sys/stopwatch.js';
+import { type Costs, costsOf } from '../costs.js';
+import type { Guarded } from '../guarded.js';
+import { superuserOf } from '../login.js';
+import { ask, type Login } from '../query.js';
+import { closeSession, openSession, type Session } from '../session.js';
+import type { SessionProgress } from '../session-request.js';
 import { amcheck, connectableDatabases, invalidDatabases } from './amcheck.js';
-import { type Costs, costsOf } from './costs.js';
 import { type Finding, find } from './finding.js';
-import type { Guarded } from './guarded.js';
-import { superuserOf } from './login.js';
 import { pageCheck } from './page-check.js';
-import { ask, type Login } from './query.js';
-import { closeSession, openSession, type Session } from './session.js';
-import type { SessionProgress } from './session-request.js';
 import { type SqlFile, sqlCheck } from './sql-check.js';
 
 export interface DrillRequest {

@@ -1,6 +1,6 @@
 // What a check of a drill has found.
 
-import { secondsSince } from '../sys/stopwatch.js';
+import { secondsSince } from '../../sys/stopwatch.js';
 
 export const checks = ['recovery', 'amcheck', 'sql', 'checksums'] as const;
 export type CheckName = (typeof checks)[number];

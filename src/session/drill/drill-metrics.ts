@@ -1,8 +1,8 @@
 // The metrics of a drill, as a file for node_exporter's textfile collector.
 
 import { readFileSync } from 'node:fs';
-import { renderSamples, type Sample } from '../metrics/exposition.js';
-import { replaceFile } from '../sys/durable-file.js';
+import { renderSamples, type Sample } from '../../metrics/exposition.js';
+import { replaceFile } from '../../sys/durable-file.js';
 import type { Drilled } from './drill.js';
 import { checks } from './finding.js';
 

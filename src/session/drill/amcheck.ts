@@ -2,9 +2,9 @@
 // That program is not asked: servers from npm have no client programs, and the functions say the same.
 
 import type { Client } from 'pg';
-import type { ConnectionParameters } from '../postgres/server.js';
+import type { ConnectionParameters } from '../../postgres/server.js';
+import { connect, type Login, rows } from '../query.js';
 import type { Problems } from './finding.js';
-import { connect, type Login, rows } from './query.js';
 
 /** From which major version on the extension checks tables too. */
 const HEAP_SINCE = 14;

@@ -1,10 +1,10 @@
 // A file of SQL as a check: it fails when a statement does, or when a statement answers a question with no.
 
 import type { QueryResult } from 'pg';
-import { counted } from '../counted.js';
-import type { ConnectionParameters } from '../postgres/server.js';
+import { counted } from '../../counted.js';
+import type { ConnectionParameters } from '../../postgres/server.js';
+import { connect } from '../query.js';
 import type { Problems } from './finding.js';
-import { connect } from './query.js';
 
 const BOOLEAN_OID = 16;
 

@@ -2,9 +2,9 @@
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BLCKSZ, PG_CONTROL_PATH, pageChecksum, parsePgControl, RELSEG_BLOCKS } from '../backup/index.js';
-import { counted } from '../counted.js';
-import { readIfThere } from '../sys/read-if-there.js';
+import { BLCKSZ, PG_CONTROL_PATH, pageChecksum, parsePgControl, RELSEG_BLOCKS } from '../../backup/index.js';
+import { counted } from '../../counted.js';
+import { readIfThere } from '../../sys/read-if-there.js';
 import type { Problems } from './finding.js';
 
 /** A fork of a relation, and which segment of it. Not those of temporary tables, whose names begin with a letter. */
