@@ -63,11 +63,14 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   const { catalog, instance, workDir, binDir, preload, diffLimit, prefetch } = request;
   const backup = chooseBackup(request);
   const target = request.target ?? { kind: 'immediate' };
+  const databases = new Set(request.tables.map((table) => table.database));
+  if (request.database !== undefined) databases.add(request.database);
   const session = await openSession(
     {
       catalog,
       instance,
       backupId: backup.id,
+      databases: [...databases],
       ephemeral: true,
       force: request.force,
       // Paused at the target, the server is a standby: reading sets no hint bits there, so that the diff stays small.
@@ -84,8 +87,6 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
     progress,
   );
   const login = await superuserOf(session.server.connection, backup, request.role);
-  const databases = new Set(request.tables.map((table) => table.database));
-  if (request.database !== undefined) databases.add(request.database);
   await promoteWhenLocked(session, login, databases, progress);
   const { role } = login;
   const { format, jobs } = plan(request, findPgDump(session.binaries));

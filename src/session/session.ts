@@ -1,7 +1,6 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
 import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
-import { formatLsn } from '../backup/wal/index.js';
 import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
@@ -18,6 +17,7 @@ import { type PostgresServer, type StartOptions, startServer } from '../postgres
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf } from '../sys/process-identity.js';
+import { beforeDrop } from './before-drop.js';
 import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { configuredTarget, isRecovering, isStandby, pausesAtTarget, replaysBackup } from './mounted-recovery.js';
@@ -42,6 +42,8 @@ export interface SessionRequest {
   /** Nothing that is written is wanted afterwards. */
   readonly ephemeral: boolean;
   readonly recovery?: RecoveryConfig;
+  /** Databases that are wanted, whatever becomes of the others. */
+  readonly databases?: readonly string[];
   readonly binDir?: string;
   readonly port?: number;
   readonly socketDir?: string;
@@ -123,15 +125,7 @@ export async function openSession(
     restoreCommand = replay.restoreCommand;
     replaysInPlace = replay.inPlace;
     if (replay.gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${replay.gap}`);
-    if (replay.beforeDrop !== undefined) {
-      const at = formatLsn(replay.beforeDrop.target.lsn);
-      if (recovery !== undefined) recovery = { ...recovery, ...replay.beforeDrop };
-      progress.warn(
-        recovery === undefined
-          ? `a DROP DATABASE was under way at the target time, and its files will be gone: a new mount with --recovery-target-lsn ${at} has them`
-          : `a DROP DATABASE was under way at the target time: recovery ends before it removes the files, at ${at}`,
-      );
-    }
+    recovery = beforeDrop(replay, recovery, request.databases, progress.warn);
     const needed = [binaries.binDir, reachableTempDir(user), socketTempDir(user)];
     bindings = bindingsFor(replay.tablespaces, place.mountpoint, needed);
   };
