@@ -121,6 +121,17 @@ t.test('a segment compressed in two pieces, whose trailer gives the length of th
   t.ok(wal.read(nameOf(3))?.equals(segment));
 });
 
+t.test('a segment of a server with other WAL blocks', async (t) => {
+  const { put, wal } = archive(t);
+  const segment = Buffer.from(madeUpSegment(3));
+  segment.writeUInt32LE(16384, 36);
+  put(`${nameOf(3)}.gz`, gzipSync(segment));
+  t.ok(wal.read(nameOf(3))?.equals(segment));
+  segment.writeUInt32LE(16384 + 512, 36);
+  put(`${nameOf(4)}`, segment);
+  t.throws(() => wal.read(nameOf(4)), /does not begin like a WAL segment/);
+});
+
 t.test('what is damaged is an error, never a short file', async (t) => {
   const segment = madeUpSegment(3);
   const gz = gzipSync(segment);
