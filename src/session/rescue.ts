@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { existingPart } from '../postgres/private-namespace.js';
 import { makeDirectories } from '../sys/make-directories.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
 import { secondsSince } from '../sys/stopwatch.js';
@@ -204,9 +205,8 @@ function mustBeWritable(output: string): void {
   if (!isDirectory(output)) {
     checkReplaceable(output, 'give a new file, or a directory: the output comes whole or not at all');
   }
-  let place = existsSync(output) && isDirectory(output) ? output : dirname(output);
   // What is missing will be made.
-  while (!existsSync(place)) place = dirname(place);
+  const place = existingPart(isDirectory(output) ? output : dirname(output)).there;
   const hint = 'give a file, or a directory, where this user may write';
   if (!statSync(place).isDirectory()) {
     throw new PbkfsError('usage', `cannot write ${output}: ${place} is not a directory`, { hint });
