@@ -84,7 +84,7 @@ export class ReaderPool {
 
   /** Threads started so far, and those of the first ones that are about to be. */
   get started(): number {
-    return Math.max(this.#started, this.#initial);
+    return this.#closed ? this.#started : Math.max(this.#started, this.#initial);
   }
 
   /**
@@ -164,6 +164,7 @@ export class ReaderPool {
         this.#starting--;
         // It has taken no request yet: the others do without it.
         if (failure !== undefined && this.#readers.size > this.#starting) {
+          this.#started--;
           this.#noMore(failure);
           return;
         }

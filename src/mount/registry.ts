@@ -1,7 +1,7 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { byteString } from '../backup/byte-path.js';
 import type { BackendInfo } from '../fs/serve-types.js';
@@ -73,7 +73,7 @@ export function unregister(mountpoint: string, owner: ProcessIdentity, directori
   for (const directory of directories.filter(isPrivateDirectory)) {
     const file = fileOf(directory, mountpoint);
     const entry = readEntry(file);
-    if (entry === undefined || sameProcess(entry, owner)) remove(file);
+    if (entry === undefined || sameProcess(entry, owner)) remove(file, entry);
   }
 }
 
@@ -100,7 +100,7 @@ export function listRegistered(directories = registryDirectories()): RegistryEnt
       // A name of another form is not an entry; a mount that registers just now replaces its file in one step.
       if (entry === undefined || file !== fileOf(directory, entry.mountpoint)) continue;
       const mounted = mountAt(mounts, byteString(entry.mountpoint));
-      if (!isAlive(entry) && (mounted === undefined || !isOurs(mounted))) remove(file);
+      if (!isAlive(entry) && (mounted === undefined || !isOurs(mounted))) remove(file, entry);
       else if (!entries.has(entry.mountpoint) || isAlive(entry)) entries.set(entry.mountpoint, entry);
     }
   }
@@ -110,10 +110,32 @@ export function listRegistered(directories = registryDirectories()): RegistryEnt
 /** Suffix of the file that remembers where the counters of a mount stood when they were reset. */
 export const BASELINE = 'baseline';
 
-/** An entry with what was remembered about its mount. */
-function remove(file: string): void {
-  rmSync(file, { force: true });
-  rmSync(file.replace(/json$/, BASELINE), { force: true });
+/**
+ * An entry with what was remembered about its mount.
+ * @param read what it said; a mount that has registered since keeps its own
+ */
+function remove(file: string, read: RegistryEntry | undefined): void {
+  const aside = `${file}.${process.pid}`;
+  try {
+    renameSync(file, aside);
+  } catch {
+    // It is gone already, or cannot be removed.
+    return;
+  }
+  const found = readEntry(aside);
+  const isAnother = found !== undefined && (read === undefined || !sameProcess(found, read));
+  if (isAnother) putBack(aside, file);
+  else rmSync(file.replace(/json$/, BASELINE), { force: true });
+  rmSync(aside, { force: true });
+}
+
+/** Unless a newer one is there by now. */
+function putBack(aside: string, file: string): void {
+  try {
+    linkSync(aside, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** A file next to a mount's entry, for what another command remembers about it; undefined where nothing can be kept. */

@@ -1,13 +1,12 @@
 // Takes a session away in the right order: the server, the mount, its files. Knows only paths, so that it also works on
 // what is half made.
 
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { basename } from 'node:path';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/diff/lock.js';
 import { unmount } from '../mount/unmount/unmount.js';
-import { childrenOf, killHard, signal } from '../postgres/processes.js';
+import { childrenOf, isServer, killHard, signal } from '../postgres/processes.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
@@ -81,7 +80,7 @@ export function findPostmaster(dataDir: string): ProcessIdentity | undefined {
     try {
       const [, flag, directory] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
       if (flag !== '-D' || directory !== dataDir) continue;
-      if (basename(readlinkSync(`/proc/${name}/exe`)) !== 'postgres') continue;
+      if (!isServer(`/proc/${name}`)) continue;
     } catch {
       // Not ours to look at, or ended meanwhile.
       continue;

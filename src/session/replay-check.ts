@@ -1,6 +1,6 @@
 // Looks through the WAL that a server would replay for what must not happen unseen: CREATE TABLESPACE changes the mode
-// of the original directory and makes one in it, at its absolute path, production's or not; DROP DATABASE removes the
-// database's files before it commits, and recovery to a time ends only at the commit.
+// of the original directory and makes one in it, at its absolute path, production's or not; DROP DATABASE forbids
+// connections first, then removes the database's files, and commits only then.
 
 import type { BackupInfo, Catalog } from '../backup/index.js';
 import {
@@ -25,9 +25,15 @@ export interface Replay {
   /** Where recovery ends although the archive goes on: at a missing segment. For people. */
   readonly gap: string | undefined;
   /** The target that keeps the database: at the target time its DROP DATABASE was under way. */
-  readonly beforeDrop:
-    | { readonly target: RecoveryTarget & { readonly kind: 'lsn' }; readonly inclusive: boolean }
-    | undefined;
+  readonly beforeDrop: EarlierTarget | undefined;
+  /** Databases that nobody can connect to at the target, since a DROP DATABASE has begun, in the order in which they did. */
+  readonly invalid: readonly { readonly name: string; readonly before: EarlierTarget }[];
+}
+
+/** After the last commit before something. */
+export interface EarlierTarget {
+  readonly target: RecoveryTarget & { readonly kind: 'lsn' };
+  readonly inclusive: boolean;
 }
 
 /** Where recovery shall end. */
@@ -62,6 +68,12 @@ export function checkReplay(
   let inPlace = false;
   let lastEnd: Lsn | undefined;
   let dropping = false;
+  const invalid = new Map<number, Replay['invalid'][number]>();
+  const drops = new Map<number, number>();
+  const before = (): EarlierTarget => ({
+    target: { kind: 'lsn', lsn: lastEnd ?? path.consistent },
+    inclusive: lastEnd !== undefined,
+  });
   for (const event of path.events(seen)) {
     if (isBehind(event, recovery, path.consistent)) break;
     if (event.kind === 'tablespace') {
@@ -69,10 +81,19 @@ export function checkReplay(
       else tablespaces.push(event);
     }
     if (event.lsn < path.consistent) continue;
-    if (event.kind === 'drop-database') dropping = true;
+    if (event.kind === 'invalid-database') {
+      dropping = true;
+      // One that was interrupted begins anew some time.
+      if (!invalid.has(event.oid)) invalid.set(event.oid, { name: event.name, before: before() });
+    }
+    if (event.kind === 'drop-database') {
+      dropping = true;
+      drops.set(event.xid, event.oid);
+    }
     if (!endsTransaction(event)) continue;
     lastEnd = event.lsn;
     dropping = false;
+    if (event.kind === 'commit') invalid.delete(drops.get(event.xid) ?? 0);
   }
   const { fault } = path;
   // Where the last segment breaks off, WAL may simply end; before that, recovery would end early and quietly.
@@ -86,11 +107,8 @@ export function checkReplay(
   // Any other target that lies behind it is refused.
   const gap = recovery?.target.kind === 'latest' ? path.gap() : undefined;
   // What is committed is the same there: nothing but the end of a transaction changes that.
-  const beforeDrop: Replay['beforeDrop'] =
-    dropping && recovery?.target.kind === 'time'
-      ? { target: { kind: 'lsn', lsn: lastEnd ?? path.consistent }, inclusive: lastEnd !== undefined }
-      : undefined;
-  return { restoreCommand, tablespaces, inPlace, gap, beforeDrop };
+  const beforeDrop = dropping && recovery?.target.kind === 'time' ? before() : undefined;
+  return { restoreCommand, tablespaces, inPlace, gap, beforeDrop, invalid: [...invalid.values()] };
 }
 
 /** Whether recovery has stopped before this event, for certain. */

@@ -1,14 +1,14 @@
 // What the WAL that a server is about to replay asks of it: which WAL it gets, and which paths of this host must lead it elsewhere.
 
 import type { BackupInfo, Catalog } from '../backup/index.js';
-import { formatLsn } from '../backup/wal/index.js';
 import { counted } from '../counted.js';
 import type { ServerBinaries } from '../postgres/find-server.js';
 import type { PathBinding } from '../postgres/private-namespace.js';
 import { reachableTempDir, socketTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
 import type { ServerUser } from '../postgres/server-user.js';
-import { checkReplay, type Replay, type ReplayTarget } from './replay-check.js';
+import { beforeDrop } from './before-drop.js';
+import { checkReplay, type EarlierTarget, type Replay, type ReplayTarget } from './replay-check.js';
 import type { SessionProgress } from './session-request.js';
 import { bindingsFor } from './tablespaces.js';
 
@@ -21,9 +21,13 @@ export interface Replaying {
   readonly mountpoint: string;
   readonly binaries: ServerBinaries;
   readonly user: ServerUser;
+  /** The databases that are wanted, whatever becomes of the others; undefined: nobody has said. */
+  readonly databases: readonly string[] | undefined;
 }
 
-export interface ReplayPlan extends Pick<Replay, 'restoreCommand' | 'inPlace' | 'beforeDrop'> {
+export interface ReplayPlan extends Pick<Replay, 'restoreCommand' | 'inPlace'> {
+  /** The target that recovery gets instead of its own. */
+  readonly earlier: EarlierTarget | undefined;
   /** The directories of the mount that take the places of those in which tablespaces are created. */
   readonly bindings: readonly PathBinding[];
 }
@@ -32,7 +36,7 @@ export interface ReplayPlan extends Pick<Replay, 'restoreCommand' | 'inPlace' | 
 export const NO_REPLAY: ReplayPlan = {
   restoreCommand: MOUNT_RESTORE_COMMAND,
   inPlace: false,
-  beforeDrop: undefined,
+  earlier: undefined,
   bindings: [],
 };
 
@@ -43,7 +47,7 @@ export const NO_REPLAY: ReplayPlan = {
  * @throws PbkfsError wal_damaged, target_unreachable; server_failed naming a tablespace that would touch this host
  */
 export function planReplay(
-  { catalog, instance, backup, mountpoint, binaries, user }: Replaying,
+  { catalog, instance, backup, mountpoint, binaries, user, databases }: Replaying,
   target: ReplayTarget | undefined,
   isSettled: boolean,
   progress: SessionProgress,
@@ -51,16 +55,9 @@ export function planReplay(
   progress.step(`looking through the WAL that backup ${backup.id} needs`);
   const seen = (count: number): void => progress.detail(counted(count, 'segment'));
   const replay = checkReplay(catalog, instance, backup, target, seen);
-  const { restoreCommand, inPlace, gap, beforeDrop } = replay;
+  const { restoreCommand, inPlace, gap } = replay;
   if (gap !== undefined) progress.warn(`recovery ends at a gap of the WAL archive: ${gap}`);
-  if (beforeDrop !== undefined) {
-    const at = formatLsn(beforeDrop.target.lsn);
-    progress.warn(
-      isSettled
-        ? `a DROP DATABASE was under way at the target time, and its files will be gone: a new mount with --recovery-target-lsn ${at} has them`
-        : `a DROP DATABASE was under way at the target time: recovery ends before it removes the files, at ${at}`,
-    );
-  }
+  const earlier = beforeDrop(replay, isSettled, databases, progress.warn);
   const needed = [binaries.binDir, reachableTempDir(user), socketTempDir(user)];
-  return { restoreCommand, inPlace, beforeDrop, bindings: bindingsFor(replay.tablespaces, mountpoint, needed) };
+  return { restoreCommand, inPlace, earlier, bindings: bindingsFor(replay.tablespaces, mountpoint, needed) };
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { existingPart } from '../postgres/private-namespace.js';
 import { makeDirectories } from '../sys/make-directories.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
 import { secondsSince } from '../sys/stopwatch.js';
@@ -64,11 +65,14 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   const { catalog, instance, workDir, binDir, preload, diffLimit, prefetch } = request;
   const backup = chooseBackup(request);
   const target = request.target ?? { kind: 'immediate' };
+  const databases = new Set(request.tables.map((table) => table.database));
+  if (request.database !== undefined) databases.add(request.database);
   const session = await openSession(
     {
       catalog,
       instance,
       backupId: backup.id,
+      databases: [...databases],
       ephemeral: true,
       force: request.force,
       // Paused at the target, the server is a standby: reading sets no hint bits there, so that the diff stays small.
@@ -85,8 +89,6 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
     progress,
   );
   const login = await superuserOf(session.server.connection, backup, request.role);
-  const databases = new Set(request.tables.map((table) => table.database));
-  if (request.database !== undefined) databases.add(request.database);
   await promoteWhenLocked(session, login, databases, progress);
   const { role } = login;
   const { format, jobs } = plan(request, findPgDump(session.binaries));
@@ -204,9 +206,8 @@ function mustBeWritable(output: string): void {
   if (!isDirectory(output)) {
     checkReplaceable(output, 'give a new file, or a directory: the output comes whole or not at all');
   }
-  let place = existsSync(output) && isDirectory(output) ? output : dirname(output);
   // What is missing will be made.
-  while (!existsSync(place)) place = dirname(place);
+  const place = existingPart(isDirectory(output) ? output : dirname(output)).there;
   const hint = 'give a file, or a directory, where this user may write';
   if (!statSync(place).isDirectory()) {
     throw new PbkfsError('usage', `cannot write ${output}: ${place} is not a directory`, { hint });

@@ -15,6 +15,8 @@ export interface SessionRequest {
   /** Nothing that is written is wanted afterwards. */
   readonly ephemeral: boolean;
   readonly recovery?: RecoveryConfig;
+  /** Databases that are wanted, whatever becomes of the others. */
+  readonly databases?: readonly string[];
   readonly binDir?: string;
   readonly port?: number;
   readonly socketDir?: string;

@@ -60,14 +60,15 @@ export async function openSession(
   const { target, instance } = chain;
   for (const warning of passedOverWarning(chain)) progress.warn(warning);
   const binaries = serverFor(target.serverVersion, request, user, progress);
-  const replaying = { catalog, instance, backup: target, mountpoint, binaries, user };
+  const { databases } = request;
+  const replaying = { catalog, instance, backup: target, mountpoint, binaries, user, databases };
   // What is in a diff goes on where it was, unless it is told otherwise.
   const resumed = existing || (inspectDiff(diff).kind === 'bound' && request.recovery === undefined);
   let recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let plan = NO_REPLAY;
   if (!resumed) {
     plan = planReplay(replaying, recovery, false, progress);
-    recovery = recovery && { ...recovery, ...plan.beforeDrop };
+    recovery = recovery && { ...recovery, ...plan.earlier };
   }
   const externalDirectories = existing ? [] : await mountBackup(request, place, chain, recovery, user, guard, progress);
   if (resumed && (await replaysBackup(mountpoint, target)))

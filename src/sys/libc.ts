@@ -199,8 +199,8 @@ export function syncfs(fd: number): void {
  * fallocate(2), repeated when a signal interrupts it.
  * @param offset bytes, below 2^53
  * @param length bytes, above 0
- * @throws a system error: ENOSPC, EFBIG, ENOTSUP (EOPNOTSUPP) where the file system has no such mode, or a thread could not load
- *   koffi because the program on disk has been replaced under its mount
+ * @throws a system error: ENOSPC, EFBIG, ENOTSUP (EOPNOTSUPP) where the file system has no such mode, seccomp refuses the call, or a
+ *   thread could not load koffi because the program on disk has been replaced under its mount
  */
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
   let c: Libc;
@@ -213,7 +213,9 @@ export function fallocate(fd: number, mode: number, offset: number, length: numb
     const result = c.fallocate(fd, mode, offset, length);
     const number = result === 0 ? 0 : c.errno();
     if (number === 0) return;
-    if (number !== EINTR) throw systemError('fallocate', number);
+    if (number === EINTR) continue;
+    const { EPERM, ENOSYS, EOPNOTSUPP } = constants.errno;
+    throw systemError('fallocate', number === EPERM || number === ENOSYS ? EOPNOTSUPP : number);
   }
 }
 

@@ -233,3 +233,24 @@ t.test('without room nothing is begun; --force tries, and leaves nothing', { ski
   });
   t.strictSame(readdirSync(join(little, 'copy')), []);
 });
+
+t.test(
+  'a diff whose recovery settings were never written is exported with a warning',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await smallMount(t);
+    await mount.unmount();
+    const file = join(mount.diff, 'binding.json');
+    const unwritten = { target: { kind: 'immediate' }, timeline: 'current', action: 'pause' };
+    const binding = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, JSON.stringify({ ...binding, unwritten }));
+    const copy = (name: string): ReturnType<typeof pbkfs> =>
+      pbkfs(['export', mount.diff, '-o', join(mount.base, name)]);
+    t.match(await copy('without'), { status: 0, stderr: /^pbkfs: warning: the copy has no recovery settings: / });
+    t.notOk(existsSync(join(mount.base, 'without/recovery.signal')));
+    await mount.remount();
+    await mount.unmount();
+    t.match(await copy('with'), { status: 0, stderr: /^$/ });
+    t.ok(existsSync(join(mount.base, 'with/recovery.signal')));
+  },
+);

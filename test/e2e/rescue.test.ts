@@ -2,8 +2,10 @@
 
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import type { PostgresServer } from '../../src/postgres/server.js';
 import { nothingLeftIn } from '../support/left-behind.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { matchWhole } from '../support/match-whole.js';
@@ -30,6 +32,8 @@ interface Disaster {
   readonly work: string;
   /** Between everything else and a DROP DATABASE. */
   readonly databaseTime: string;
+  /** Within a DROP DATABASE, after the commit of something else. */
+  readonly withinDrop: string;
 }
 
 /** An ARCHIVE backup, rows that came after it, a DROP TABLE, a tablespace made in production's directory, a DROP DATABASE. */
@@ -48,6 +52,7 @@ async function disaster(t: Test): Promise<Disaster> {
   const catalog = new LiveCatalog(join(directory, 'catalog'), dataDir);
   await query(server, 'create table orders(id int primary key, word text, note text)');
   await query(server, 'create database dropped');
+  await query(server, 'create database dropped_slowly');
   const backup = await catalog.backup(server, { stream: false });
   await query(server, 'select pg_sleep(1.1)'); // recovery-time has whole seconds
   await query(server, INSERT);
@@ -58,6 +63,7 @@ async function disaster(t: Test): Promise<Disaster> {
   await query(server, `create tablespace made_later location '${production}'`);
   const databaseTime = await query(server, 'select clock_timestamp()::text');
   await query(server, 'drop database dropped');
+  const withinDrop = await dropSlowly(server);
   await catalog.archive(server);
   await server.stop('immediate');
   writeFileSync(join(production, 'PG_15_production'), 'not yours');
@@ -69,11 +75,33 @@ async function disaster(t: Test): Promise<Disaster> {
     production,
     work,
     databaseTime,
+    withinDrop,
   };
 }
 
+/** DROP DATABASE waits for a checkpoint, which takes its time on a busy server. @returns when it was waiting, and others were not */
+async function dropSlowly(server: PostgresServer): Promise<string> {
+  const checkpointer = Number(
+    await query(server, `select pid from pg_stat_activity where backend_type = 'checkpointer'`),
+  );
+  process.kill(checkpointer, 'SIGSTOP');
+  try {
+    const drop = query(server, 'drop database dropped_slowly');
+    drop.catch(() => undefined);
+    const limit = `select datconnlimit from pg_database where datname = 'dropped_slowly'`;
+    while ((await query(server, limit)) !== '-2') await sleep(10);
+    await query(server, 'create table made_meanwhile()');
+    const time = await query(server, 'select clock_timestamp()::text');
+    process.kill(checkpointer, 'SIGCONT');
+    await drop;
+    return time;
+  } finally {
+    process.kill(checkpointer, 'SIGCONT');
+  }
+}
+
 t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
-  const { catalog, backup, time, rows, production, work, databaseTime } = await disaster(t);
+  const { catalog, backup, time, rows, production, work, databaseTime, withinDrop } = await disaster(t);
   const before = { catalog: hashTree(catalog), production: hashTree(production) };
   const source = ['-B', catalog, '-I', 'main'];
   const scratch = join(work, 'scratch');
@@ -135,6 +163,35 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       await nothingLeft(t);
     },
   );
+
+  await t.test('so it is at a time within the drop; whoever wants another database has that time', async (t) => {
+    const out = join(work, 'within.csv');
+    for (const [database, sql, answer, said] of [
+      [
+        'dropped_slowly',
+        'select current_database()',
+        'dropped_slowly',
+        /^pbkfs: warning: a DROP DATABASE of dropped_slowly was under way at the target: recovery ends before it began/,
+      ],
+      [
+        'postgres',
+        `select to_regclass('made_meanwhile')`,
+        'made_meanwhile',
+        /: recovery ends before it removes the files, /,
+      ],
+    ] as const) {
+      const asked = ['--time', withinDrop, '--database', database, '--query', sql, '-o', out, '--work-dir', scratch];
+      const result = await pbkfs(['rescue', ...source, ...asked]);
+      // The tablespace is made on the way.
+      const stderr = result.stderr
+        .split('\n')
+        .filter((line) => !line.includes('tablespace'))
+        .join('\n');
+      t.match({ ...result, stderr }, { status: 0, stderr: said });
+      t.equal(readFileSync(out, 'utf8').split('\n')[1], answer);
+    }
+    await nothingLeft(t);
+  });
 
   const pgDump = clientProgram('pg_dump');
   const skip = 'missing' in pgDump ? pgDump.missing : false;

@@ -1,17 +1,19 @@
-// A diff on a file system that cannot reserve space (NFSv3, many FUSE servers): everything works, a full disk apart.
+// A diff where space cannot be reserved, by the file system (NFSv3, many FUSE servers) or because seccomp refuses the call:
+// everything works, a full disk apart.
 
 import { readFileSync } from 'node:fs';
 import { open, rename, truncate } from 'node:fs/promises';
-import t from 'tap';
+import { constants } from 'node:os';
+import t, { type Test } from 'tap';
 import { diskMissing } from '../support/forgetful-disk.js';
+import { mountMissing } from '../support/mount.js';
 import { oddDisk } from '../support/odd-disk.js';
 import { smallFiles } from '../support/small-catalog.js';
-import { ended, smallMount } from './small-mount.js';
+import { ended, type SmallMount, smallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(300_000);
 
-t.test('a diff without fallocate can be written', { skip: diskMissing('ext4') }, async (t) => {
-  const mount = await smallMount(t, () => oddDisk(t, 'extents'));
+async function checkWrites(t: Test, mount: SmallMount): Promise<void> {
   const names = ['base/1/100', 'base/1/raw', 'pg_wal/000000010000000000000001', 'base/1/new'];
   for (const name of names) {
     const file = await open(mount.path(name), smallFiles.has(name) ? 'r+' : 'w+');
@@ -33,4 +35,17 @@ t.test('a diff without fallocate can be written', { skip: diskMissing('ext4') },
   t.equal(readFileSync(mount.path('base/2/200')).length, 20_000);
   await mount.unmount();
   t.equal(mount.state().state, 'clean');
+}
+
+t.test('a diff without fallocate can be written', { skip: diskMissing('ext4') }, async (t) => {
+  await checkWrites(t, await smallMount(t, () => oddDisk(t, 'extents')));
 });
+
+for (const refusal of ['EPERM', 'ENOSYS'] as const) {
+  t.test(`so can one where seccomp says ${refusal}`, { skip: mountMissing }, async (t) => {
+    const mount = unmounted(t);
+    mount.fault('no-fallocate', String(constants.errno[refusal]));
+    await mount.first();
+    await checkWrites(t, mount);
+  });
+}

@@ -1,8 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { companionFiles, findRegistered, listRegistered, register, unregister } from '../../src/mount/registry.js';
+import {
+  BASELINE,
+  companionFiles,
+  findRegistered,
+  listRegistered,
+  register,
+  unregister,
+} from '../../src/mount/registry.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
 import { temporaryDirectory } from '../support/swept.js';
 
@@ -62,6 +70,32 @@ t.test('listing drops what nothing stands behind any more', async (t) => {
   t.strictSame(listRegistered(directories), [living]);
   t.strictSame(readdirSync(directories[0]).length, 2, 'a file that is no entry is left alone');
   t.equal(findRegistered(entry.mountpoint, directories), undefined);
+});
+
+t.test('a mount that registers while an older entry is being removed keeps its own', async (t) => {
+  const directories = places(t);
+  const living = { ...entry, ...selfIdentity() };
+  const baseline = (): string[] => readdirSync(directories[0]!).filter((name) => name.endsWith(BASELINE));
+  for (const removal of [() => unregister(entry.mountpoint, entry, directories), () => listRegistered(directories)]) {
+    register(entry, directories);
+    const [name] = readdirSync(directories[0]!);
+    writeFileSync(join(directories[0]!, name!.replace('json', BASELINE)), '{}');
+    const { readFileSync } = fs;
+    fs.readFileSync = ((...args: Parameters<typeof readFileSync>) => {
+      if (!String(args[0]).endsWith('.json')) return readFileSync(...args);
+      fs.readFileSync = readFileSync;
+      syncBuiltinESMExports();
+      const read = readFileSync(...args);
+      register(living, directories);
+      return read;
+    }) as typeof readFileSync;
+    syncBuiltinESMExports();
+    removal();
+    t.strictSame(findRegistered(entry.mountpoint, directories), living);
+    t.equal(baseline().length, 1);
+    unregister(living.mountpoint, living, directories);
+    t.strictSame(readdirSync(directories[0]!), []);
+  }
 });
 
 t.test('what was kept beside an entry is found in whichever place it is', async (t) => {

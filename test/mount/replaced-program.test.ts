@@ -118,3 +118,14 @@ t.test('a mount that can start no further thread goes on with those it has', { s
   await until(() => NO_MORE.test(mount.log()));
   await workAndEnd(t, mount);
 });
+
+t.test('the threads that a mount counts are those it could start', { skip: mountMissing }, async (t) => {
+  const mount = unmounted(t);
+  // That of names, and the first one that reads.
+  mount.fault('no-threads', '2');
+  await mount.first();
+  await until(() => NO_MORE.test(mount.log()));
+  const status = JSON.parse(readFileSync(mount.path('.pbkfs/status.json'), 'utf8')) as { threads: { data: number } };
+  t.equal(status.threads.data, 1);
+  await workAndEnd(t, mount);
+});

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type BackupInfo, backupIdOf, type Catalog, openCatalog } from '../../src/backup/index.js';
 import { formatLsn, type RecoveryTarget } from '../../src/backup/wal/index.js';
+import { beforeDrop } from '../../src/session/before-drop.js';
 import { checkReplay } from '../../src/session/replay-check.js';
 import { startTime, writeCatalog } from '../support/catalog-writer.js';
+import { invalidDatabase } from '../support/invalid-database.js';
 import { matchWhole } from '../support/match-whole.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, query, serverTempDir } from '../support/postgres.js';
@@ -89,7 +91,11 @@ t.test('CREATE TABLESPACE up to the target: those with a path, and whether there
 });
 
 /** RM_DBASE_ID, and the XLOG_DBASE_DROP and XLOG_DBASE_CREATE_WAL_LOG of 15 and later. */
-const dropDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x20, Buffer.alloc(12), 9);
+const dropDatabase = (wal: WalWriter, oid = 0, xid = 9): WalWriter => {
+  const data = Buffer.alloc(12);
+  data.writeUInt32LE(oid, 0);
+  return wal.main(4, 0x20, data, xid);
+};
 const createDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x10, Buffer.alloc(12), 9);
 
 t.test('a DROP DATABASE that is under way at the target time is not begun', async (t) => {
@@ -114,4 +120,58 @@ t.test('a DROP DATABASE that is under way at the target time is not begun', asyn
   t.equal(ends(second(3)), undefined, 'it has been committed');
   t.equal(ends(second(4)), undefined, 'another one committed long ago');
   t.equal(ends(second(6)), undefined, 'a CREATE DATABASE removes nothing');
+});
+
+const at = (lsn: number, inclusive: boolean) => ({ target: { kind: 'lsn' as const, lsn }, inclusive });
+
+t.test('a database is invalid from the beginning of its DROP DATABASE to the commit', async (t) => {
+  const SEGMENT = 1 << 20;
+  const second = (n: number): number => (1_790_000_000 + n) * 1e6;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).record(100);
+  invalidDatabase(wal, { oid: 16400, name: 'early' }).commit(8, second(1)).record(100);
+  const committed = wal.records.length - 2;
+  invalidDatabase(wal, { oid: 16500, name: 'app' }).commit(9, second(3)).record(100);
+  invalidDatabase(wal, { oid: 16500, name: 'app' });
+  dropDatabase(wal, 16500, 10).commit(11, second(5)).record(100).commit(10, second(7));
+  wal.fillTo(0x21 * SEGMENT);
+  const { catalog, backup, stop } = catalogOf(t, wal);
+  const early = { name: 'early', before: at(stop, false) };
+  const app = { name: 'app', before: at(wal.records[committed]!, true) };
+  const replayed = (time: number) =>
+    checkReplay(catalog, 'main', backup, { target: { kind: 'time', time }, timeline: 'current' }, () => {});
+  t.strictSame(replayed(second(2)).invalid, [early, app], 'which is replayed up to the next commit');
+  t.strictSame(replayed(second(2)).beforeDrop, app.before, 'so it ends before, where the same is committed');
+  t.equal(replayed(second(6)).beforeDrop, undefined, 'which would be without what was committed meanwhile');
+  t.strictSame(replayed(second(4)).invalid, [early, app], 'from its first beginning on');
+  t.strictSame(replayed(second(6)).invalid, [early, app], 'another one committed meanwhile');
+  t.strictSame(replayed(second(8)).invalid, [early], 'it is dropped; the other DROP DATABASE was interrupted');
+});
+
+t.test('where recovery ends for a DROP DATABASE, and what is said', async (t) => {
+  const invalid = [
+    { name: 'app', before: at(0x1000, true) },
+    { name: 'other', before: at(0x2000, false) },
+  ];
+  const ends = (wanted: string[] | undefined, dropped?: ReturnType<typeof at>, isSettled = false) => {
+    const said: string[] = [];
+    const found = beforeDrop({ beforeDrop: dropped, invalid }, isSettled, wanted, (text) => said.push(text));
+    return [found, said] as const;
+  };
+  matchWhole(t, ends(['other', 'third']), [
+    at(0x2000, false),
+    [/^a DROP DATABASE of other was under way at the target: recovery ends before it began, at 0\/2000; /],
+  ]);
+  matchWhole(t, ends(['third']), [undefined, []]);
+  const unusable = (name: string, lsn: string) =>
+    new RegExp(`^nobody can connect to the database ${name} at the target: .*--recovery-target-lsn ${lsn} is before`);
+  matchWhole(t, ends(undefined), [undefined, [unusable('app', '0/1000'), unusable('other', '0/2000')]]);
+  matchWhole(t, ends(undefined, at(0x2000, false)), [
+    at(0x2000, false),
+    [/: recovery ends before it removes the files, at 0\/2000$/, unusable('app', '0/1000')],
+  ]);
+  matchWhole(t, ends(['app'], undefined, true), [undefined, []]);
+  matchWhole(t, ends(['app'], at(0x2000, false), true), [
+    undefined,
+    [/: a new mount with --recovery-target-lsn 0\/2000 has/],
+  ]);
 });

@@ -33,7 +33,7 @@ function replaying(t: Test): Replaying {
   const user = { name: 'root', uid: 0, gid: 0 } as Replaying['user'];
   const binaries = { binDir: '/nowhere' } as Replaying['binaries'];
   const backup = catalog.backup('main', backupIdOf(startTime(0)));
-  return { catalog, instance: 'main', backup, mountpoint: '/mnt', binaries, user };
+  return { catalog, instance: 'main', backup, mountpoint: '/mnt', binaries, user, databases: undefined };
 }
 
 function planned(of: Replaying, time: number, isSettled: boolean): { plan: ReplayPlan; warnings: string[] } {
@@ -46,7 +46,7 @@ function planned(of: Replaying, time: number, isSettled: boolean): { plan: Repla
 t.test('a target within a DROP DATABASE is moved ahead of it, where that can still be done', async (t) => {
   const of = replaying(t);
   const { plan, warnings } = planned(of, COMMITTED + 1e6, false);
-  const at = formatLsn(plan.beforeDrop!.target.lsn);
+  const at = formatLsn(plan.earlier!.target.lsn);
   t.match(warnings, [new RegExp(`recovery ends before it removes the files, at ${at}$`)]);
   t.match(plan.restoreCommand, '> 0000000000000020 ] && exit 1; ', 'no segment that was not looked at');
   t.strictSame([plan.inPlace, plan.bindings], [false, []]);

@@ -6,7 +6,8 @@
 //   control, namespace, data     that thread (any one data thread) fails; the content says how: throw, exit, memory
 //   child                        the process starts a child that outlives it and writes its pid into the file
 //   one-device                   the device can be opened only once
-//   no-threads                   the control thread can start no thread
+//   no-threads                   the control thread can start no thread, or no more than so many
+//   no-fallocate                 from the start of the process on, seccomp answers fallocate with this errno
 //   slow-read                    every read of a file below the path in the content takes 50 ms, or as its second line says
 //   no-sync                      fsync and fdatasync do nothing in data threads and for the journal
 //   lose-writes                  writes to files whose path matches the content are acknowledged and not made
@@ -32,6 +33,8 @@ if (directory !== undefined && concernsUs) arm(directory);
 function arm(directory: string): void {
   if (isMainThread) {
     armControl(directory);
+    const refusal = contentOf(directory, 'no-fallocate');
+    if (refusal !== undefined) refuseFallocate(Number(refusal));
     setInterval(() => {
       trip(directory, 'control');
       if (contentOf(directory, 'child') === '') startChild(join(directory, 'child'));
@@ -48,11 +51,13 @@ function armControl(directory: string): void {
   const { openSync, fdatasync } = fs;
   const { Worker } = workerThreads;
   let opened = 0;
+  let started = 0;
   workerThreads.Worker = class extends Worker {
     constructor(...args: ConstructorParameters<typeof Worker>) {
-      if (contentOf(directory, 'no-threads') !== undefined)
-        throw Object.assign(new Error('EAGAIN'), { code: 'EAGAIN' });
+      const most = contentOf(directory, 'no-threads');
+      if (most !== undefined && started >= Number(most)) throw Object.assign(new Error('EAGAIN'), { code: 'EAGAIN' });
       super(...args);
+      started++;
     }
   };
   // The control thread syncs the journal in the background.
@@ -67,6 +72,24 @@ function armControl(directory: string): void {
     return (openSync as (...args: unknown[]) => number)(file, ...rest);
   }) as typeof fs.openSync;
   nodeModule.syncBuiltinESMExports();
+}
+
+/** For this thread, and those that it starts. */
+function refuseFallocate(errno: number): void {
+  const PR_SET_SECCOMP = 22;
+  const SECCOMP_MODE_FILTER = 2;
+  const koffi = require('koffi') as typeof import('koffi');
+  koffi.struct('sock_filter', { code: 'uint16_t', jt: 'uint8_t', jf: 'uint8_t', k: 'uint32_t' });
+  koffi.struct('sock_fprog', { len: 'uint16_t', filter: 'sock_filter *' });
+  const prctl = koffi.load(null).func('int prctl(int, unsigned long, sock_fprog *, unsigned long, unsigned long)');
+  const filter = [
+    { code: 0x20, jt: 0, jf: 0, k: 0 }, // the call's number
+    { code: 0x15, jt: 0, jf: 1, k: process.arch === 'arm64' ? 47 : 285 },
+    { code: 0x06, jt: 0, jf: 0, k: 0x50000 | errno },
+    { code: 0x06, jt: 0, jf: 0, k: 0x7fff0000 },
+  ];
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, { len: filter.length, filter }, 0, 0) !== 0)
+    throw new Error('seccomp is refused');
 }
 
 function startChild(file: string): void {

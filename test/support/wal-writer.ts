@@ -49,11 +49,16 @@ export class WalWriter {
 
   /** Adds a record of nothing but main data. */
   main(rmid: number, info: number, data: Buffer, xid = 0): this {
-    const record = this.#begin(24 + 5 + data.length, rmid, info, (bytes) => {
+    const header = Buffer.alloc(5, 254);
+    header.writeUInt32LE(data.length, 1);
+    return this.body(rmid, info, Buffer.concat([header, data]), xid);
+  }
+
+  /** Adds a record. @param body everything behind its header */
+  body(rmid: number, info: number, body: Buffer, xid = 0): this {
+    const record = this.#begin(24 + body.length, rmid, info, (bytes) => {
       bytes.writeUInt32LE(xid, 4);
-      bytes[24] = 254;
-      bytes.writeUInt32LE(data.length, 25);
-      data.copy(bytes, 29);
+      body.copy(bytes, 24);
     });
     this.#put(record, 0, record.length);
     this.#previous = this.records.at(-1)!;

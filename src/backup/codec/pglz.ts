@@ -1,13 +1,20 @@
-// Decoder of pglz (PostgreSQL's own LZ), raw as pg_probackup stores it: no header, control byte first.
+// Decoder of pglz (PostgreSQL's own LZ), raw as pg_probackup and WAL store it: no header, control byte first.
 
 import { BLCKSZ } from '../constants.js';
 
 /**
- * Decodes source[start, end) into exactly 8192 bytes at `offset` of `out`.
+ * Decodes source[start, end) into exactly `size` bytes at `offset` of `out`.
  * @throws Error when the input is cut off, refers to bytes before the page, makes too much or too little, or has bytes left
  */
-export function decodePglz(source: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): void {
-  const limit = offset + BLCKSZ;
+export function decodePglz(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  offset: number,
+  size = BLCKSZ,
+): void {
+  const limit = offset + size;
   let from = start;
   let to = offset;
   while (from < end && to < limit) {

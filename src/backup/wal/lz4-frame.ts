@@ -13,16 +13,21 @@ import { xxh32 } from './xxh32.js';
 const MAGIC = 0x184d2204;
 const SKIPPABLE = 0x184d2a50;
 
+/** With all that it may have. */
+const LONGEST_HEADER = 19;
+
 /**
  * Decodes one or more frames with all their checksums.
  * @param limit most bytes the result may have
+ * @param partial it may be cut off anywhere: the blocks before that count
  * @throws Error when anything is damaged, cut off or larger than that
  */
-export function decodeLz4Frames(source: Uint8Array, limit: number): Buffer {
+export function decodeLz4Frames(source: Uint8Array, limit: number, partial = false): Buffer {
   const parts: Buffer[] = [];
   let at = 0;
   let total = 0;
   while (at < source.length) {
+    if (partial && source.length - at < LONGEST_HEADER) break;
     const magic = word(source, at);
     if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE) {
       at += 8 + word(source, at + 4);
@@ -30,20 +35,27 @@ export function decodeLz4Frames(source: Uint8Array, limit: number): Buffer {
       continue;
     }
     if (magic !== MAGIC) throw new Error('lz4: no frame');
-    const frame = decodeFrame(source, at + 4, limit - total);
+    const frame = decodeFrame(source, at + 4, limit - total, partial);
     parts.push(frame.content);
     total += frame.content.length;
     at = frame.end;
   }
-  if (parts.length === 0) throw new Error('lz4: no frame');
+  if (parts.length === 0 && !partial) throw new Error('lz4: no frame');
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
-function decodeFrame(source: Uint8Array, start: number, limit: number): { content: Buffer; end: number } {
+function decodeFrame(
+  source: Uint8Array,
+  start: number,
+  limit: number,
+  partial: boolean,
+): { content: Buffer; end: number } {
   const flags = byte(source, start);
   if (flags >> 6 !== 1) throw new Error(`lz4: frame of unknown version ${flags >> 6}`);
   if ((flags & 1) !== 0) throw new Error('lz4: needs a dictionary');
-  const [independent, blockSums, sized, contentSum] = [0x20, 0x10, 8, 4].map((bit) => (flags & bit) !== 0);
+  const [independent, blockSums = false, sized, contentSum = false] = [0x20, 0x10, 8, 4].map(
+    (bit) => (flags & bit) !== 0,
+  );
   const blockMaximum = 1 << (8 + 2 * ((byte(source, start + 1) >> 4) & 7));
   let at = start + 2;
   const declared = sized ? word(source, at) + word(source, at + 4) * 2 ** 32 : undefined;
@@ -55,6 +67,8 @@ function decodeFrame(source: Uint8Array, start: number, limit: number): { conten
   let out = Buffer.allocUnsafe(declared ?? Math.min(limit, DEFAULT_ROOM));
   let made = 0;
   for (;;) {
+    if (partial && !isWhole(source, at, blockSums, contentSum))
+      return { content: out.subarray(0, made), end: source.length };
     const size = word(source, at);
     at += 4;
     if (size === 0) break;
@@ -79,6 +93,14 @@ function decodeFrame(source: Uint8Array, start: number, limit: number): { conten
   if (declared !== undefined && declared !== made) throw new Error(`lz4: makes ${made} bytes instead of ${declared}`);
   if (contentSum && word(source, at) !== xxh32(content)) throw new Error('lz4: wrong checksum of the content');
   return { content, end: contentSum ? at + 4 : at };
+}
+
+/** Whether the block at `at`, or the end of the frame, is there to its last byte. */
+function isWhole(source: Uint8Array, at: number, blockSums: boolean, contentSum: boolean): boolean {
+  if (at + 4 > source.length) return false;
+  const size = word(source, at) & 0x7fffffff;
+  const hasSum = size === 0 ? contentSum : blockSums;
+  return at + 4 + size + (hasSum ? 4 : 0) <= source.length;
 }
 
 const DEFAULT_ROOM = 16 << 20;

@@ -1,7 +1,8 @@
 // What the few WAL records say that tell when something was committed, or which directory is touched.
 
+import { invalidDatabaseOf } from './invalid-database.js';
 import type { Lsn } from './lsn.js';
-import { AT_RMID, AT_XID, infoOf, RECORD_HEADER, RM_XLOG } from './record-format.js';
+import { AT_RMID, AT_XID, infoOf, mainData, RM_XLOG } from './record-format.js';
 
 /** What recovery can stop at, and what it must not do unseen. Times are microseconds since 1970. */
 export type WalEvent =
@@ -11,8 +12,10 @@ export type WalEvent =
   | { readonly kind: 'restore-point'; readonly lsn: Lsn; readonly name: string; readonly time: number }
   /** CREATE TABLESPACE: replaying it changes the directory `path` of this host. */
   | { readonly kind: 'tablespace'; readonly lsn: Lsn; readonly oid: number; readonly path: string }
+  /** DROP DATABASE begins: nobody can connect any more. Older versions do not write it. */
+  | { readonly kind: 'invalid-database'; readonly lsn: Lsn; readonly oid: number; readonly name: string }
   /** DROP DATABASE: replaying it removes all files of the database, before the transaction commits. */
-  | { readonly kind: 'drop-database'; readonly lsn: Lsn };
+  | { readonly kind: 'drop-database'; readonly lsn: Lsn; readonly xid: number; readonly oid: number };
 
 export type TransactionEnd = Extract<WalEvent, { readonly kind: 'commit' | 'abort' | 'prepared-end' }>;
 
@@ -24,10 +27,12 @@ export function endsTransaction(event: WalEvent): event is TransactionEnd {
 const RM_XACT = 1;
 const RM_DBASE = 4;
 const RM_TBLSPC = 5;
+const RM_HEAP = 10;
 const XLOG_RESTORE_POINT = 0x70;
 /** From 15 on, where 0x10 is a CREATE DATABASE that logs every page. */
 const DBASE_DROP = 0x20;
 const DBASE_DROP_BEFORE_15 = 0x10;
+const HEAP_INPLACE = 0x70;
 const XACT_OPMASK = 0x70;
 const XACT_KINDS: Readonly<Record<number, 'commit' | 'abort' | 'prepared-end'>> = {
   0: 'commit',
@@ -54,32 +59,18 @@ export function eventOf(record: Buffer, lsn: Lsn, major: number): WalEvent | und
     const data = mainData(record);
     return data === undefined ? undefined : { kind: 'restore-point', lsn, time: timeOf(data), name: text(data, 8) };
   }
-  if (manager === RM_DBASE && info === (major < 15 ? DBASE_DROP_BEFORE_15 : DBASE_DROP))
-    return { kind: 'drop-database', lsn };
+  if (manager === RM_DBASE && info === (major < 15 ? DBASE_DROP_BEFORE_15 : DBASE_DROP)) {
+    const data = mainData(record);
+    if (data === undefined) return undefined;
+    return { kind: 'drop-database', lsn, xid: record.readUInt32LE(AT_XID), oid: data.readUInt32LE(0) };
+  }
+  if (manager === RM_HEAP && info === HEAP_INPLACE) {
+    const found = invalidDatabaseOf(record, major);
+    return found && { kind: 'invalid-database', lsn, ...found };
+  }
   if (manager === RM_TBLSPC && info === 0) {
     const data = mainData(record);
     return data === undefined ? undefined : { kind: 'tablespace', lsn, oid: data.readUInt32LE(0), path: text(data, 4) };
-  }
-  return undefined;
-}
-
-/** Of a record that changes no block, as all of ours are. */
-function mainData(record: Buffer): Buffer | undefined {
-  for (let at = RECORD_HEADER; at < record.length; ) {
-    switch (record[at]) {
-      case 255:
-        return record.subarray(record.length - record[at + 1]!);
-      case 254:
-        return record.subarray(record.length - record.readUInt32LE(at + 1));
-      case 253: // replication origin
-        at += 3;
-        break;
-      case 252: // top-level transaction
-        at += 5;
-        break;
-      default:
-        return undefined;
-    }
   }
   return undefined;
 }

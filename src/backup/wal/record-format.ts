@@ -34,3 +34,24 @@ export function hasItsCrc(record: Buffer): boolean {
 export function isSwitch(record: Buffer): boolean {
   return record[AT_RMID] === RM_XLOG && infoOf(record) === XLOG_SWITCH;
 }
+
+/** @param at behind the headers of the blocks that the record changes. @returns undefined where there is none, or another such header */
+export function mainData(record: Buffer, at = RECORD_HEADER): Buffer | undefined {
+  while (at < record.length) {
+    switch (record[at]) {
+      case 255:
+        return record.subarray(record.length - record[at + 1]!);
+      case 254:
+        return record.subarray(record.length - record.readUInt32LE(at + 1));
+      case 253: // replication origin
+        at += 3;
+        break;
+      case 252: // top-level transaction
+        at += 5;
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return undefined;
+}

@@ -21,19 +21,26 @@ export interface SegmentHeader {
   readonly systemIdentifier: bigint;
   /** Bytes, a power of two from 1 MiB to 1 GiB. */
   readonly segmentSize: number;
+  /** Bytes of a page: {@link XLOG_BLCKSZ}, unless PostgreSQL was built --with-wal-blocksize. */
+  readonly blockSize: number;
 }
 
 /** @returns undefined when the bytes do not begin like a WAL segment */
 export function readSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < LONG_HEADER || (bytes.readUInt16LE(2) & XLP_LONG_HEADER) === 0) return undefined;
   const segmentSize = bytes.readUInt32LE(32);
-  const sane = segmentSize >= 1 << 20 && segmentSize <= 1 << 30 && (segmentSize & (segmentSize - 1)) === 0;
-  if (!sane || bytes.readUInt32LE(36) !== XLOG_BLCKSZ) return undefined;
+  const blockSize = bytes.readUInt32LE(36);
+  if (!isPowerOfTwo(segmentSize, 1 << 20, 1 << 30) || !isPowerOfTwo(blockSize, 1 << 10, 1 << 16)) return undefined;
   const address = Number(bytes.readBigUInt64LE(8));
   return {
     timeline: bytes.readUInt32LE(4),
     address,
     systemIdentifier: bytes.readBigUInt64LE(24),
     segmentSize,
+    blockSize,
   };
+}
+
+function isPowerOfTwo(size: number, least: number, most: number): boolean {
+  return size >= least && size <= most && (size & (size - 1)) === 0;
 }

@@ -69,7 +69,7 @@ function decompress(stored: Buffer, suffix: string): Buffer {
   if (suffix === '.gz.partial')
     return zlib.gunzipSync(stored, { ...limited, finishFlush: zlib.constants.Z_SYNC_FLUSH });
   if (suffix.startsWith('.gz')) return gunzip(stored);
-  if (suffix.startsWith('.lz4')) return decodeLz4Frames(stored, MAX_SEGMENT);
+  if (suffix.startsWith('.lz4')) return decodeLz4Frames(stored, MAX_SEGMENT, isPartial(suffix));
   if (suffix.startsWith('.zst')) return Buffer.from(zstdDecompress(stored, MAX_SEGMENT));
   return stored;
 }

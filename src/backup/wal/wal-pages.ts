@@ -138,6 +138,9 @@ export class WalPages {
     if (header === undefined || header.segmentSize !== segmentSize) {
       throw new Stumble(`it does not begin like a WAL segment of ${segmentSize} bytes`);
     }
+    if (header.blockSize !== XLOG_BLCKSZ) {
+      throw new Stumble(`it has WAL blocks of ${header.blockSize} bytes, ${XLOG_BLCKSZ} are supported`);
+    }
     if (systemIdentifier !== undefined && header.systemIdentifier !== BigInt(systemIdentifier)) {
       throw new Stumble(`it belongs to another cluster (${header.systemIdentifier}, not ${systemIdentifier})`);
     }

@@ -81,6 +81,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   const lock = acquireDiffLock(diff, WHO);
   let wal: WalDirectory | undefined;
   try {
+    if (binding.unwritten !== undefined) request.warn(UNCONFIGURED);
     if (!request.force) refuseKernelClients(diff, true);
     const written = request.force && hasKernelClients(diff);
     wal = walOf(diff, binding);
@@ -124,6 +125,9 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
 }
 
 const WHO = '(pbkfs export)';
+
+const UNCONFIGURED =
+  'the copy has no recovery settings: the mount that was to write them into the diff ended before; mount the diff once, then export it anew';
 
 /** The copy is none the worse for a diff that cannot be put in order, since its disk is full: the next mount does that. */
 function endAsRoomAllows(step: () => void, warn: (message: string) => void): boolean {

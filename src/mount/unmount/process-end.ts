@@ -87,7 +87,7 @@ function checkCleanEnd(owner: Owner): void {
       ? `failed: ${last.error ?? 'no reason recorded'}`
       : `process ${owner.pid} ended without finishing its work`;
   throw new PbkfsError('mount_failed', `${owner.mountpoint} is unmounted, but the mount ${what}${where}`, {
-    hint: `the writes it had accepted are in ${owner.diff}; mount it again to make them durable before the host loses power`,
+    hint: `the writes it had accepted are in ${owner.diff}; mount it again to sync them before the host loses power. Where a sync has failed, some may be lost all the same: check the storage`,
   });
 }
 

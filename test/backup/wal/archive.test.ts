@@ -21,6 +21,22 @@ function archive(t: Test) {
 const linked = readFileSync(fixture('wal/segment-linked-blocks.lz4'));
 const oneBlock = readFileSync(fixture('wal/segment-one-block.lz4'));
 
+/** A frame of blocks of 64 KiB as they are, each with its checksum, and one of the whole. */
+function lz4Stored(bytes: Buffer): Buffer {
+  const word = (value: number): Buffer => {
+    const four = Buffer.alloc(4);
+    four.writeUInt32LE(value >>> 0);
+    return four;
+  };
+  const descriptor = Buffer.from([0x74, 0x40]);
+  const parts = [word(0x184d2204), descriptor, Buffer.from([(xxh32(descriptor) >> 8) & 0xff])];
+  for (let at = 0; at < bytes.length; at += 65536) {
+    const block = bytes.subarray(at, at + 65536);
+    parts.push(word(block.length | 0x80000000), block, word(xxh32(block)));
+  }
+  return Buffer.concat([...parts, word(0), word(xxh32(bytes))]);
+}
+
 t.test('every form in which a segment is stored gives the same bytes', async (t) => {
   const segment = madeUpSegment(3);
   const forms: Record<string, Buffer> = {
@@ -64,7 +80,27 @@ t.test('what pg_receivewal was writing when it was killed: cut anywhere, or noth
     const came = bytes.findLastIndex((byte) => byte !== 0) + 1;
     t.ok(came > 10_000 && bytes.subarray(0, came).equals(segment.subarray(0, came)), `${length}: ${came} bytes`);
   }
+  for (const [form, lz4] of [
+    ['linked blocks', linked],
+    ['one block', oneBlock],
+    ['64 KiB and checksums', lz4Stored(segment)],
+  ] as const) {
+    const seen = new Set<number>();
+    for (const length of [lz4.length - 1, lz4.length - 5, lz4.length >> 1, 100_000, 19]) {
+      const { put, directory } = archive(t);
+      put(`${nameOf(3)}.lz4.partial`, lz4.subarray(0, length));
+      const bytes = new WalArchive(directory, SEGMENT).read(nameOf(3))!;
+      t.equal(bytes.length, SEGMENT);
+      const came = bytes.findLastIndex((byte) => byte !== 0) + 1;
+      seen.add(came);
+      t.ok(bytes.subarray(0, came).equals(segment.subarray(0, came)), `${form}, ${length}: ${came} bytes`);
+    }
+    t.ok(form === 'one block' || seen.size > 2, `${[...seen]}`);
+  }
   const blank: [string, Buffer][] = [
+    ['.lz4.partial', linked.subarray(0, 0)],
+    ['.lz4.partial', linked.subarray(0, 7)],
+    ['.lz4.partial', linked.subarray(0, 12)],
     ['.gz.partial', gz.subarray(0, 0)],
     ['.gz.partial', gz.subarray(0, 10)],
     ['.partial', Buffer.alloc(0)],
@@ -85,6 +121,17 @@ t.test('a segment compressed in two pieces, whose trailer gives the length of th
   t.ok(wal.read(nameOf(3))?.equals(segment));
 });
 
+t.test('a segment of a server with other WAL blocks', async (t) => {
+  const { put, wal } = archive(t);
+  const segment = Buffer.from(madeUpSegment(3));
+  segment.writeUInt32LE(16384, 36);
+  put(`${nameOf(3)}.gz`, gzipSync(segment));
+  t.ok(wal.read(nameOf(3))?.equals(segment));
+  segment.writeUInt32LE(16384 + 512, 36);
+  put(`${nameOf(4)}`, segment);
+  t.throws(() => wal.read(nameOf(4)), /does not begin like a WAL segment/);
+});
+
 t.test('what is damaged is an error, never a short file', async (t) => {
   const segment = madeUpSegment(3);
   const gz = gzipSync(segment);
@@ -103,6 +150,7 @@ t.test('what is damaged is an error, never a short file', async (t) => {
     ['.lz4', linked.subarray(0, linked.length - 3), /lz4: cut off/],
     ['.lz4', oneBlock.subarray(0, 7), /lz4: cut off/],
     ['', segment.subarray(0, SEGMENT - 8192), /1040384 bytes, 1048576 are needed/],
+    ['.lz4.partial', flipped, /cannot be decompressed: lz4: /],
     ['.gz.partial', Buffer.concat([gz.subarray(0, 1000), gz.subarray(1100)]), /cannot be decompressed/],
     ['.gz', gzipSync(segment.subarray(0, 8192)), /8192 bytes, 1048576 are needed/],
     ['', madeUpSegment(4), /another place of the WAL/],
