@@ -44,6 +44,8 @@ export function addExportCommand(program: Command): void {
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
     .action(async (from: string, options: ExportOptions) => {
+      // Threads cannot be started in a directory that has been removed.
+      process.chdir('/');
       // Needs the whole overlay, which hardly any other command loads.
       const { exportTree } = await import('../mount/export/export.js');
       const line = new ProgressLine(process.stderr);

@@ -50,6 +50,8 @@ export function addValidateCommand(program: Command, setStatus: (status: number)
 }
 
 async function validate(options: ValidateOptions): Promise<number> {
+  // Threads cannot be started in a directory that has been removed.
+  process.chdir('/');
   const catalog = openCatalog(options.backupPath);
   const { instance, backupId } = options;
   // What is known to be damaged is worth a look all the more.

@@ -7,6 +7,9 @@ import { PbkfsError } from '../errors.js';
 import { CONTENT_TYPE } from './exposition.js';
 import type { ListenAddress } from './listen-address.js';
 
+/** After how many ms without a byte from or to a client its connection ends: longer than any page takes to make. */
+const IDLE = 30_000;
+
 /** What an endpoint serves. Each is asked anew for every request. */
 export interface Pages {
   /** The text of a scrape. */
@@ -33,9 +36,11 @@ export async function openEndpoint(address: ListenAddress, usualPort: number, pa
   const server = createServer((request, response) => {
     void answer(pages, request, response);
   });
-  // A few scrapers, not the public.
+  // A few scrapers, not the public. Of one that sends thousands of requests and reads nothing, one is answered.
   server.maxConnections = 64;
+  server.maxRequestsPerSocket = 1;
   server.requestTimeout = 10_000;
+  server.timeout = IDLE;
   server.unref();
   if (address.kind === 'unix') {
     await listenUnix(server, address.path);

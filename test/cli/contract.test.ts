@@ -94,6 +94,15 @@ t.test('a path that is not UTF-8, or relative to nothing, is refused and not tak
   t.strictSame(readdirSync(base, 'latin1').sort(), ['catalog', 'mnt', 'w\xff'], 'nothing was made under another name');
 });
 
+t.test('a working directory that has been removed is no matter', async (t) => {
+  const catalog = join(await extractCatalog('mini'), 'catalog');
+  const script = 'unset NODE_OPTIONS; cd "$2" && rmdir "$2" && cli=$1 && shift 2 && exec "$0" "$cli" "$@"';
+  const validate = ['validate', '-B', catalog, '-I', 'a', '-i', 'latest', '-j', '2'];
+  const gone = join(t.testdir({ gone: {} }), 'gone');
+  const result = await run('sh', ['-c', script, process.execPath, CLI, gone, ...validate]);
+  t.match(result, { status: 0, stderr: '', stdout: /is valid/ });
+});
+
 t.test('version-is-that-of-the-package', async (t) => {
   const { version } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { version: string };
   t.match(await pbkfs(['version']), { status: 0, stdout: `pbkfs ${version} (Node ${process.version}` });

@@ -1,7 +1,7 @@
 // The HTTP endpoint: its pages, busy ports, sockets left behind.
 
 import { existsSync, renameSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { openEndpoint, type Pages } from '../../src/metrics/http-endpoint.js';
@@ -44,6 +44,19 @@ t.test('a page that cannot be made is an error of its own', async (t) => {
   t.teardown(() => endpoint.close());
   t.match(await httpRequest(endpoint.address, '/metrics'), { status: 500, body: 'not mounted yet\n' });
   t.match(await httpRequest(endpoint.address, '/healthz'), { status: 200 });
+});
+
+t.test('a client that asks very often and reads nothing is answered once', async (t) => {
+  let asked = 0;
+  const counting = { ...pages, metrics: async () => `pbkfs_inodes ${++asked}\n` };
+  const endpoint = await openEndpoint(anyPort, 1, counting);
+  t.teardown(() => endpoint.close());
+  const client = connect(Number(new URL(endpoint.address).port), '127.0.0.1');
+  t.teardown(() => client.destroy());
+  client.pause().write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1000));
+  // The answer to a later one comes behind theirs.
+  while ((await httpRequest(endpoint.address, '/metrics')).body === 'pbkfs_inodes 1\n');
+  t.equal(asked, 2);
 });
 
 t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {

@@ -2,6 +2,7 @@
 
 import { cpSync } from 'node:fs';
 import t from 'tap';
+import { SystemError } from '../../src/errors.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { matchWhole } from '../support/match-whole.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
@@ -131,6 +132,15 @@ t.test('at the limit what needs space is ENOSPC, the rest goes on', async (t) =>
   direct = new DirectOverlay({ catalog, diff, diffLimit: 4 * MIB });
   t.strictSame(direct.warnings, []);
   direct.write('pg_wal/2', 0, Buffer.alloc(2 * MIB));
+  direct.close();
+});
+
+t.test('copying on read stops at a quota, reading goes on', async (t) => {
+  const direct = new DirectOverlay({ catalog, diff: `${root}/quota`, materializeOnRead: true });
+  direct.overlay.ensureObject = () => {
+    throw new SystemError('EDQUOT');
+  };
+  t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
   direct.close();
 });
 

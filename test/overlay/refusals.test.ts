@@ -20,7 +20,7 @@ t.test('a place is counted, and another thread sees it', (t) => {
 t.test('the last sixteen are kept; of a long path its end', (t) => {
   const refusals = new Refusals(Refusals.create());
   for (let block = 0; block < 20; block++) {
-    refusals.note({ kind: 'page', backup: 'X', file: `${'ä/'.repeat(2000)}end`, block });
+    refusals.note({ kind: 'page', backup: 'X', file: `${'\x01/'.repeat(2000)}end`, block });
   }
   const found = refusals.list();
   t.equal(found.length, 16);

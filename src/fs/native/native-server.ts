@@ -149,6 +149,7 @@ class NativeServer implements Server {
     });
     return setInterval(() => {
       this.#overlay.compactJournal();
+      Atomics.store(this.#shared.control, control.inodes, this.#overlay.namespace.rows.live);
       while (this.#overlay.pendingRemovals > 0 && tidy());
     }, TIDY_EVERY).unref();
   }

@@ -16,6 +16,8 @@ export interface GivenPaths {
   /** Missing: log to the terminal. */
   readonly logFile?: string;
   readonly pidFile?: string;
+  /** Where metrics are served. */
+  readonly metricsSocket?: string;
   readonly walDir?: string;
 }
 
@@ -36,6 +38,7 @@ export function checkPaths(given: GivenPaths): CheckedPaths {
     ...(given.diff === undefined ? {} : { diff: resolveFuture(given.diff) }),
     ...(given.logFile === undefined ? {} : { logFile: resolveFuture(given.logFile) }),
     ...(given.pidFile === undefined ? {} : { pidFile: resolveFuture(given.pidFile) }),
+    ...(given.metricsSocket === undefined ? {} : { metricsSocket: resolveFuture(given.metricsSocket) }),
     ...(given.walDir === undefined ? {} : { walDir: resolveFuture(given.walDir) }),
   };
   // Nesting first: it explains a mount point that "is not empty" because the diff lies in it.
@@ -99,11 +102,11 @@ export function refuseMounted(mountpoint: string): void {
 
 /** The mount process would wait for itself if it used its own mount; and nothing may ever appear inside the catalog. */
 function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
-  const { mountpoint, catalog, diff, logFile, pidFile, walDir } = paths;
+  const { mountpoint, catalog, diff, logFile, pidFile, metricsSocket, walDir } = paths;
   const refuse = (inner: string, outer: string): never => {
     throw unusable(
       `${inner} lies within ${outer}`,
-      'mount point, diff, catalog and WAL directory must not contain each other, nor log or pid file lie in the mount point or the catalog',
+      'mount point, diff, catalog and WAL directory must not contain each other, nor log, pid file or metrics socket lie in the mount point or the catalog',
     );
   };
   const mount = `the mount point ${mountpoint}`;
@@ -127,12 +130,13 @@ function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
     }
   }
   for (const [what, path] of [
-    ['log', logFile],
-    ['pid', pidFile],
+    ['log file', logFile],
+    ['pid file', pidFile],
+    ['metrics socket', metricsSocket],
   ] as const) {
     if (path === undefined) continue;
-    if (isWithin(mountpoint, path)) refuse(`the ${what} file ${path}`, mount);
-    if (isWithin(catalog, path)) refuse(`the ${what} file ${path}`, `the catalog ${catalog}`);
+    if (isWithin(mountpoint, path)) refuse(`the ${what} ${path}`, mount);
+    if (isWithin(catalog, path)) refuse(`the ${what} ${path}`, `the catalog ${catalog}`);
   }
 }
 

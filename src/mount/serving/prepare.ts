@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Chain, openCatalog, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
+import { given } from '../../given.js';
 import { checkIdentity } from '../diff/binding.js';
 import { inspectDiff, LOG_FILE } from '../diff/diff-directory.js';
 import { openRemembered } from '../diff/remembered-catalog.js';
@@ -49,11 +50,16 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
     diff,
     ...(walDir === undefined ? {} : { walDir }),
     ...(logFile === undefined ? {} : { logFile }),
-    ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
+    ...given({ pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
   });
   const recheck = (): Chain => sameChain(chain, resolveChain(catalog, chain.instance, chain.target.id, request));
   const own = { ...paths, diff };
   return { paths: own, chain, ...claimDiff(own, backup, before, request), recheck };
+}
+
+/** The path of --metrics-listen unix:PATH. */
+function metricsSocket({ metricsListen }: MountRequest): string | undefined {
+  return metricsListen?.startsWith('unix:') ? metricsListen.slice('unix:'.length) : undefined;
 }
 
 /** Whether there is no need for a log file. */
@@ -76,7 +82,7 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
     mountpoint: request.mountpoint,
     catalog: catalog.path,
     ...(logFile === undefined ? {} : { logFile }),
-    ...(request.pidFile === undefined ? {} : { pidFile: request.pidFile }),
+    ...given({ pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
   });
   // There is nothing to ask it then.
   const forget = (): void => {

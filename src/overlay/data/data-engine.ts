@@ -6,6 +6,7 @@
 import { BLCKSZ, PageReader, type VerifyMode } from '../../backup/index.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
+import { isFull } from '../diff/index.js';
 import { withoutSetId } from '../shared/attributes.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
 import { IndexCache } from '../shared/index-cache.js';
@@ -295,7 +296,7 @@ export class DataEngine {
       );
     } catch (error) {
       // No room for a copy is no reason to refuse what was asked for.
-      if ((error as { code?: string }).code !== 'ENOSPC') throw error;
+      if (!isFull(error)) throw error;
     }
   }
 }

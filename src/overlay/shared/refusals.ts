@@ -15,8 +15,8 @@ export interface Refusal {
 
 /** Places that are remembered: a metric with a label for each of them stays small. */
 const PLACES = 16;
-/** Bytes of one place: u32 times refused, u32 length, JSON. */
-const PLACE_BYTES = 1024;
+/** Bytes of one place: u32 times refused, u32 length, JSON, in which a character takes six bytes at most. */
+const PLACE_BYTES = 2048;
 const HEAD_BYTES = 8;
 /** Words before the places: the lock, and where the next new one goes. */
 const LOCK = 0;

@@ -41,7 +41,7 @@ t.test('refuses-what-is-no-empty-directory', async (t) => {
 t.test('refuses-directories-that-contain-each-other', async (t) => {
   const { base, paths } = scratch(t);
   const nested = { ...paths, diff: join(paths.mountpoint, 'diff') };
-  const refused = (given: typeof paths & { logFile?: string }, message: RegExp) =>
+  const refused = (given: typeof paths & { logFile?: string; metricsSocket?: string }, message: RegExp) =>
     t.throws(() => checkPaths(given), { code: 'mountpoint_unusable', message });
   refused(nested, /the diff .* lies within the mount point/);
   mkdirSync(join(paths.catalog, 'mnt'));
@@ -52,6 +52,13 @@ t.test('refuses-directories-that-contain-each-other', async (t) => {
   refused({ ...paths, mountpoint: join(paths.diff, 'mnt') }, /the mount point .* lies within the diff/);
   refused({ ...paths, logFile: join(paths.mountpoint, 'log') }, /the log file .* lies within the mount point/);
   refused({ ...paths, logFile: join(paths.catalog, 'log') }, /the log file .* lies within the catalog/);
+  for (const [outer, name] of [
+    [paths.mountpoint, 'mount point'],
+    [paths.catalog, 'catalog'],
+  ] as const) {
+    const message = new RegExp(`the metrics socket .* lies within the ${name}`);
+    refused({ ...paths, metricsSocket: join(outer, 'socket') }, message);
+  }
   symlinkSync(paths.mountpoint, join(base, 'detour'));
   refused({ ...paths, diff: join(base, 'detour', 'diff') }, /the diff .* lies within the mount point/);
 });
