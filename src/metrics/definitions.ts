@@ -70,7 +70,7 @@ export const metricDefinitions = {
   ),
   pbkfs_low_latency: gauge(
     'boolean',
-    '1 while the mount is busy and keeps the processors of this machine from sleeping (--low-latency)',
+    'Whether the mount is busy and keeps the processors of this machine from sleeping (--low-latency): 1 or 0',
   ),
   pbkfs_index_bytes: gauge('bytes', 'Memory of block indexes and block maps'),
   pbkfs_cache_bytes: gauge('bytes', 'Memory of block indexes alone, which --cache-size bounds'),

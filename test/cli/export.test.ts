@@ -250,7 +250,11 @@ t.test(
     t.notOk(existsSync(join(mount.base, 'without/recovery.signal')));
     await mount.remount();
     await mount.unmount();
-    t.match(await copy('with'), { status: 0, stderr: /^$/ });
+    const settings = join(mount.base, 'with/postgresql.auto.conf');
+    const command = `restore_command = 'pbkfs archive-get -B ${mount.catalog} -I main %f %p'`;
+    const result = await copy('with');
+    t.match(result, { status: 0, stderr: /^pbkfs: warning: a server on the copy has yet to recover, / });
+    t.ok(result.stderr.includes(`put ${command} into ${settings}`), result.stderr);
     t.ok(existsSync(join(mount.base, 'with/recovery.signal')));
   },
 );

@@ -21,6 +21,7 @@ import { resolveFuture, resolveMountpoint } from '../paths.js';
 import { chainOf } from '../status/info.js';
 import { readStatus } from '../status/stat.js';
 import { WalDirectory } from '../wal-dir/wal-directory.js';
+import { recoveryToCome } from './recovery-to-come.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, refuseWithin } from './target.js';
 import { MountedTree, OverlayTree } from './tree-source.js';
@@ -34,6 +35,11 @@ export async function exportTree(request: ExportRequest): Promise<Exported> {
   const to = resolveFuture(request.to);
   const mountpoint = mountedOn(request.from);
   return mountpoint === undefined ? exportDiff(request, to) : exportMount(request, findServing(mountpoint), to);
+}
+
+function warnOfRecovery(request: ExportRequest, to: string, catalog?: string, instance?: string): void {
+  const warning = recoveryToCome(to, catalog, instance);
+  if (warning !== undefined) request.warn(warning);
 }
 
 async function exportMount(request: ExportRequest, mounted: Mounted, to: string): Promise<Exported> {
@@ -52,7 +58,9 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
   const without = new Set(servers.length > 0 ? ['postmaster.pid', 'postmaster.opts'] : []);
   const tree = new MountedTree(mountpoint);
   const result = await write(request, tree, { to, mountpoint, tablespaces, without }, null);
-  if ((await changesOf(mounted)) === before && !tree.hasChanged()) return { from: mountpoint, ...result };
+  const unchanged = (await changesOf(mounted)) === before && !tree.hasChanged();
+  if (unchanged || request.force) warnOfRecovery(request, to, owner?.catalog, owner?.instance);
+  if (unchanged) return { from: mountpoint, ...result };
   const said = `${mountpoint} was written to while it was copied: the copy is of no single moment`;
   if (request.force) request.warn(said);
   else {
@@ -113,6 +121,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
       } finally {
         ended = endAsRoomAllows(() => overlay.close(), request.warn);
       }
+      warnOfRecovery(request, to, binding.catalog, instance);
       if (ended && !written) endAsRoomAllows(() => void markClean(diff, binding), request.warn);
       return { from: diff, ...result };
     } finally {
