@@ -2,8 +2,8 @@
 // replaying CREATE TABLESPACE does at an absolute path then happens there, and nobody outside sees those mounts.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { existingPart } from '../sys/existing-part.js';
 import { programPath } from '../sys/program-path.js';
 import type { ServerUser } from './server-user.js';
 
@@ -97,11 +97,4 @@ export function inNamespace(
   const counts = [String(user.uid), String(user.gid), stage, own, String(bindings.length)];
   const shell = ['sh', '-c', SCRIPT, 'pbkfs-namespace', ...counts, ...placed, ...command];
   return ['unshare', ['--mount', '--propagation', 'slave', '--', ...shell]];
-}
-
-/** The deepest part of a path that exists, links followed, and what is missing. */
-export function existingPart(path: string): { there: string; rest: string } {
-  let at = path;
-  while (!existsSync(at)) at = dirname(at);
-  return { there: realpathSync(at), rest: path.slice(at === '/' ? 1 : at.length + 1) };
 }

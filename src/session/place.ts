@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
 import { findRegistered } from '../mount/registry.js';
-import { existingPart } from '../postgres/private-namespace.js';
 import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
+import { existingPart } from '../sys/existing-part.js';
 import { shellWord } from '../sys/shell-word.js';
 import type { Guarded } from './guarded.js';
 import type { SessionRequest } from './session-request.js';
@@ -32,11 +33,11 @@ export function existingMount(request: SessionRequest): Place {
       { hint: `give another directory; "pbkfs info ${shellWord(mountpoint!)}" tells what it is` },
     );
   }
-  const settled = {
+  const settled = given({
     ...{ '--diff': diff, '--diff-limit': diffLimit, 'a recovery target': recovery, '--wal-dir': walDir },
     ...{ '--prefetch': prefetch, '--passthrough': passthrough, '--low-latency': lowLatency },
-  };
-  const asked = Object.entries(settled).flatMap(([option, value]) => (value === undefined ? [] : [option]));
+  });
+  const asked = Object.keys(settled);
   if (asked.length > 0) {
     throw new PbkfsError('usage', `${mountpoint} is mounted already, and takes no ${asked.join(', ')} any more`, {
       hint: 'leave that out, or give another directory',

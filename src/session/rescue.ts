@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
-import { existingPart } from '../postgres/private-namespace.js';
+import { existingPart } from '../sys/existing-part.js';
 import { makeDirectories } from '../sys/make-directories.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
 import { secondsSince } from '../sys/stopwatch.js';

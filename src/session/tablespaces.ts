@@ -6,8 +6,9 @@ import { join, posix } from 'node:path';
 import { formatLsn, type Lsn } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { isWithin } from '../mount/paths.js';
-import { existingPart, type PathBinding, whyNoNamespace } from '../postgres/private-namespace.js';
+import { type PathBinding, whyNoNamespace } from '../postgres/private-namespace.js';
 import type { ServerUser } from '../postgres/server-user.js';
+import { existingPart } from '../sys/existing-part.js';
 
 export interface CreatedTablespace {
   readonly lsn: Lsn;

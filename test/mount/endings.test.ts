@@ -1,9 +1,10 @@
 // How a mount ends when its process is killed or one of its threads fails: callers get errors at once, nothing hangs.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { mountMissing } from '../support/mount.js';
+import { openFilesOf } from '../support/open-files.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { until } from '../support/until.js';
 import { inTime, load } from './load.js';
@@ -39,8 +40,7 @@ t.test(
     const child = (): string => readFileSync(`${mount.faults}/child`, 'utf8');
     await until(() => child() !== '');
     t.teardown(() => process.kill(Number(child())));
-    const open = readdirSync(`/proc/${child()}/fd`).map((fd) => readlinkSync(`/proc/${child()}/fd/${fd}`));
-    t.notOk(open.includes('/dev/fuse'), 'it has not inherited the connection');
+    t.notOk(openFilesOf(child()).includes('/dev/fuse'), 'it has not inherited the connection');
     const { ended: broken } = await load(mount);
     await mount.kill9();
     for (const code of await inTime(broken, CALLERS_WAIT)) t.ok(KILLED.includes(code), code);

@@ -1,10 +1,11 @@
 // `pbkfs mount --low-latency`: what the kernel is asked for while requests come, and what a mount says that may not ask.
 
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import t from 'tap';
 import { CpuLatency } from '../../src/sys/cpu-latency.js';
 import { CLI, mountMissing } from '../support/mount.js';
 import { nativeMissing, throughNative } from '../support/native.js';
+import { openFilesOf } from '../support/open-files.js';
 import { run } from '../support/run.js';
 import { until } from '../support/until.js';
 import { type SmallMount, unmounted } from './small-mount.js';
@@ -24,14 +25,7 @@ function tells(mount: SmallMount): boolean {
 
 /** Whether the mount process asks for it now. */
 function holds(mount: SmallMount): boolean {
-  const directory = `/proc/${mount.process().pid}/fd`;
-  return readdirSync(directory).some((fd) => {
-    try {
-      return readlinkSync(`${directory}/${fd}`) === '/dev/cpu_dma_latency';
-    } catch {
-      return false; // closed meanwhile
-    }
-  });
+  return openFilesOf(mount.process().pid).includes('/dev/cpu_dma_latency');
 }
 
 let asked = 0;

@@ -1,9 +1,10 @@
 // The kernel's limit on how slowly processors may wake: held for as long as it is wanted, and said where there is none.
 
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { CpuLatency } from '../../src/sys/cpu-latency.js';
+import { openFilesOf } from '../support/open-files.js';
 
 /** What holds for this machine now, in µs. */
 function limit(): number {
@@ -19,13 +20,7 @@ function limit(): number {
 
 /** Other programs may set a limit as well: this is about us alone. */
 function isHeld(): boolean {
-  return readdirSync('/proc/self/fd').some((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === '/dev/cpu_dma_latency';
-    } catch {
-      return false; // the one that listed them
-    }
-  });
+  return openFilesOf('self').includes('/dev/cpu_dma_latency');
 }
 
 t.test('the kernel keeps to it until it is let go', { skip: new CpuLatency().fault() ?? false }, async (t) => {

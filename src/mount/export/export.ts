@@ -58,15 +58,15 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
   const without = new Set(servers.length > 0 ? ['postmaster.pid', 'postmaster.opts'] : []);
   const tree = new MountedTree(mountpoint);
   const result = await write(request, tree, { to, mountpoint, tablespaces, without }, null);
-  const unchanged = (await changesOf(mounted)) === before && !tree.hasChanged();
-  if (unchanged || request.force) warnOfRecovery(request, to, owner?.catalog, owner?.instance);
-  if (unchanged) return { from: mountpoint, ...result };
-  const said = `${mountpoint} was written to while it was copied: the copy is of no single moment`;
-  if (request.force) request.warn(said);
-  else {
-    discard(to, tablespaces);
-    throw new PbkfsError('mount_busy', said, { hint: 'stop whoever writes and try again, or use --force' });
+  if ((await changesOf(mounted)) !== before || tree.hasChanged()) {
+    const said = `${mountpoint} was written to while it was copied: the copy is of no single moment`;
+    if (!request.force) {
+      discard(to, tablespaces);
+      throw new PbkfsError('mount_busy', said, { hint: 'stop whoever writes and try again, or use --force' });
+    }
+    request.warn(said);
   }
+  warnOfRecovery(request, to, owner?.catalog, owner?.instance);
   return { from: mountpoint, ...result };
 }
 

@@ -3,6 +3,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { counted } from '../../counted.js';
 import { PbkfsError } from '../../errors.js';
+import { given } from '../../given.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { shellWord } from '../../sys/shell-word.js';
 import { isWithin, resolveFuture, resolveMountpoint } from '../paths.js';
@@ -30,20 +31,18 @@ export interface CheckedPaths extends GivenPaths {
  * Checks the directories of a mount. A dead mount of pbkfs on the mount point is taken away; nothing else is changed.
  * @throws PbkfsError mountpoint_unusable
  */
-export function checkPaths(given: GivenPaths): CheckedPaths {
-  const mountpoint = existingMountpoint(given.mountpoint);
-  const paths = {
+export function checkPaths(paths: GivenPaths): CheckedPaths {
+  const mountpoint = existingMountpoint(paths.mountpoint);
+  const future = (path: string | undefined): string | undefined => (path === undefined ? path : resolveFuture(path));
+  const resolved = {
     mountpoint,
-    catalog: resolveFuture(given.catalog),
-    ...(given.diff === undefined ? {} : { diff: resolveFuture(given.diff) }),
-    ...(given.logFile === undefined ? {} : { logFile: resolveFuture(given.logFile) }),
-    ...(given.pidFile === undefined ? {} : { pidFile: resolveFuture(given.pidFile) }),
-    ...(given.metricsSocket === undefined ? {} : { metricsSocket: resolveFuture(given.metricsSocket) }),
-    ...(given.walDir === undefined ? {} : { walDir: resolveFuture(given.walDir) }),
+    catalog: resolveFuture(paths.catalog),
+    ...given({ diff: future(paths.diff), logFile: future(paths.logFile), pidFile: future(paths.pidFile) }),
+    ...given({ metricsSocket: future(paths.metricsSocket), walDir: future(paths.walDir) }),
   };
   // Nesting first: it explains a mount point that "is not empty" because the diff lies in it.
-  checkNesting(paths);
-  return { ...paths, owner: checkMountpoint(mountpoint) };
+  checkNesting(resolved);
+  return { ...resolved, owner: checkMountpoint(mountpoint) };
 }
 
 function existingMountpoint(path: string): string {

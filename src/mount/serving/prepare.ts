@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Chain, openCatalog, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
+import { parseListenAddress } from '../../metrics/listen-address.js';
 import { checkIdentity } from '../diff/binding.js';
 import { inspectDiff, LOG_FILE } from '../diff/diff-directory.js';
 import { openRemembered } from '../diff/remembered-catalog.js';
@@ -48,9 +49,7 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
     mountpoint: request.mountpoint,
     catalog: catalog.path,
     diff,
-    ...(walDir === undefined ? {} : { walDir }),
-    ...(logFile === undefined ? {} : { logFile }),
-    ...given({ pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
+    ...given({ walDir, logFile, pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
   });
   const recheck = (): Chain => sameChain(chain, resolveChain(catalog, chain.instance, chain.target.id, request));
   const own = { ...paths, diff };
@@ -59,7 +58,8 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
 
 /** The path of --metrics-listen unix:PATH. */
 function metricsSocket({ metricsListen }: MountRequest): string | undefined {
-  return metricsListen?.startsWith('unix:') ? metricsListen.slice('unix:'.length) : undefined;
+  const address = metricsListen === undefined ? undefined : parseListenAddress(metricsListen);
+  return address?.kind === 'unix' ? address.path : undefined;
 }
 
 /** Whether there is no need for a log file. */
@@ -81,8 +81,7 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
   const paths = checkPaths({
     mountpoint: request.mountpoint,
     catalog: catalog.path,
-    ...(logFile === undefined ? {} : { logFile }),
-    ...given({ pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
+    ...given({ logFile, pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
   });
   // There is nothing to ask it then.
   const forget = (): void => {

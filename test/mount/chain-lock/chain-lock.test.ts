@@ -17,6 +17,7 @@ import t, { type Test } from 'tap';
 import { type Chain, openCatalog, resolveChain } from '../../../src/backup/index.js';
 import { type ChainLock, lockChain } from '../../../src/mount/chain-lock/chain-lock.js';
 import { matchWhole } from '../../support/match-whole.js';
+import { openFilesOf } from '../../support/open-files.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
 import { temporaryDirectory } from '../../support/swept.js';
 import { until } from '../../support/until.js';
@@ -60,8 +61,7 @@ t.test('every member is locked by one process that has nothing else open', async
   const lock = await locked(t, chain);
   t.same(lock.warnings, []);
   t.same(holders(chain), [[`${lock.holder}`], [`${lock.holder}`], [`${lock.holder}`]]);
-  const open = readdirSync(`/proc/${lock.holder}/fd`).map((fd) => readlinkSync(`/proc/${lock.holder}/fd/${fd}`));
-  const files = open.filter((target) => target.startsWith('/') && target !== '/dev/null');
+  const files = openFilesOf(lock.holder!).filter((target) => target.startsWith('/') && target !== '/dev/null');
   t.same(files, [], 'no file, no device');
   t.equal(readlinkSync(`/proc/${lock.holder}/cwd`), '/');
   await lock.release();
