@@ -1,6 +1,7 @@
 // A server's private directory outside its data directory: configuration, access rules, socket, log.
 
-import { chmodSync, chownSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { socketTempDir } from './reachable.js';
 import type { PrivateFiles } from './safe-settings.js';
@@ -18,9 +19,15 @@ export interface PrivateDir extends PrivateFiles {
   readonly logFile: string;
 }
 
-/** Makes the directory (mode 0700, owned by `user`) and its files. A short path: sockets allow 107 bytes. */
-export function makePrivateDir(user: ServerUser): PrivateDir {
-  const path = mkdtempSync(join(socketTempDir(user), PRIVATE_DIR));
+/** A path for one that nobody has: whoever cleans up is told before it is made. Short: sockets allow 107 bytes. */
+export function newPrivatePath(user: ServerUser): string {
+  const unique = randomBytes(6).toString('base64url').slice(0, 6);
+  return join(socketTempDir(user), `${PRIVATE_DIR}${unique}`);
+}
+
+/** Makes the directory (mode 0700, owned by `user`) and its files. */
+export function makePrivateDir(path: string, user: ServerUser): PrivateDir {
+  mkdirSync(path, { mode: 0o700 });
   const files: PrivateDir = {
     path,
     socketDir: path,

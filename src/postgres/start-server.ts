@@ -5,7 +5,7 @@ import { closeSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readControlFile } from './control-file.js';
 import type { ServerBinaries } from './find-server.js';
-import { makePrivateDir, openLog, type PrivateDir, removePrivateDir } from './private-dir.js';
+import { makePrivateDir, newPrivatePath, openLog, type PrivateDir, removePrivateDir } from './private-dir.js';
 import { inNamespace, type PathBinding } from './private-namespace.js';
 import { type ConfiguredRecovery, type Recovery, requestRecovery } from './recovery.js';
 import { safeSettings } from './safe-settings.js';
@@ -30,7 +30,7 @@ export interface StartOptions {
   readonly socketDir?: string;
   /** Directories of the mount that the server sees at absolute paths of this host; only for root. */
   readonly bindings?: readonly PathBinding[];
-  /** Called with the private directory before the server is started, for whoever cleans up after us. */
+  /** Called with the path of the private directory before it is made, for whoever cleans up after us. */
   readonly starting?: (privateDir: string) => Promise<void>;
   /** Called again and again while the server is not ready. */
   readonly waiting?: (server: PostgresServer) => void;
@@ -43,11 +43,12 @@ export interface StartOptions {
 export async function startServer(options: StartOptions): Promise<PostgresServer> {
   const { port = 5432 } = options;
   const control = await readControlFile(options.dataDir);
-  const made = makePrivateDir(options.user);
+  const path = newPrivatePath(options.user);
+  await options.starting?.(path);
+  const made = makePrivateDir(path, options.user);
   const files = options.socketDir === undefined ? made : { ...made, socketDir: options.socketDir };
   let server: PostgresServer;
   try {
-    await options.starting?.(files.path);
     const settings = safeSettings({
       major: options.binaries.major,
       dataDir: options.dataDir,

@@ -189,6 +189,23 @@ t.test('a session that ends early', { skip: mountMissing }, async (t) => {
     }
   });
 
+  await t.test('as soon as it makes the directory of its server', async (t) => {
+    const deadly = join(base, 'deadly.cjs');
+    writeFileSync(
+      deadly,
+      `const fs = require('node:fs');
+      const { writeFileSync } = fs;
+      fs.writeFileSync = (file, ...more) => {
+        writeFileSync(file, ...more);
+        if (String(file).endsWith('pg_hba.conf')) process.kill(process.pid, 'SIGKILL');
+      };
+      require('node:module').syncBuiltinESMExports();`,
+    );
+    const child = begin('drill', { NODE_OPTIONS: `--require=${deadly}` });
+    t.strictSame(await once(child, 'exit'), [null, 'SIGKILL']);
+    await nothingLeftIn(t, scratch);
+  });
+
   await t.test('with its guard', async (t) => {
     const guarded = async (command: Command): Promise<[session: ChildProcess, guard: number]> => {
       const child = begin(command);

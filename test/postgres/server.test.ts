@@ -4,7 +4,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { makePrivateDir, removePrivateDir } from '../../src/postgres/private-dir.js';
+import { makePrivateDir, newPrivatePath, removePrivateDir } from '../../src/postgres/private-dir.js';
 import { connected, newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 
 t.setTimeout(600_000);
@@ -50,7 +50,7 @@ t.test('a long TMPDIR leaves no room for a socket: that goes to /tmp', async (t)
     chownSync(directory, user.uid, user.gid);
     chmodSync(base, 0o755);
     process.env.TMPDIR = directory;
-    const made = makePrivateDir(user);
+    const made = makePrivateDir(newPrivatePath(user), user);
     t.teardown(() => removePrivateDir(made));
     t.equal(made.path.startsWith(room ? `${directory}/` : '/tmp/pbkfs-pg-'), true, made.path);
     t.ok(Buffer.byteLength(join(made.socketDir, '.s.PGSQL.65535')) <= 107, 'room for the longest name');
