@@ -3,6 +3,7 @@
 import { BLCKSZ } from './constants.js';
 import { versionProblem } from './program-version.js';
 import type { BackupInfo, BackupStatus } from './types.js';
+import { isWalBlockSize } from './wal/index.js';
 
 export interface Refusal {
   readonly code: 'backup_unusable' | 'backup_unsupported' | 'backup_damaged';
@@ -70,17 +71,11 @@ export function refusalOf(backup: BackupInfo, force: boolean): Refusal | undefin
       hint: 'restore it with the pg_probackup that made it',
     };
   }
-  for (const [key, size] of [
-    ['block-size', backup.blockSize],
-    ['xlog-block-size', backup.xlogBlockSize],
-  ] as const) {
-    if (size !== BLCKSZ) {
-      return {
-        code: 'backup_unsupported',
-        reason: `its ${key} is ${size}, only ${BLCKSZ} is supported`,
-        hint: 'restore it with pg_probackup',
-      };
-    }
-  }
+  const { blockSize, xlogBlockSize } = backup;
+  const unsupported = (reason: string): Refusal => {
+    return { code: 'backup_unsupported', reason, hint: 'restore it with pg_probackup' };
+  };
+  if (blockSize !== BLCKSZ) return unsupported(`its block-size is ${blockSize}, only ${BLCKSZ} is supported`);
+  if (!isWalBlockSize(xlogBlockSize)) return unsupported(`its xlog-block-size is ${xlogBlockSize}`);
   return undefined;
 }

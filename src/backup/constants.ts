@@ -1,6 +1,6 @@
 // Fixed sizes of PostgreSQL and pg_probackup storage that every part of the reader needs.
 
-/** Bytes of one block (page). pg_probackup 2.x and this reader handle 8 KiB blocks only. */
+/** Bytes of one block (page). A pg_probackup handles those of the PostgreSQL it was built for, this reader 8 KiB only. */
 export const BLCKSZ = 8192;
 
 /**

@@ -29,6 +29,12 @@ const TROUBLES: readonly Trouble[] = [
     },
   },
   {
+    sign: /initialized with (\w+) (\d+), but the server was compiled with \1 (\d+)/,
+    what: ([, size, cluster, server]) =>
+      `this server was built with ${size} ${server}, that of the backup with ${cluster}`,
+    hint: () => 'name the programs of a server that was built like that one: --bin-dir',
+  },
+  {
     sign: /could not access file "([^"]+)": No such file or directory|could not load library "([^"]+)"/,
     what: (match) => `this host lacks the library ${match[1] ?? match[2]}`,
     hint: (match, major) => {

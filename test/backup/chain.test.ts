@@ -225,11 +225,12 @@ t.test('block sizes and versions', (t) => {
     '3.2.1': false,
     '2.0.1': false,
   };
-  const refusedSize = [{ 'block-size': 16384 }, { 'block-size': 4096 }, { 'xlog-block-size': 16384 }];
+  const refusedSize = [{ 'block-size': 16384 }, { 'block-size': 4096 }, { 'xlog-block-size': 12288 }];
   const specs = [
     ...Object.keys(versions).map((version, n) => full(n, { version })),
     ...refusedSize.map((control, n) => full(20 + n, { control })),
     full(30, { control: { 'block-size': null } }),
+    full(31, { control: { 'xlog-block-size': 65536 } }),
   ];
   const catalog = catalogOf(t, specs);
   for (const [n, [version, good]] of Object.entries(versions).entries()) {
@@ -238,6 +239,7 @@ t.test('block sizes and versions', (t) => {
   for (const n of [20, 21, 22])
     t.match(checkId(catalog, id(n)), { mountable: false, reason: /block-size/, hint: /pg_probackup/ });
   t.ok(checkId(catalog, id(30)).mountable, 'absent means the compiled-in 8192');
+  t.ok(checkId(catalog, id(31)).mountable, 'pages of WAL may have any size that PostgreSQL can be built with');
   t.end();
 });
 

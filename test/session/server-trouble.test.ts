@@ -29,6 +29,11 @@ t.test('names what is missing, and what to do', async (t) => {
       /^chown -R that user \/mnt\/pg/,
     ],
     [
+      'DETAIL: The database cluster was initialized with RELSEG_SIZE 64, but the server was compiled with RELSEG_SIZE 131072.',
+      'this server was built with RELSEG_SIZE 131072, that of the backup with 64',
+      /--bin-dir/,
+    ],
+    [
       'pg_dump: error: could not write to output file: No space left on device',
       'there is no room left for the output',
       /where -o leads/,

@@ -3,7 +3,6 @@
 import { crc32c } from '../../src/backup/index.js';
 import { segmentName } from '../../src/backup/wal/index.js';
 
-const PAGE = 8192;
 const CONTINUED = 1;
 const LONG = 2;
 const OVERWRITE = 8;
@@ -14,15 +13,18 @@ export class WalWriter {
   /** Where each record begins. */
   readonly records: number[] = [];
   readonly segmentSize: number;
+  /** Bytes of a page. */
+  readonly blockSize: number;
   readonly #timeline: number;
   readonly #system: bigint;
   #at: number;
   #previous = 0;
 
   /** @param at position of the first page; the first record follows its header */
-  constructor(at: number, segmentSize = 1 << 20, timeline = 1, system = 7n) {
+  constructor(at: number, segmentSize = 1 << 20, timeline = 1, system = 7n, blockSize = 8192) {
     this.#at = at;
     this.segmentSize = segmentSize;
+    this.blockSize = blockSize;
     this.#timeline = timeline;
     this.#system = system;
   }
@@ -89,14 +91,14 @@ export class WalWriter {
   abandoned(length: number): this {
     const record = this.#begin(length, 10, 0);
     this.records.pop();
-    this.#put(record, 0, Math.min(length, PAGE - (this.#at % PAGE)));
+    this.#put(record, 0, Math.min(length, this.blockSize - (this.#at % this.blockSize)));
     this.#header(OVERWRITE, 0);
     return this;
   }
 
   #begin(length: number, rmid: number, info: number, fill: (record: Buffer) => void = () => undefined): Buffer {
     this.#at = Math.ceil(this.#at / 8) * 8;
-    if (this.#at % PAGE === 0) this.#header(0, 0);
+    if (this.#at % this.blockSize === 0) this.#header(0, 0);
     const record = Buffer.alloc(length);
     for (let i = 24; i < length; i++) record[i] = (this.#at / 8 + i) & 0xff;
     record.writeUInt32LE(length, 0);
@@ -111,8 +113,8 @@ export class WalWriter {
 
   #put(bytes: Buffer, from: number, to: number): void {
     for (let done = from; done < to; ) {
-      if (this.#at % PAGE === 0) this.#header(CONTINUED, to - done);
-      const piece = Math.min(to - done, PAGE - (this.#at % PAGE));
+      if (this.#at % this.blockSize === 0) this.#header(CONTINUED, to - done);
+      const piece = Math.min(to - done, this.blockSize - (this.#at % this.blockSize));
       bytes.copy(this.#segment(), this.#at % this.segmentSize, done, done + piece);
       this.#at += piece;
       done += piece;
@@ -121,7 +123,7 @@ export class WalWriter {
 
   /** The WAL of a new timeline that begins where this one is: its first segment repeats what is there. */
   branch(timeline: number): WalWriter {
-    const child = new WalWriter(this.#at, this.segmentSize, timeline, this.#system);
+    const child = new WalWriter(this.#at, this.segmentSize, timeline, this.#system, this.blockSize);
     child.#previous = this.#previous;
     const number = Math.floor(this.#at / this.segmentSize);
     const segment = this.segments.get(number);
@@ -147,7 +149,7 @@ export class WalWriter {
     if (offset === 0) {
       segment.writeBigUInt64LE(this.#system, 24);
       segment.writeUInt32LE(this.segmentSize, 32);
-      segment.writeUInt32LE(PAGE, 36);
+      segment.writeUInt32LE(this.blockSize, 36);
     }
     this.#at += offset === 0 ? 40 : 24;
   }

@@ -39,7 +39,7 @@ export function planWal(
   chain: Chain,
   target: Member | undefined,
 ): { problems: Problem[]; check?: WalCheck } {
-  const { id, stream, startLsn = '', stopLsn = '', timeline } = chain.target;
+  const { id, stream, startLsn = '', stopLsn = '', timeline, xlogBlockSize: blockSize } = chain.target;
   const { xlogSegSize: segmentSize = DEFAULT_SEGMENT_SIZE, systemIdentifier } = catalog.config(chain.instance);
   const problem = (file: string, message: string): Problem => ({ kind: 'wal', backup: id, file, message });
   const [start, stop] = [parseLsnNumber(startLsn), parseLsnNumber(stopLsn)];
@@ -47,7 +47,7 @@ export function planWal(
     return { problems: [problem('backup.control', 'it does not say which WAL the backup needs')] };
   }
   const timelines = [{ timeline, begin: 0, end: Number.POSITIVE_INFINITY }];
-  const range = { start, stop, timelines, segmentSize, systemIdentifier };
+  const range = { start, stop, timelines, segmentSize, blockSize, systemIdentifier };
   const common = { kind: 'wal', backupId: id, range } as const;
   if (!stream) {
     const directory = walDirectory(catalog.path, chain.instance);

@@ -13,6 +13,7 @@ export {
 } from './lsn.js';
 export { endsTransaction, type WalEvent } from './record-events.js';
 export { walkRecords } from './record-walk.js';
+export { isWalBlockSize } from './segment-header.js';
 export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
 export type { TimelineTarget } from './timelines.js';
 export type { WalRange } from './wal-pages.js';

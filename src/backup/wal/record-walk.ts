@@ -2,7 +2,7 @@
 
 import { formatLsn, type Lsn } from './lsn.js';
 import { AT_PREV, hasItsCrc, isSwitch, MAX_RECORD, RECORD_HEADER } from './record-format.js';
-import { XLOG_BLCKSZ, XLP_FIRST_IS_CONTRECORD, XLP_FIRST_IS_OVERWRITE_CONTRECORD } from './segment-header.js';
+import { XLP_FIRST_IS_CONTRECORD, XLP_FIRST_IS_OVERWRITE_CONTRECORD } from './segment-header.js';
 import { type SegmentOf, Stumble, WalPages, type WalRange } from './wal-pages.js';
 
 export interface WalFault {
@@ -61,6 +61,7 @@ export class RecordWalk {
   /** Reads the record at `at` and moves on behind it; undefined: it was given up by a crash, as a later page says. */
   #record(at: Lsn): Buffer | undefined {
     const pages = this.#pages;
+    const { segmentSize, blockSize } = this.#range;
     const here = `WAL ends at ${formatLsn(at)}`;
     let segment = pages.segmentAt(at);
     const offset = pages.offsetOf(at);
@@ -68,14 +69,14 @@ export class RecordWalk {
     if (length === 0) throw new Stumble(`${here}: no record follows`);
     if (length < RECORD_HEADER || length > MAX_RECORD) throw new Stumble(`${here}: a record of ${length} bytes`);
     let end = at + length;
-    const room = XLOG_BLCKSZ - (at % XLOG_BLCKSZ);
+    const room = blockSize - (at % blockSize);
     let record: Buffer;
     if (length <= room) record = segment.subarray(offset, offset + length);
     else {
       // The length may be nonsense: pieces are collected as they are found, not allocated at once.
       const pieces = [segment.subarray(offset, offset + room)];
       let left = length - room;
-      for (let page = at + room; left > 0; page += XLOG_BLCKSZ) {
+      for (let page = at + room; left > 0; page += blockSize) {
         const { flags, rest } = pages.enter(page);
         if ((flags & XLP_FIRST_IS_OVERWRITE_CONTRECORD) !== 0) {
           // Nobody has entered its first record yet.
@@ -86,7 +87,7 @@ export class RecordWalk {
           throw new Stumble(`${here}: the record is not continued on the page at ${formatLsn(page)}`);
         }
         segment = pages.segmentAt(page);
-        const piece = Math.min(left, page + XLOG_BLCKSZ - pages.content);
+        const piece = Math.min(left, page + blockSize - pages.content);
         const from = pages.offsetOf(pages.content);
         pieces.push(segment.subarray(from, from + piece));
         left -= piece;
@@ -96,7 +97,6 @@ export class RecordWalk {
     }
     if (!hasItsCrc(record)) throw new Stumble(`the record at ${formatLsn(at)} does not have its CRC`);
     this.#checkPrevious(at, record);
-    const { segmentSize } = this.#range;
     this.#at = isSwitch(record) ? Math.ceil(end / segmentSize) * segmentSize : Math.ceil(end / 8) * 8;
     return record;
   }

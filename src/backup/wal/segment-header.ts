@@ -7,7 +7,6 @@
  */
 export const LONG_HEADER = 40;
 export const SHORT_HEADER = 24;
-export const XLOG_BLCKSZ = 8192;
 export const XLP_FIRST_IS_CONTRECORD = 1;
 const XLP_LONG_HEADER = 2;
 /** A page begins with this flag where PostgreSQL (13.5, 14.1 and later) gave up a record that a crash had cut off. */
@@ -21,7 +20,7 @@ export interface SegmentHeader {
   readonly systemIdentifier: bigint;
   /** Bytes, a power of two from 1 MiB to 1 GiB. */
   readonly segmentSize: number;
-  /** Bytes of a page: {@link XLOG_BLCKSZ}, unless PostgreSQL was built --with-wal-blocksize. */
+  /** Bytes of a page. */
   readonly blockSize: number;
 }
 
@@ -30,7 +29,7 @@ export function readSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < LONG_HEADER || (bytes.readUInt16LE(2) & XLP_LONG_HEADER) === 0) return undefined;
   const segmentSize = bytes.readUInt32LE(32);
   const blockSize = bytes.readUInt32LE(36);
-  if (!isPowerOfTwo(segmentSize, 1 << 20, 1 << 30) || !isPowerOfTwo(blockSize, 1 << 10, 1 << 16)) return undefined;
+  if (!isPowerOfTwo(segmentSize, 1 << 20, 1 << 30) || !isWalBlockSize(blockSize)) return undefined;
   const address = Number(bytes.readBigUInt64LE(8));
   return {
     timeline: bytes.readUInt32LE(4),
@@ -39,6 +38,11 @@ export function readSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
     segmentSize,
     blockSize,
   };
+}
+
+/** What PostgreSQL can be built with (--with-wal-blocksize). */
+export function isWalBlockSize(bytes: number): boolean {
+  return isPowerOfTwo(bytes, 1 << 10, 1 << 16);
 }
 
 function isPowerOfTwo(size: number, least: number, most: number): boolean {

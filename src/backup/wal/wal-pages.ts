@@ -5,7 +5,6 @@ import {
   LONG_HEADER,
   readSegmentHeader,
   SHORT_HEADER,
-  XLOG_BLCKSZ,
   XLP_ALL_FLAGS,
   XLP_FIRST_IS_CONTRECORD,
 } from './segment-header.js';
@@ -23,6 +22,8 @@ export interface WalRange {
   readonly timelines: readonly TimelineSpan[];
   /** Bytes. */
   readonly segmentSize: number;
+  /** Bytes of a page: 8192, unless PostgreSQL was built --with-wal-blocksize. */
+  readonly blockSize: number;
   /** Of the cluster, when it is known. */
   readonly systemIdentifier?: string | undefined;
 }
@@ -74,8 +75,9 @@ export class WalPages {
 
   /** Where the record at or behind `at` begins: behind the page's header, when `at` is the start of a page. */
   skipHeader(at: Lsn): Lsn {
-    if (at % XLOG_BLCKSZ !== 0) {
-      if (this.#page === undefined) this.enter(at - (at % XLOG_BLCKSZ));
+    const { blockSize } = this.#range;
+    if (at % blockSize !== 0) {
+      if (this.#page === undefined) this.enter(at - (at % blockSize));
       return at;
     }
     // Nothing of this page is needed when the range ends here, and it may be in a segment that is not there.
@@ -88,12 +90,13 @@ export class WalPages {
 
   /** Behind what the page holds of a record that began before it, whose pages may be many. */
   #firstRecord(start: Lsn): Lsn {
-    for (let page = start; page < this.#range.stop; page += XLOG_BLCKSZ) {
+    const { stop, blockSize } = this.#range;
+    for (let page = start; page < stop; page += blockSize) {
       const { flags, rest } = this.enter(page);
       const behind = this.content + ((flags & XLP_FIRST_IS_CONTRECORD) === 0 ? 0 : Math.ceil(rest / 8) * 8);
-      if (behind <= page + XLOG_BLCKSZ) return behind === page + XLOG_BLCKSZ ? this.skipHeader(behind) : behind;
+      if (behind <= page + blockSize) return behind === page + blockSize ? this.skipHeader(behind) : behind;
     }
-    return this.#range.stop;
+    return stop;
   }
 
   /** Checks the header of the page at `page`. @returns its flags and what it holds of an earlier record, in bytes */
@@ -133,13 +136,13 @@ export class WalPages {
   }
 
   #checkSegment(segment: Buffer): void {
-    const { segmentSize, systemIdentifier } = this.#range;
+    const { segmentSize, blockSize, systemIdentifier } = this.#range;
     const header = readSegmentHeader(segment);
     if (header === undefined || header.segmentSize !== segmentSize) {
       throw new Stumble(`it does not begin like a WAL segment of ${segmentSize} bytes`);
     }
-    if (header.blockSize !== XLOG_BLCKSZ) {
-      throw new Stumble(`it has WAL blocks of ${header.blockSize} bytes, ${XLOG_BLCKSZ} are supported`);
+    if (header.blockSize !== blockSize) {
+      throw new Stumble(`it has WAL blocks of ${header.blockSize} bytes, those of the backup have ${blockSize}`);
     }
     if (systemIdentifier !== undefined && header.systemIdentifier !== BigInt(systemIdentifier)) {
       throw new Stumble(`it belongs to another cluster (${header.systemIdentifier}, not ${systemIdentifier})`);

@@ -33,6 +33,7 @@ export class WalPath {
   readonly segmentSize: number;
   readonly spans: readonly TimelineSpan[];
   readonly #sources: readonly WalArchive[];
+  readonly #blockSize: number;
   readonly #systemIdentifier: string | undefined;
   readonly #own: number;
   readonly #major: number;
@@ -52,6 +53,7 @@ export class WalPath {
     this.consistent = stop;
     const { xlogSegSize, systemIdentifier } = catalog.config(instance);
     this.segmentSize = xlogSegSize ?? DEFAULT_SEGMENT_SIZE;
+    this.#blockSize = backup.xlogBlockSize;
     const archive = new WalArchive(walDirectory(catalog.path, instance), this.segmentSize);
     const inside = new WalArchive(`${backup.directory}/${DATABASE_DIR}/pg_wal`);
     this.#sources = backup.stream ? [archive, inside] : [archive];
@@ -153,7 +155,7 @@ export class WalPath {
   #walk(start: Lsn, stop: Lsn, progress: (number: number) => void = () => undefined): RecordWalk {
     const { segmentSize, spans: timelines } = this;
     return new RecordWalk(
-      { start, stop, timelines, segmentSize, systemIdentifier: this.#systemIdentifier },
+      { start, stop, timelines, segmentSize, blockSize: this.#blockSize, systemIdentifier: this.#systemIdentifier },
       (number) => {
         const bytes = this.segment(number);
         if (bytes !== undefined) progress(number);

@@ -10,8 +10,8 @@ const FIRST = 0x20 * SEGMENT;
 const on = (timeline: number) => [{ timeline, begin: 0, end: Number.POSITIVE_INFINITY }];
 
 function walk(wal: WalWriter, changes: Partial<WalRange> = {}): ReturnType<typeof walkRecords> {
-  const range = { start: wal.records[0]!, stop: wal.end, timelines: on(1), segmentSize: SEGMENT, ...changes };
-  return walkRecords(range, (number) => {
+  const range = { start: wal.records[0]!, stop: wal.end, timelines: on(1), segmentSize: SEGMENT };
+  return walkRecords({ ...range, blockSize: wal.blockSize, ...changes }, (number) => {
     const segment = wal.segments.get(number);
     if (segment === undefined) throw new Error(`segment ${number} was asked for`);
     return segment;
@@ -19,8 +19,8 @@ function walk(wal: WalWriter, changes: Partial<WalRange> = {}): ReturnType<typeo
 }
 
 /** Two and a half segments: small records, one of three pages, one across the segments' border, a switch. */
-function varied(): WalWriter {
-  const wal = new WalWriter(FIRST)
+function varied(blockSize?: number): WalWriter {
+  const wal = new WalWriter(FIRST, SEGMENT, 1, 7n, blockSize)
     .record(24)
     .record(111)
     .record(25_000)
@@ -39,6 +39,21 @@ t.test('whole WAL is followed to its end', async (t) => {
   t.equal(walk(wal, { systemIdentifier: '7' }), undefined);
   t.equal(walk(wal, { start: wal.records[40]! }), undefined, 'from the middle of a page');
   t.equal(walk(wal, { timelines: on(3) }), undefined, 'pages of an older timeline');
+});
+
+t.test('WAL of a PostgreSQL built --with-wal-blocksize', async (t) => {
+  for (const blockSize of [1024, 4096, 65_536]) {
+    const wal = varied(blockSize);
+    t.equal(walk(wal), undefined, `pages of ${blockSize}`);
+    t.equal(
+      walk(wal, { start: wal.records[40]! - (wal.records[40]! % blockSize) }),
+      undefined,
+      'from the start of a page',
+    );
+    t.match(walk(wal, { start: FIRST, blockSize: 8192 }), {
+      message: /WAL blocks of \d+ bytes, those of the backup have 8192/,
+    });
+  }
 });
 
 t.test('the end may be the start of a page whose segment is not there', async (t) => {
