@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { readIfThere } from '../sys/read-if-there.js';
+import { readIfThere, readPlain } from '../sys/read-if-there.js';
 import { parseBackupControl } from './backup-control.js';
 import { canonicalId, startTimeOf } from './backup-id.js';
 import { byteString, displayPath, pathBytes } from './byte-path.js';
@@ -116,7 +116,7 @@ function directoryName(backup: BackupInfo): string {
 /** Reads one backup's control file; whatever goes wrong stays within this backup. */
 function readBackup(directory: string, name: string): BackupInfo {
   try {
-    const bytes = fs.readFileSync(pathBytes(`${directory}/backup.control`));
+    const bytes = readPlain(pathBytes(`${directory}/backup.control`));
     return parseBackupControl(bytes, directory, name);
   } catch (error) {
     const reason = isMissing(error) ? 'is missing' : `cannot be read: ${(error as Error).message}`;

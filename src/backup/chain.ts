@@ -118,7 +118,13 @@ function followChain(
 }
 
 function listRefusal(backup: BackupInfo, force: boolean): Refusal | undefined {
-  const list = fs.statSync(listPath(backup.directory), { throwIfNoEntry: false });
+  let list: fs.Stats | undefined;
+  try {
+    list = fs.statSync(listPath(backup.directory), { throwIfNoEntry: false });
+  } catch (error) {
+    const reason = `its backup_content.control cannot be read: ${(error as Error).message}`;
+    return { code: 'backup_damaged', reason, hint: 'choose another backup' };
+  }
   if (!list?.isFile()) {
     return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
   }

@@ -4,13 +4,13 @@
  * Reads every `key = value` line (format page 2.1). Keys come back in lower case with `-` for `_` and blanks, because
  * pg_probackup's writer and reader disagree about them. The last of equal keys wins. pg_probackup never escapes: where
  * a quoted value is not well formed, everything between the line's first and last quote counts.
- * @param bytes the file's content; values are byte strings (latin1)
+ * @param bytes the file's content; notes and paths in it are text, in UTF-8 as a rule
  * @returns values by key, and the lines that are neither blank, comment nor pair
  */
 export function parseConfigText(bytes: Buffer): { values: Map<string, string>; badLines: string[] } {
   const values = new Map<string, string>();
   const badLines: string[] = [];
-  for (const rawLine of bytes.toString('latin1').split('\n')) {
+  for (const rawLine of bytes.toString('utf8').split('\n')) {
     const line = rawLine.replace(/\r$/, '').trim();
     if (line === '' || line.startsWith('#')) continue;
     const equals = line.indexOf('=');

@@ -1,11 +1,8 @@
 // The directories outside of PGDATA that a backup holds too (pg_probackup backup -E).
 
-import { displayPath } from './byte-path.js';
 import type { BackupInfo } from './types.js';
 
-/** Their original paths, for people, in the order of backup.control; pg_probackup splits at every colon (format page 9.7). */
+/** Their original paths, in the order of backup.control; pg_probackup splits at every colon (format page 9.7). */
 export function externalDirectories({ externalDirs }: BackupInfo): string[] {
-  return displayPath(externalDirs ?? '')
-    .split(':')
-    .filter((path) => path !== '');
+  return (externalDirs ?? '').split(':').filter((path) => path !== '');
 }

@@ -71,7 +71,7 @@ export function readHeaderMap(part: StreamPart, chunk: HeaderChunk): HeaderEntri
 }
 
 function readChunk(chunk: HeaderChunk): Buffer {
-  const fd = fs.openSync(pathBytes(chunk.file), 'r');
+  const fd = fs.openSync(pathBytes(chunk.file), fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   try {
     const bytes = Buffer.allocUnsafe(chunk.size);
     for (let have = 0; have < chunk.size; ) {

@@ -1,5 +1,7 @@
 // Chains and states: what is mountable, what is refused and why.
 
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { findBackup } from '../../src/backup/catalog.js';
@@ -132,6 +134,23 @@ t.test('one odd backup elsewhere blocks nobody (trap 10, trap 11)', (t) => {
   for (const n of [3, 4, 5, 6])
     t.throws(() => resolveChain(catalog, 'main', id(n), { force: true }), { code: 'backup_damaged' });
   t.throws(() => resolveChain(catalog, 'main', id(7)), { code: 'backup_unsupported', message: /9\.9\.9/ });
+  t.end();
+});
+
+t.test('a list that cannot be looked at, or a pipe in the place of a control file, is a matter of that backup', (t) => {
+  const catalog = catalogOf(t, [full(0), full(1), full(2)]);
+  const list = path.join(catalog.path, 'backups/main', id(1), 'backup_content.control');
+  fs.unlinkSync(list);
+  fs.symlinkSync(list, list);
+  const control = path.join(catalog.path, 'backups/main', id(2), 'backup.control');
+  fs.unlinkSync(control);
+  execFileSync('mkfifo', [control]);
+  t.match(checkId(catalog, id(1)), { mountable: false, reason: /backup_content.control cannot be read: ELOOP/ });
+  t.match(checkId(catalog, id(2)), {
+    mountable: false,
+    reason: /backup.control cannot be read: it is not a plain file/,
+  });
+  t.equal(resolveChain(catalog, 'main', 'latest').target.id, id(0));
   t.end();
 });
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { parseBool, parseConfigText, parseTime } from '../../src/backup/config-text.js';
 
-const noteOf = (line: string) => parseConfigText(Buffer.from(`${line}\n`, 'latin1')).values.get('note');
+const noteOf = (line: string | Buffer) => parseConfigText(Buffer.from(line)).values.get('note');
 
 t.test('keys are equal in any case and with - _ or blank', (t) => {
   const { values } = parseConfigText(Buffer.from("Primary_ConnInfo = 'a'\nCONTENT CRC=5\n"));
@@ -26,7 +26,9 @@ t.test('quoting', (t) => {
   t.equal(noteOf("note = 'back\\slash'"), 'back\\slash', 'a backslash is no escape');
   t.equal(noteOf("note = ''"), '');
   t.equal(noteOf("note = 'no end"), 'no end');
-  t.equal(noteOf("note = 'caf\xe9'"), 'caf\xe9', 'bytes stay bytes');
+  t.equal(noteOf("note = 'ночной täglich'"), 'ночной täglich', 'UTF-8 is text');
+  t.equal(noteOf('note = voilà # bare'), 'voilà', 'the last byte of à would be a blank in latin1');
+  t.equal(noteOf(Buffer.from("note = 'caf\xe9'", 'latin1')), 'caf\ufffd');
   t.end();
 });
 

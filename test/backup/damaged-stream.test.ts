@@ -1,5 +1,6 @@
 // Damaged page streams and header maps: an error that names backup, file and block, or a loud way round; never other bytes.
 
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -67,6 +68,16 @@ t.test('header map absent, cut, corrupt or at a negative place: the stream is re
     t.equal(problems.length, 1, name);
     t.match(problems[0], new RegExp(`${ID}.*${FILE}.*page_header_map`), name);
   }
+  t.end();
+});
+
+t.test('a pipe in the place of the header map keeps nobody waiting', (t) => {
+  const { read, problems, reader } = open(t, {});
+  const map = `${reader.chain.target.directory}/page_header_map`;
+  fs.unlinkSync(map);
+  execFileSync('mkfifo', [map]);
+  t.ok(read(FILE).equals(whole));
+  t.equal(problems.length, 1);
   t.end();
 });
 
