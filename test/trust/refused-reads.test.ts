@@ -1,6 +1,7 @@
 // What a person learns of damage in the catalog of a mount: the reader gets EIO, log and metrics name backup, file, block
 // and kind, the rest of the mount goes on.
 
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -57,5 +58,25 @@ t.test('a refused page and a refused raw file are named in log and metrics', { s
 
   const info = await pbkfs(['info', mount.mountpoint, '--file', 'base/2/200', '--block', '1']);
   t.match(`${info.stdout}${info.stderr}`, new RegExp(`${full}.*checksum`), 'info says what is wrong with that block');
+  await mount.unmount();
+});
+
+t.test('a pipe in the place of a stored file is refused, not waited for', { skip: mountMissing }, async (t) => {
+  const directory = temporaryDirectory('pbkfs-refused-');
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const catalog = writeSmallCatalog(join(directory, 'catalog'));
+  const [full, , target] = [1, 2, 3].map((n) =>
+    join(catalog, 'backups/main', backupIdOf(startTime(n)), 'database'),
+  ) as [string, string, string];
+  const pipes = [join(full, 'base/2/200'), join(target, 'base/1/raw')];
+  for (const pipe of pipes) rmSync(pipe);
+  execFileSync('mkfifo', pipes);
+  const mount = await mountCatalog(t, { catalog, instance: 'main', backup: 'latest' });
+  for (const name of ['base/2/200', 'base/1/raw']) {
+    const read = spawnSync('cat', [join(mount.mountpoint, name)], { timeout: 20_000, encoding: 'utf8' });
+    t.match(read.stderr, /Input\/output error/, name);
+  }
+  const log = readFileSync(join(mount.diff, 'pbkfs.log'), 'utf8');
+  for (const pipe of pipes) t.match(log, `file ${pipe}: it is not a plain file`);
   await mount.unmount();
 });

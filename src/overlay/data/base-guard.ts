@@ -57,11 +57,13 @@ export class BaseGuard {
    * Looks at a stored file that was opened just now.
    * @param at index into the source's layers; 0 for a raw file
    * @throws PbkfsError chain_changed when it is not the file that the mount's knowledge of its content is about;
-   *   page_damaged when a raw file does not have its listed CRC
+   *   page_damaged when a raw file is no file at all or does not have its listed CRC
    */
   opened(row: number, source: FileSource, at: number, fd: number): void {
     const wanted = source.identities?.[at] ?? 0;
-    if (wanted !== 0 && storedIdentity(fstatSync(fd, { bigint: true })) !== wanted) {
+    const stat = fstatSync(fd, { bigint: true });
+    if (source.kind === 'raw' && !stat.isFile()) throw this.#damaged(source, 'it is not a plain file');
+    if (wanted !== 0 && storedIdentity(stat) !== wanted) {
       this.#counters.add(counter.chainChanged, 1);
       this.#suspect();
       const { backupId, file } = source.kind === 'raw' ? source : source.layers[at]!;
@@ -84,9 +86,12 @@ export class BaseGuard {
 
   /** A raw file that ends early. */
   short(source: RawSource, position: number): PbkfsError {
+    return this.#damaged(source, `it ends at byte ${position}, ${source.size} are listed`);
+  }
+
+  #damaged(source: RawSource, why: string): PbkfsError {
     this.#counters.add(counter.rawDamaged, 1);
     this.#suspect();
-    const why = `it ends at byte ${position}, ${source.size} are listed`;
     const error = damagedFile(source.backupId, source.file ?? source.path, why);
     this.#note('raw', error);
     return error;

@@ -9,6 +9,9 @@ import type { BaseGuard } from './base-guard.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
 import type { SharedIndex } from './shared-index.js';
 
+/** A pipe in the place of a stored file would wait for its writer. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK;
+
 export class BaseReader {
   readonly source: FileSource;
   /** bytes of the file in the backup */
@@ -43,7 +46,7 @@ export class BaseReader {
     this.length = source.kind === 'raw' ? source.size : source.length;
     const paths =
       source.kind === 'raw' ? (source.file === null ? [] : [source.file]) : source.layers.map((l) => l.file);
-    this.#files = paths.map((path) => new CachedFile(Buffer.from(path, 'latin1'), constants.O_RDONLY));
+    this.#files = paths.map((path) => new CachedFile(Buffer.from(path, 'latin1'), READ));
     this.#looked = paths.map(() => 0);
     this.#fds = fds;
     this.#counters = counters;
