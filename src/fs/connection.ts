@@ -7,6 +7,7 @@ import type { Logger } from '../log.js';
 import { isRoot, mountDevice, unmountDevice } from '../sys/fuse-mount.js';
 import { mountOn } from '../sys/mountinfo.js';
 import { type ReadAhead, setReadAhead } from '../sys/read-ahead.js';
+import { THREADS_HINT } from '../sys/thread-limits.js';
 import { type KernelFeatures, shakeHands } from './handshake.js';
 import { beginPassthrough, stackDepth } from './passthrough.js';
 import { MAX_TRANSFER } from './protocol/constants.js';
@@ -116,7 +117,9 @@ export function mountError(error: unknown): unknown {
         ? 'somebody unmounted it before it could be served'
         : code === 'ENOENT' || code === 'ENODEV'
           ? 'this kernel has no FUSE: load the module (modprobe fuse) and check that /dev/fuse exists'
-          : undefined;
+          : code === 'ERR_WORKER_INIT_FAILED'
+            ? THREADS_HINT
+            : undefined;
   return new PbkfsError('mount_failed', `cannot mount: ${syscall ?? ''} ${message}`, {
     cause: error,
     ...(hint === undefined ? {} : { hint }),

@@ -2,13 +2,18 @@
 
 import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { PbkfsError } from '../errors.js';
 import { CONTENT_TYPE } from './exposition.js';
 import type { ListenAddress } from './listen-address.js';
 
 /** After how many ms without a byte from or to a client its connection ends: longer than any page takes to make. */
 const IDLE = 30_000;
+
+/** A few scrapers, not the public. */
+const MOST_CONNECTIONS = 64;
+/** Of these so many may have sent no whole request: one more, and the oldest goes. */
+const MOST_UNFINISHED = 32;
 
 /** What an endpoint serves. Each is asked anew for every request. */
 export interface Pages {
@@ -33,11 +38,19 @@ export interface Endpoint {
  * @throws PbkfsError listen_failed
  */
 export async function openEndpoint(address: ListenAddress, usualPort: number, pages: Pages): Promise<Endpoint> {
+  const unfinished = new Set<Socket>();
   const server = createServer((request, response) => {
+    unfinished.delete(request.socket);
     void answer(pages, request, response);
   });
-  // A few scrapers, not the public. Of one that sends thousands of requests and reads nothing, one is answered.
-  server.maxConnections = 64;
+  server.on('connection', (socket) => {
+    unfinished.add(socket);
+    socket.once('close', () => unfinished.delete(socket));
+    const [oldest] = unfinished;
+    if (unfinished.size > MOST_UNFINISHED) oldest?.destroy();
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  // Of a client that sends thousands of requests and reads nothing, one is answered.
   server.maxRequestsPerSocket = 1;
   server.requestTimeout = 10_000;
   server.timeout = IDLE;

@@ -3,8 +3,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { keepRunning } from './child-process.js';
-import type { ToLauncher, ToMountProcess } from './handshake.js';
+import { type Ending, keepRunning } from './child-process.js';
+import type { Answer, ToLauncher, ToMountProcess } from './handshake.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { cureStale } from './stale.js';
 import { type MountProcess, startMountProcess } from './start-process.js';
@@ -34,8 +34,14 @@ export async function launchMount(
   });
   const answer = timeout === undefined ? await answering : await within(answering, timeout);
   if (answer === undefined) {
-    await end(child, ended, request.mountpoint);
-    throw new PbkfsError('mount_failed', `the mount was not ready within ${timeout! / 1000} s; nothing is mounted`, {
+    const late = `the mount was not ready within ${timeout! / 1000} s`;
+    if (!(await end(child, ended))) {
+      throw new PbkfsError('mount_failed', `${late}, and its process ${child.pid} does not end, not even by SIGKILL`, {
+        hint: 'storage that does not answer, most likely, which the kernel waits for: the process ends when that does, and nothing stays mounted',
+      });
+    }
+    cureStale(resolve(request.mountpoint));
+    throw new PbkfsError('mount_failed', `${late}; nothing is mounted`, {
       hint: 'a slow catalog, most likely: give it more time with --timeout, or none to wait for as long as it takes',
     });
   }
@@ -47,7 +53,7 @@ export async function launchMount(
   try {
     await send(child, { kind: 'acknowledged' });
   } catch (error) {
-    throw new PbkfsError('mount_failed', `the mount process ended ${await ended} as soon as it was mounted`, {
+    throw new PbkfsError('mount_failed', `the mount process ended ${(await ended).how} as soon as it was mounted`, {
       hint: 'its log file says why',
       cause: error,
     });
@@ -60,22 +66,29 @@ export async function launchMount(
 /** How long a mount process that nobody waits for any more may take to clean up, in ms. */
 const CLEAN_UP_MS = 5000;
 
-async function end(child: ChildProcess, ended: Promise<string>, mountpoint: string): Promise<void> {
+/** How long SIGKILL may take, which the kernel keeps from a process that waits for storage. */
+const KILL_MS = 5000;
+
+/** @returns whether it has ended; if not, nobody waits for it any more */
+async function end(child: ChildProcess, ended: Promise<Ending>): Promise<boolean> {
   // It takes this for the death of its launcher: a mount that is up by now goes.
   if (child.connected) child.disconnect();
-  const killer = setTimeout(() => child.kill('SIGKILL'), CLEAN_UP_MS);
-  await ended;
-  clearTimeout(killer);
-  cureStale(resolve(mountpoint));
+  if ((await within(ended, CLEAN_UP_MS)) !== undefined) return true;
+  child.kill('SIGKILL');
+  if ((await within(ended, KILL_MS)) !== undefined) return true;
+  child.unref();
+  return false;
 }
 
-function firstOf(child: ChildProcess, ended: Promise<string>, request: ToMountProcess): Promise<ToLauncher> {
+function firstOf(child: ChildProcess, ended: Promise<Ending>, request: ToMountProcess): Promise<Answer> {
   return new Promise((settle, reject) => {
-    child.once('message', (message) => settle(message as ToLauncher));
-    ended.then((how) => {
+    child.on('message', (message: ToLauncher) => {
+      if (message.kind !== 'hello') settle(message);
+    });
+    ended.then(({ how, hint }) => {
       reject(
         new PbkfsError('mount_failed', `the mount process ended ${how} before the mount was ready`, {
-          hint: 'nothing is mounted; if the reason is not shown above, look into the log file',
+          hint: hint ?? 'nothing is mounted; if the reason is not shown above, look into the log file',
         }),
       );
     });

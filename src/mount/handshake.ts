@@ -1,11 +1,13 @@
 // The messages between `pbkfs mount` and the mount process in the background, over Node's IPC channel.
 //
 //     launcher                      mount process
+//        |  <--------------------- hello  |     it has come up
 //        |  request  ------------------>  |
 //        |  <-------------- mounted | failed
 //        |  acknowledged  ------------->  |     only now may the mount outlive its launcher
 //        |  (channel closed)              |
 
+import type { Hello } from './child-process.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import type { WireError } from './wire-error.js';
 
@@ -13,6 +15,8 @@ export type ToMountProcess =
   | { readonly kind: 'request'; readonly request: MountRequest }
   | { readonly kind: 'acknowledged' };
 
-export type ToLauncher =
+export type ToLauncher = Hello | Answer;
+
+export type Answer =
   | { readonly kind: 'mounted'; readonly info: MountedInfo }
   | { readonly kind: 'failed'; readonly error: WireError };

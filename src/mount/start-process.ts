@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { endOf, keepRunning } from './child-process.js';
+import { type Ending, endOf, keepRunning } from './child-process.js';
 
 const MOUNT_PROCESS = new URL('./process.js', import.meta.url);
 
@@ -22,13 +22,15 @@ export const MEMORY_SETTINGS = {
 /** A mount process that waits for its request; without one it ends when the process that started it does. */
 export interface MountProcess {
   readonly child: ChildProcess;
-  /** How it ended. */
-  readonly ended: Promise<string>;
+  readonly ended: Promise<Ending>;
   readonly mountpoint: string;
 }
 
-/** @param program what to run instead of process.js, for tests */
-export function startMountProcess(mountpoint: string, program: URL = MOUNT_PROCESS): MountProcess {
+/**
+ * @param program what to run instead of process.js, for tests
+ * @param patience see endOf
+ */
+export function startMountProcess(mountpoint: string, program = MOUNT_PROCESS, patience?: number): MountProcess {
   // The mount point is an argument only so that ps shows it.
   const child = spawn(process.execPath, [fileURLToPath(program), mountpoint], {
     detached: true,
@@ -37,7 +39,7 @@ export function startMountProcess(mountpoint: string, program: URL = MOUNT_PROCE
     // What Node itself prints when it dies early must reach the terminal; the process turns to its log once mounted.
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  return { child, ended: endOf(child), mountpoint };
+  return { child, ended: endOf(child, patience), mountpoint };
 }
 
 /**

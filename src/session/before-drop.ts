@@ -22,10 +22,10 @@ export function beforeDrop(
     const at = formatLsn(earlier.target.lsn);
     if (isSettled)
       warn(
-        `a DROP DATABASE was under way at the target time, and its files will be gone: a new mount with --recovery-target-lsn ${at} has them`,
+        `a DROP DATABASE was under way at the target, and its files will be gone: a new mount with --recovery-target-lsn ${at} has them`,
       );
     else if (lost === undefined)
-      warn(`a DROP DATABASE was under way at the target time: recovery ends before it removes the files, at ${at}`);
+      warn(`a DROP DATABASE was under way at the target: recovery ends before it removes the files, at ${at}`);
     else
       warn(
         `a DROP DATABASE of ${lost.name} was under way at the target: recovery ends before it began, at ${at}; nobody could write to it since, but to other databases`,

@@ -3,10 +3,12 @@
 // changes; the end of the input without `{"leave": true}` before it means: take all of it away.
 
 import { createInterface } from 'node:readline';
+import { sayHello } from '../mount/child-process.js';
 import { ENDING_SIGNALS } from '../sys/ending-signals.js';
 import { type Belongings, cleanUp, GAVE_UP } from './clean-up.js';
 
 for (const signal of ENDING_SIGNALS) process.on(signal, () => undefined);
+sayHello();
 
 async function guard(): Promise<void> {
   let belongings: Belongings | undefined = JSON.parse(process.argv[2]!) as Belongings;

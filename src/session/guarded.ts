@@ -3,9 +3,9 @@
 // left, for the next session or `pbkfs cleanup --sessions`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endOf } from '../mount/child-process.js';
 import { ENDING_SIGNALS, statusOfSignal } from '../sys/ending-signals.js';
 import { type Belongings, cleanUp, GAVE_UP } from './clean-up.js';
 import { recordFile, writeRecord } from './session-record.js';
@@ -70,7 +70,7 @@ export class Guarded {
     const guard = spawn(process.execPath, [GUARD, JSON.stringify(this.#belongings)], {
       detached: true,
       cwd: '/',
-      stdio: ['pipe', 'ignore', 'inherit'],
+      stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });
     guard.stdin?.on('error', () => undefined);
     guard.on('exit', () => {
@@ -78,7 +78,7 @@ export class Guarded {
       [this.#guard, this.#ended] = this.#start();
       void this.#tellAll();
     });
-    return [guard, once(guard, 'close')];
+    return [guard, endOf(guard)];
   }
 
   async #tellAll(): Promise<void> {

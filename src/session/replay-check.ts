@@ -24,7 +24,7 @@ export interface Replay {
   readonly inPlace: boolean;
   /** Where recovery ends although the archive goes on: at a missing segment. For people. */
   readonly gap: string | undefined;
-  /** The target that keeps the database: at the target time its DROP DATABASE was under way. */
+  /** The target that keeps the database, with the same committed: at the target its DROP DATABASE was under way. */
   readonly beforeDrop: EarlierTarget | undefined;
   /** Databases that nobody can connect to at the target, since a DROP DATABASE has begun, in the order in which they did. */
   readonly invalid: readonly { readonly name: string; readonly before: EarlierTarget }[];
@@ -68,6 +68,7 @@ export function checkReplay(
   let inPlace = false;
   let lastEnd: Lsn | undefined;
   let dropping = false;
+  let reached = false;
   const invalid = new Map<number, Replay['invalid'][number]>();
   const drops = new Map<number, number>();
   const before = (): EarlierTarget => ({
@@ -75,7 +76,10 @@ export function checkReplay(
     inclusive: lastEnd !== undefined,
   });
   for (const event of path.events(seen)) {
-    if (isBehind(event, recovery, path.consistent)) break;
+    if (isBehind(event, recovery, path.consistent)) {
+      reached = true;
+      break;
+    }
     if (event.kind === 'tablespace') {
       if (event.path === '') inPlace = true;
       else tablespaces.push(event);
@@ -90,10 +94,13 @@ export function checkReplay(
       dropping = true;
       drops.set(event.xid, event.oid);
     }
-    if (!endsTransaction(event)) continue;
-    lastEnd = event.lsn;
-    dropping = false;
-    if (event.kind === 'commit') invalid.delete(drops.get(event.xid) ?? 0);
+    if (endsTransaction(event)) {
+      lastEnd = event.lsn;
+      dropping = false;
+      if (event.kind === 'commit') invalid.delete(drops.get(event.xid) ?? 0);
+    }
+    reached = isTarget(event, recovery);
+    if (reached) break;
   }
   const { fault } = path;
   // Where the last segment breaks off, WAL may simply end; before that, recovery would end early and quietly.
@@ -106,8 +113,14 @@ export function checkReplay(
   const restoreCommand = `f=%f; [ "\${f#????????}" \\> ${bound} ] && exit 1; ${MOUNT_RESTORE_COMMAND}`;
   // Any other target that lies behind it is refused.
   const gap = recovery?.target.kind === 'latest' ? path.gap() : undefined;
+  const kind = recovery?.target.kind;
+  if (kind === 'xid' && !reached) {
+    // That of a prepared transaction, which is not read: where recovery stops is not known.
+    dropping = false;
+    invalid.clear();
+  }
   // What is committed is the same there: nothing but the end of a transaction changes that.
-  const beforeDrop = dropping && recovery?.target.kind === 'time' ? before() : undefined;
+  const beforeDrop = dropping && (kind === 'time' || kind === 'xid' || kind === 'name') ? before() : undefined;
   return { restoreCommand, tablespaces, inPlace, gap, beforeDrop, invalid: [...invalid.values()] };
 }
 
@@ -124,8 +137,20 @@ function isBehind(event: WalEvent, recovery: ReplayTarget | undefined, consisten
     case 'time':
       if (!endsTransaction(event)) return false;
       return recovery?.inclusive === false ? event.time >= target.time : event.time > target.time;
-    // Of these the event itself is the target; what comes behind it is read for nothing.
+    case 'xid':
+      return recovery?.inclusive === false && endsXid(event, target.xid);
     default:
       return false;
   }
+}
+
+/** Whether recovery stops right after this event. A restore point is always passed. */
+function isTarget(event: WalEvent, recovery: ReplayTarget | undefined): boolean {
+  const target = recovery?.target;
+  if (target?.kind === 'xid') return endsXid(event, target.xid);
+  return target?.kind === 'name' && event.kind === 'restore-point' && event.name === target.name;
+}
+
+function endsXid(event: WalEvent, xid: number): boolean {
+  return (event.kind === 'commit' || event.kind === 'abort') && event.xid === xid;
 }

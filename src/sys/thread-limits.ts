@@ -12,3 +12,7 @@ export const THREAD_LIMITS: ResourceLimits = { codeRangeSizeMb: 32 };
 
 /** Bytes that the kernel counts for a thread at work, generously: 25 MiB were, from Node 24 on 65 to 100. */
 export const ROOM_PER_THREAD = (Number(process.versions.node.split('.')[0]) >= 24 ? 96 : 48) << 20;
+
+/** Where a process or a thread cannot be had, as far as it is not told why. */
+export const THREADS_HINT =
+  'most likely too few processes and threads are allowed here: see pids.max of the cgroup, TasksMax= of a systemd unit, --pids-limit of a container, ulimit -u';

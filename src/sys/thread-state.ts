@@ -1,6 +1,6 @@
-// Which threads of this process want a processor at the moment; from proc(5), /proc/PID/task/TID/stat.
+// What threads wait for at the moment; from proc(5), /proc/PID/task/TID/stat.
 
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** The kernel's number of the calling thread; null where /proc does not say. */
 export function threadId(): number | null {
@@ -16,14 +16,23 @@ export function threadId(): number | null {
 /** How many of these threads of this process run, or could if they had a processor; one that cannot be looked at counts as waiting. */
 export function runnableThreads(ids: Iterable<number>): number {
   let count = 0;
-  for (const id of ids) if (stateOf(id) === 'R') count++;
+  for (const id of ids) if (stateOf('self', id) === 'R') count++;
   return count;
 }
 
-/** The letter behind the thread's name, which stands in parentheses and may hold any character. */
-function stateOf(id: number): string | undefined {
+/** Whether all threads of a process wait for each other or for an event: none for a processor or a disk, and nobody has stopped it. */
+export function isAsleep(pid: number): boolean {
   try {
-    const text = readFileSync(`/proc/self/task/${id}/stat`, 'latin1');
+    return readdirSync(`/proc/${pid}/task`).every((id) => stateOf(pid, id) === 'S');
+  } catch {
+    return false;
+  }
+}
+
+/** The letter behind the thread's name, which stands in parentheses and may hold any character. */
+function stateOf(pid: number | 'self', id: number | string): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${id}/stat`, 'latin1');
     return text[text.lastIndexOf(')') + 2];
   } catch {
     return undefined;

@@ -157,7 +157,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       const result = await pbkfs(['rescue', ...source, ...asked, '--work-dir', scratch]);
       t.match(result, {
         status: 0,
-        stderr: /warning: a DROP DATABASE was under way at the target time: recovery ends before/,
+        stderr: /warning: a DROP DATABASE was under way at the target: recovery ends before/,
       });
       t.equal(readFileSync(out, 'utf8'), 'current_database\ndropped\n');
       await nothingLeft(t);

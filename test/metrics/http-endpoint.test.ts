@@ -1,5 +1,6 @@
 // The HTTP endpoint: its pages, busy ports, sockets left behind.
 
+import { once } from 'node:events';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -57,6 +58,18 @@ t.test('a client that asks very often and reads nothing is answered once', async
   // The answer to a later one comes behind theirs.
   while ((await httpRequest(endpoint.address, '/metrics')).body === 'pbkfs_inodes 1\n');
   t.equal(asked, 2);
+});
+
+t.test('clients that never finish a request keep nobody out', async (t) => {
+  const endpoint = await openEndpoint(anyPort, 1, pages);
+  t.teardown(() => endpoint.close());
+  for (let i = 0; i < 100; i++) {
+    const client = connect(Number(new URL(endpoint.address).port), '127.0.0.1').on('error', () => undefined);
+    t.teardown(() => client.destroy());
+    await once(client, 'connect');
+    client.write('GET /metrics HTTP/1.1\r\n');
+  }
+  t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
 });
 
 t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {

@@ -144,11 +144,16 @@ t.test('copying on read stops at a quota, reading goes on', async (t) => {
   direct.close();
 });
 
-t.test('copying on read stops at the limit, reading goes on', async (t) => {
+t.test('copying on read stops at the limit, reading goes on, and nothing counts as refused', async (t) => {
   const direct = new DirectOverlay({ catalog, diff: `${root}/read`, diffLimit: MIB, materializeOnRead: true });
   direct.create('pg_wal/1').close();
   direct.write('pg_wal/1', 0, Buffer.alloc(MIB, 1));
   t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
   t.equal(direct.overlay.budget.blocks * 8192, MIB);
+  // Room for the file's block map, and for none of its blocks.
+  direct.truncate('pg_wal/1', MIB - 8192);
+  t.ok(direct.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
+  t.match(direct.overlay.budget.state(), { bytes: MIB - 8192, refusals: 0 });
+  t.strictSame(direct.warnings.slice(1), []);
   direct.close();
 });

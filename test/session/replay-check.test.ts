@@ -147,6 +147,49 @@ t.test('a database is invalid from the beginning of its DROP DATABASE to the com
   t.strictSame(replayed(second(8)).invalid, [early], 'it is dropped; the other DROP DATABASE was interrupted');
 });
 
+t.test(
+  'a DROP DATABASE at a transaction or a restore point, and what lies behind that counts for nothing',
+  async (t) => {
+    const SEGMENT = 1 << 20;
+    const time = (n: number): number => (1_790_000_000 + n) * 1e6;
+    const restorePoint = (name: string): void =>
+      void wal.main(0, 0x70, Buffer.from(`${'\0'.repeat(8)}${name}\0`, 'latin1'));
+    const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).record(100).commit(8, time(1));
+    const committed = wal.records.length - 1;
+    invalidDatabase(wal, { oid: 16500, name: 'app' });
+    restorePoint('begun');
+    wal.commit(9, time(2));
+    restorePoint('others');
+    dropDatabase(wal, 16500, 10).commit(10, time(3));
+    restorePoint('dropped');
+    const last = wal.commit(11, time(4)).records.length - 1;
+    invalidDatabase(wal, { oid: 16600, name: 'later' });
+    createTablespace(wal, 16700, '/data/later')
+      .record(100)
+      .fillTo(0x21 * SEGMENT);
+    const { catalog, backup } = catalogOf(t, wal);
+    const seen = (target: RecoveryTarget, inclusive = true) => {
+      const replay = checkReplay(catalog, 'main', backup, { target, timeline: 'current', inclusive }, () => {});
+      return [replay.beforeDrop, replay.invalid, replay.tablespaces.length];
+    };
+    const xid = (xid: number, inclusive?: false) => seen({ kind: 'xid', xid }, inclusive);
+    const name = (name: string) => seen({ kind: 'name', name });
+    const app = { name: 'app', before: at(wal.records[committed]!, true) };
+    const later = { name: 'later', before: at(wal.records[last]!, true) };
+    t.strictSame(xid(8), [undefined, [], 0]);
+    t.strictSame(xid(9, false), [app.before, [app], 0], 'within it');
+    t.strictSame(xid(9), [undefined, [app], 0], 'which would be without what was committed meanwhile');
+    t.strictSame(xid(10, false), [at(wal.records[committed + 3]!, true), [app], 0], 'the moment before it commits');
+    t.strictSame(xid(10), [undefined, [], 0], 'it has been committed');
+    t.strictSame(xid(11), [undefined, [], 0], 'before another');
+    t.strictSame(xid(12), [undefined, [], 1], 'a prepared one, maybe');
+    t.strictSame(name('begun'), [app.before, [app], 0]);
+    t.strictSame(name('others'), [undefined, [app], 0]);
+    t.strictSame(name('dropped'), [undefined, [], 0]);
+    t.strictSame(seen({ kind: 'latest' }), [undefined, [later], 1], 'what lies behind the others');
+  },
+);
+
 t.test('where recovery ends for a DROP DATABASE, and what is said', async (t) => {
   const invalid = [
     { name: 'app', before: at(0x1000, true) },

@@ -5,10 +5,10 @@ import { statSync } from 'node:fs';
 import { displayPath, pathBytes } from '../../backup/byte-path.js';
 import type { Chain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
-import { keepRunning } from '../child-process.js';
+import { type Ending, keepRunning } from '../child-process.js';
 import { fromWire } from '../wire-error.js';
 import { dismissSpareHolder, takeHolder } from './holder.js';
-import { type FromHolder, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
+import { type FromHolder, type Locking, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
 
 /** How long a mount waits for a delete, merge or status change that is under way, in ms. */
 const WAIT_MS = 5000;
@@ -63,13 +63,15 @@ export async function lockChain(chain: Chain, waitMs = WAIT_MS): Promise<ChainLo
   };
 }
 
-function ask(child: ChildProcess, ended: Promise<string>, take: Take): Promise<FromHolder> {
+function ask(child: ChildProcess, ended: Promise<Ending>, take: Take): Promise<Locking> {
   return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(message as FromHolder));
-    ended.then((how) =>
+    child.on('message', (message: FromHolder) => {
+      if (message.kind !== 'hello') resolve(message);
+    });
+    ended.then(({ how, hint }) =>
       reject(
         new PbkfsError('mount_failed', `the process that locks the backups ended ${how}`, {
-          hint: 'try again; where something killed it, the log of the system (dmesg) says what',
+          hint: hint ?? 'try again; where something killed it, the log of the system (dmesg) says what',
         }),
       ),
     );
@@ -78,7 +80,7 @@ function ask(child: ChildProcess, ended: Promise<string>, take: Take): Promise<F
   });
 }
 
-async function release(child: ChildProcess, ended: Promise<string>): Promise<void> {
+async function release(child: ChildProcess, ended: Promise<Ending>): Promise<void> {
   if (child.connected) child.disconnect();
   const late = new Promise<void>((resolve) => {
     setTimeout(resolve, RELEASE_MS).unref();

@@ -4,15 +4,16 @@
 // end of the mount process, a kill -9 too, and takes the locks off then: a pid left behind would one day be another's.
 
 import { ENDING_SIGNALS } from '../../sys/ending-signals.js';
+import { sayHello } from '../child-process.js';
 import { toWire } from '../wire-error.js';
 import { releaseShared, takeShared } from './lock-files.js';
-import { type FromHolder, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
+import { type Locking, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
 
 /** Whoever holds the exclusive lock while we release waits for this process to end, which it then does. */
 const RELEASE_WAIT_MS = 2000;
 
 const held: string[] = [];
-const answer = (message: FromHolder): void => {
+const answer = (message: Locking): void => {
   // A mount process that is just being killed hears nothing any more: an error nobody takes would end this one with its
   // pid left in the lock files.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
@@ -20,6 +21,8 @@ const answer = (message: FromHolder): void => {
 
 // Signals to everybody (a shutdown, Ctrl-C) are for the mount process; the end of its channel is what ends this one.
 for (const signal of ENDING_SIGNALS) process.on(signal, () => undefined);
+
+sayHello();
 
 let taking: Promise<void> = Promise.resolve();
 process.once('message', (message: Take) => {

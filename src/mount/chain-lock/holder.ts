@@ -2,14 +2,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { endOf, keepRunning } from '../child-process.js';
+import { type Ending, endOf, keepRunning } from '../child-process.js';
 
 const HOLDER = new URL('./holder-process.js', import.meta.url);
 
 export interface Holder {
   readonly child: ChildProcess;
-  /** How it ended. */
-  readonly ended: Promise<string>;
+  readonly ended: Promise<Ending>;
 }
 
 let spare: Holder | undefined;

@@ -1,7 +1,8 @@
 // The mount process's side of a background mount: takes the request, mounts, reports, turns to its log and serves.
 
 import { dup2 } from '../../sys/libc.js';
-import type { ToLauncher, ToMountProcess } from '../handshake.js';
+import { sayHello } from '../child-process.js';
+import type { Answer, ToMountProcess } from '../handshake.js';
 import type { MountRequest } from '../request.js';
 import { toWire } from '../wire-error.js';
 import { killAfterGrace } from './last-resort.js';
@@ -42,9 +43,10 @@ class Launcher {
     process.once('disconnect', () => {
       if (!this.#acknowledged) stopper.stop('the launcher has gone');
     });
+    sayHello();
   }
 
-  async mounted(info: Extract<ToLauncher, { kind: 'mounted' }>['info'], logFd: number): Promise<void> {
+  async mounted(info: Extract<Answer, { kind: 'mounted' }>['info'], logFd: number): Promise<void> {
     if (!process.connected) throw new Error('the launcher has gone');
     // Before the answer: the terminal (or a pipe somebody reads to its end) must be free when the launcher returns.
     dup2(logFd, 1);
@@ -70,7 +72,7 @@ class Launcher {
     if (!this.#acknowledged) this.failed(error);
   }
 
-  #send(message: ToLauncher): void {
+  #send(message: Answer): void {
     if (process.connected) process.send?.(message);
   }
 }

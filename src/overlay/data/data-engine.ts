@@ -6,7 +6,7 @@
 import { BLCKSZ, PageReader, type VerifyMode } from '../../backup/index.js';
 import { type Counters, counter } from '../../metrics/counters.js';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
-import { isFull } from '../diff/index.js';
+import { isFull, mapBlocks } from '../diff/index.js';
 import { withoutSetId } from '../shared/attributes.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
 import { IndexCache } from '../shared/index-cache.js';
@@ -275,10 +275,9 @@ export class DataEngine {
   /** Once a thread and file: what cannot be brought now stays where it is, block by block. */
   #bringWhole(file: BasedFile, row: number, generation: number): void {
     file.wantsWhole = false;
-    const { length } = file.base;
-    if (this.#shared.table.hasFlag(row, rowFlag.transient) || !this.#budget.hasRoom(blocksOf(length))) return;
+    if (this.#shared.table.hasFlag(row, rowFlag.transient)) return;
     try {
-      this.#materialize(file, row, generation, 0, length);
+      this.#materialize(file, row, generation, 0, file.base.length);
     } catch {
       // A damaged segment of the backup is reported by whoever reads it; it may still be written over.
     }
@@ -288,7 +287,11 @@ export class DataEngine {
     const first = Math.floor(position / BLCKSZ);
     const end = Math.ceil((position + count) / BLCKSZ);
     if (file.isWhollyPresent(first, end)) return;
-    const size = this.#shared.table.getDouble(row, double.size);
+    const { table } = this.#shared;
+    // A copy that is left out is no refusal.
+    const map = table.hasFlag(row, rowFlag.object) ? 0 : mapBlocks(file.base.length);
+    if (!this.#budget.hasRoom(map + end - first)) return;
+    const size = table.getDouble(row, double.size);
     try {
       const writable = this.#writable(row, generation, false)!;
       this.#mutate(row, writable, position, Math.min(position + count, size), 0, () =>
