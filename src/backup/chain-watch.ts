@@ -147,8 +147,9 @@ async function identity(path: Buffer): Promise<FileIdentity | null> {
   return orNull(fs.promises.stat(path, { bigint: true }));
 }
 
+/** A pipe in its place would be waited for. */
 async function readFile(path: Buffer): Promise<Buffer | null> {
-  return orNull(fs.promises.readFile(path));
+  return orNull(fs.promises.readFile(path, { flag: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK }));
 }
 
 async function orNull<T>(result: Promise<T>): Promise<T | null> {

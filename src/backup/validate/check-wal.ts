@@ -1,7 +1,7 @@
 // Whether the WAL that makes a backup consistent is there and whole: every record from its start-lsn to its stop-lsn.
 
-import fs from 'node:fs';
 import { PbkfsError } from '../../errors.js';
+import { readPlain } from '../../sys/read-if-there.js';
 import { pathBytes } from '../byte-path.js';
 import type { Catalog } from '../catalog.js';
 import { type Member, storedFile } from '../member.js';
@@ -78,7 +78,7 @@ export function checkWal({ backupId, range, directory, archived }: WalCheck): Pr
   const archive = new WalArchive(directory, range.segmentSize);
   const read = (number: number): Buffer => {
     const name = nameOf(number);
-    const bytes = archived ? archive.read(name) : fs.readFileSync(pathBytes(`${directory}/${name}`));
+    const bytes = archived ? archive.read(name) : readPlain(pathBytes(`${directory}/${name}`));
     if (bytes === undefined) {
       throw new PbkfsError('wal_damaged', `this WAL segment is neither in the backup nor in ${archive.directory}`);
     }
