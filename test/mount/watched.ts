@@ -27,7 +27,9 @@ export async function watched(mount: SmallMount): Promise<{ exit: Promise<Exit> 
   };
   const send = (message: ToMountProcess): boolean => child.send(message);
   send({ kind: 'request', request });
-  const [answer] = (await once(child, 'message')) as [ToLauncher];
+  const heard = async (): Promise<ToLauncher> => ((await once(child, 'message')) as [ToLauncher])[0];
+  let answer = await heard();
+  if (answer.kind === 'hello') answer = await heard();
   if (answer.kind === 'failed') throw new Error(JSON.stringify(answer.error));
   send({ kind: 'acknowledged' });
   return { exit };
