@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { readIfThere, readPlain } from '../sys/read-if-there.js';
+import { readPlain } from '../sys/plain-file.js';
+import { readIfThere } from '../sys/read-if-there.js';
 import { parseBackupControl } from './backup-control.js';
 import { canonicalId, startTimeOf } from './backup-id.js';
 import { byteString, displayPath, pathBytes } from './byte-path.js';

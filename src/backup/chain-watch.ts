@@ -4,6 +4,7 @@
 // the control file before it touches anything else. Stored files are compared one by one as they are opened.
 
 import fs from 'node:fs';
+import { READ_PLAIN } from '../sys/plain-file.js';
 import { parseBackupControl } from './backup-control.js';
 import { pathBytes } from './byte-path.js';
 import { crc32c } from './crc.js';
@@ -147,9 +148,8 @@ async function identity(path: Buffer): Promise<FileIdentity | null> {
   return orNull(fs.promises.stat(path, { bigint: true }));
 }
 
-/** A pipe in its place would be waited for. */
 async function readFile(path: Buffer): Promise<Buffer | null> {
-  return orNull(fs.promises.readFile(path, { flag: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK }));
+  return orNull(fs.promises.readFile(path, { flag: READ_PLAIN }));
 }
 
 async function orNull<T>(result: Promise<T>): Promise<T | null> {

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import { PbkfsError } from '../errors.js';
+import { READ_PLAIN } from '../sys/plain-file.js';
 import { displayPath, pathBytes } from './byte-path.js';
 
 const hint = 'the backup is damaged: run "pg_probackup validate", or choose another backup';
@@ -27,7 +28,7 @@ export function damagedBlock(backupId: string, file: string, block: number, why:
 export function openStored(backupId: string, file: string, size: number): number {
   let fd: number;
   try {
-    fd = fs.openSync(pathBytes(file), fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    fd = fs.openSync(pathBytes(file), READ_PLAIN);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') throw damagedFile(backupId, file, 'it is listed but missing', error);

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import zlib from 'node:zlib';
+import { READ_PLAIN } from '../sys/plain-file.js';
 import { pathBytes } from './byte-path.js';
 import { BLCKSZ, RECORD_HEADER } from './constants.js';
 import { crc32c } from './crc.js';
@@ -71,7 +72,7 @@ export function readHeaderMap(part: StreamPart, chunk: HeaderChunk): HeaderEntri
 }
 
 function readChunk(chunk: HeaderChunk): Buffer {
-  const fd = fs.openSync(pathBytes(chunk.file), fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  const fd = fs.openSync(pathBytes(chunk.file), READ_PLAIN);
   try {
     const bytes = Buffer.allocUnsafe(chunk.size);
     for (let have = 0; have < chunk.size; ) {

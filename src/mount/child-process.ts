@@ -5,7 +5,7 @@ import { THREADS_HINT } from '../sys/thread-limits.js';
 import { isAsleep } from '../sys/thread-state.js';
 
 /** What such a program sends first of all, over Node's IPC channel. */
-export interface Hello {
+interface Hello {
   readonly kind: 'hello';
 }
 
@@ -13,6 +13,15 @@ export interface Hello {
 export function sayHello(): void {
   const hello: Hello = { kind: 'hello' };
   process.send?.(hello, undefined, undefined, () => undefined);
+}
+
+/** What such a program answers: its first message behind the hello. Never, when it ends before that. */
+export function answerOf<Answer extends { readonly kind: string }>(child: ChildProcess): Promise<Answer> {
+  return new Promise((resolve) => {
+    child.on('message', (message: Hello | Answer) => {
+      if (message.kind !== 'hello') resolve(message as Answer);
+    });
+  });
 }
 
 export interface Ending {

@@ -3,8 +3,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
 import { PbkfsError } from '../errors.js';
-import { type Ending, keepRunning } from './child-process.js';
-import type { Answer, ToLauncher, ToMountProcess } from './handshake.js';
+import { answerOf, type Ending, keepRunning } from './child-process.js';
+import type { ToLauncher, ToMountProcess } from './handshake.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { cureStale } from './stale.js';
 import { type MountProcess, startMountProcess } from './start-process.js';
@@ -80,11 +80,9 @@ async function end(child: ChildProcess, ended: Promise<Ending>): Promise<boolean
   return false;
 }
 
-function firstOf(child: ChildProcess, ended: Promise<Ending>, request: ToMountProcess): Promise<Answer> {
+function firstOf(child: ChildProcess, ended: Promise<Ending>, request: ToMountProcess): Promise<ToLauncher> {
   return new Promise((settle, reject) => {
-    child.on('message', (message: ToLauncher) => {
-      if (message.kind !== 'hello') settle(message);
-    });
+    answerOf<ToLauncher>(child).then(settle);
     ended.then(({ how, hint }) => {
       reject(
         new PbkfsError('mount_failed', `the mount process ended ${how} before the mount was ready`, {

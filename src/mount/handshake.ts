@@ -1,13 +1,12 @@
 // The messages between `pbkfs mount` and the mount process in the background, over Node's IPC channel.
 //
 //     launcher                      mount process
-//        |  <--------------------- hello  |     it has come up
+//        |  <--------------------- hello  |     it has come up (child-process.ts)
 //        |  request  ------------------>  |
 //        |  <-------------- mounted | failed
 //        |  acknowledged  ------------->  |     only now may the mount outlive its launcher
 //        |  (channel closed)              |
 
-import type { Hello } from './child-process.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import type { WireError } from './wire-error.js';
 
@@ -15,8 +14,6 @@ export type ToMountProcess =
   | { readonly kind: 'request'; readonly request: MountRequest }
   | { readonly kind: 'acknowledged' };
 
-export type ToLauncher = Hello | Answer;
-
-export type Answer =
+export type ToLauncher =
   | { readonly kind: 'mounted'; readonly info: MountedInfo }
   | { readonly kind: 'failed'; readonly error: WireError };

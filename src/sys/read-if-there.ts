@@ -1,28 +1,14 @@
 // Files that may be missing.
 
-import fs from 'node:fs';
-
-/**
- * The content of a plain file. A pipe or device in its place would never end.
- * @throws a system error when it cannot be read, or is no plain file
- */
-export function readPlain(path: fs.PathLike): Buffer {
-  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-  try {
-    const stat = fs.fstatSync(fd);
-    if (!stat.isFile() && !stat.isDirectory()) throw new Error(`it is not a plain file: '${path}'`);
-    return fs.readFileSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-}
+import type { PathLike } from 'node:fs';
+import { readPlain } from './plain-file.js';
 
 /**
  * The content of a plain file.
  * @returns undefined where there is none
  * @throws a system error when it cannot be read
  */
-export function readIfThere(path: fs.PathLike): Buffer | undefined {
+export function readIfThere(path: PathLike): Buffer | undefined {
   try {
     return readPlain(path);
   } catch (error) {

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { answerOf } from '../../src/mount/child-process.js';
 import type { ToLauncher, ToMountProcess } from '../../src/mount/handshake.js';
 import type { MountRequest } from '../../src/mount/request.js';
 import type { SmallMount } from './small-mount.js';
@@ -27,9 +28,7 @@ export async function watched(mount: SmallMount): Promise<{ exit: Promise<Exit> 
   };
   const send = (message: ToMountProcess): boolean => child.send(message);
   send({ kind: 'request', request });
-  const heard = async (): Promise<ToLauncher> => ((await once(child, 'message')) as [ToLauncher])[0];
-  let answer = await heard();
-  if (answer.kind === 'hello') answer = await heard();
+  const answer = await answerOf<ToLauncher>(child);
   if (answer.kind === 'failed') throw new Error(JSON.stringify(answer.error));
   send({ kind: 'acknowledged' });
   return { exit };

@@ -6,6 +6,7 @@
 //   control, namespace, data     that thread (any one data thread) fails; the content says how: throw, exit, memory
 //   child                        the process starts a child that outlives it and writes its pid into the file
 //   one-device                   the device can be opened only once
+//   hung-open                    the control thread's open of the file named in the content waits for ever
 //   no-threads                   the control thread can start no thread, or no more than so many
 //   no-fallocate                 from the start of the process on, seccomp answers fallocate with this errno
 //   slow-read                    every read of a file below the path in the content takes 50 ms, or as its second line says
@@ -69,6 +70,7 @@ function armControl(directory: string): void {
     if (file === '/dev/fuse' && contentOf(directory, 'one-device') !== undefined && ++opened > 1) {
       throw Object.assign(new Error('EACCES: injected'), { code: 'EACCES', syscall: 'open' });
     }
+    if (String(file) === contentOf(directory, 'hung-open')) sleep(Number.POSITIVE_INFINITY);
     return (openSync as (...args: unknown[]) => number)(file, ...rest);
   }) as typeof fs.openSync;
   nodeModule.syncBuiltinESMExports();

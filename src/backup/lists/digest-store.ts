@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { READ_PLAIN } from '../../sys/plain-file.js';
 import { isOwnAlone, isPrivateDirectory } from '../../sys/private-files.js';
 import { THREAD_LIMITS } from '../../sys/thread-limits.js';
 import type { Chain } from '../types.js';
@@ -51,8 +52,7 @@ export class DigestStore {
     let fd: number | undefined;
     try {
       if (!isPrivateDirectory(this.#directory)) return undefined;
-      const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-      fd = fs.openSync(this.#fileOf(identity), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      fd = fs.openSync(this.#fileOf(identity), READ_PLAIN | fs.constants.O_NOFOLLOW);
       const stats = fs.fstatSync(fd);
       if (!stats.isFile() || !isOwnAlone(stats)) return undefined;
       const digest = readDigest(fd, identity.key, chain.members.length);

@@ -1,7 +1,7 @@
 // Whether the WAL that makes a backup consistent is there and whole: every record from its start-lsn to its stop-lsn.
 
 import { PbkfsError } from '../../errors.js';
-import { readPlain } from '../../sys/read-if-there.js';
+import { readPlain } from '../../sys/plain-file.js';
 import { pathBytes } from '../byte-path.js';
 import type { Catalog } from '../catalog.js';
 import { type Member, storedFile } from '../member.js';

@@ -5,10 +5,10 @@ import { statSync } from 'node:fs';
 import { displayPath, pathBytes } from '../../backup/byte-path.js';
 import type { Chain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
-import { type Ending, keepRunning } from '../child-process.js';
+import { answerOf, type Ending, keepRunning } from '../child-process.js';
 import { fromWire } from '../wire-error.js';
 import { dismissSpareHolder, takeHolder } from './holder.js';
-import { type FromHolder, type Locking, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
+import { type FromHolder, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
 
 /** How long a mount waits for a delete, merge or status change that is under way, in ms. */
 const WAIT_MS = 5000;
@@ -63,11 +63,9 @@ export async function lockChain(chain: Chain, waitMs = WAIT_MS): Promise<ChainLo
   };
 }
 
-function ask(child: ChildProcess, ended: Promise<Ending>, take: Take): Promise<Locking> {
+function ask(child: ChildProcess, ended: Promise<Ending>, take: Take): Promise<FromHolder> {
   return new Promise((resolve, reject) => {
-    child.on('message', (message: FromHolder) => {
-      if (message.kind !== 'hello') resolve(message);
-    });
+    answerOf<FromHolder>(child).then(resolve);
     ended.then(({ how, hint }) =>
       reject(
         new PbkfsError('mount_failed', `the process that locks the backups ended ${how}`, {

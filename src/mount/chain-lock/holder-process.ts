@@ -7,13 +7,13 @@ import { ENDING_SIGNALS } from '../../sys/ending-signals.js';
 import { sayHello } from '../child-process.js';
 import { toWire } from '../wire-error.js';
 import { releaseShared, takeShared } from './lock-files.js';
-import { type Locking, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
+import { type FromHolder, NOT_ITS_OWNER, type Take, type Unlocked } from './messages.js';
 
 /** Whoever holds the exclusive lock while we release waits for this process to end, which it then does. */
 const RELEASE_WAIT_MS = 2000;
 
 const held: string[] = [];
-const answer = (message: Locking): void => {
+const answer = (message: FromHolder): void => {
   // A mount process that is just being killed hears nothing any more: an error nobody takes would end this one with its
   // pid left in the lock files.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);

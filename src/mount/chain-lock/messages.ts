@@ -1,12 +1,11 @@
 // The messages between the mount process and the process that holds the locks of its chain, over Node's IPC channel.
 //
 //     mount process                 lock holder
-//        |  <------------------- hello  |     it has come up
+//        |  <------------------- hello  |     it has come up (child-process.ts)
 //        |  take  ------------------->  |
 //        |  <------------ held | failed |
 //        |  (channel closed)  ------->  |     releases and ends; so it does when the mount process is killed
 
-import type { Hello } from '../child-process.js';
 import type { WireError } from '../wire-error.js';
 
 /** In place of the code of a system error: this process may not become the owner of the catalog, whose lock it would be. */
@@ -28,8 +27,6 @@ export interface Unlocked {
   readonly code: string;
 }
 
-export type FromHolder = Hello | Locking;
-
-export type Locking =
+export type FromHolder =
   | { readonly kind: 'held'; readonly unlocked: readonly Unlocked[] }
   | { readonly kind: 'failed'; readonly error: WireError };

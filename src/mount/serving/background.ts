@@ -2,7 +2,7 @@
 
 import { dup2 } from '../../sys/libc.js';
 import { sayHello } from '../child-process.js';
-import type { Answer, ToMountProcess } from '../handshake.js';
+import type { ToLauncher, ToMountProcess } from '../handshake.js';
 import type { MountRequest } from '../request.js';
 import { toWire } from '../wire-error.js';
 import { killAfterGrace } from './last-resort.js';
@@ -46,7 +46,7 @@ class Launcher {
     sayHello();
   }
 
-  async mounted(info: Extract<Answer, { kind: 'mounted' }>['info'], logFd: number): Promise<void> {
+  async mounted(info: Extract<ToLauncher, { kind: 'mounted' }>['info'], logFd: number): Promise<void> {
     if (!process.connected) throw new Error('the launcher has gone');
     // Before the answer: the terminal (or a pipe somebody reads to its end) must be free when the launcher returns.
     dup2(logFd, 1);
@@ -72,7 +72,7 @@ class Launcher {
     if (!this.#acknowledged) this.failed(error);
   }
 
-  #send(message: Answer): void {
+  #send(message: ToLauncher): void {
     if (process.connected) process.send?.(message);
   }
 }

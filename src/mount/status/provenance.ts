@@ -1,6 +1,6 @@
 // Where the bytes of a file on a mount come from, block by block: the diff, one of the backups, or nowhere (zeros).
 
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import {
   BLCKSZ,
@@ -24,6 +24,7 @@ import {
 import { PbkfsError } from '../../errors.js';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
 import { type InodeFile, inodeFileName } from '../../overlay/namespace/inode-file.js';
+import { READ_PLAIN } from '../../sys/plain-file.js';
 import type { Mounted } from '../mounted.js';
 import { isWithin } from '../paths.js';
 
@@ -234,7 +235,7 @@ function readPage(path: string, block: number): Buffer {
 
 function openFile(path: string): number {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return openSync(path, READ_PLAIN);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EACCES') {

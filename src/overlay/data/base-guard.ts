@@ -90,11 +90,15 @@ export class BaseGuard {
   }
 
   #damaged(source: RawSource, why: string): PbkfsError {
-    this.#counters.add(counter.rawDamaged, 1);
-    this.#suspect();
     const error = damagedFile(source.backupId, source.file ?? source.path, why);
-    this.#note('raw', error);
+    this.#refusedRaw(error);
     return error;
+  }
+
+  #refusedRaw(error: unknown): void {
+    this.#counters.add(counter.rawDamaged, 1);
+    this.#note('raw', error);
+    this.#suspect();
   }
 
   #note(kind: RefusalKind, error: unknown): void {
@@ -118,9 +122,7 @@ export class BaseGuard {
     try {
       verifyRawFd(source, fd);
     } catch (error) {
-      this.#counters.add(counter.rawDamaged, 1);
-      this.#note('raw', error);
-      this.#suspect();
+      this.#refusedRaw(error);
       throw error;
     }
     this.#setOnce(row, baseCheck.rawVerified);

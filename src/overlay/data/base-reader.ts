@@ -1,16 +1,14 @@
 // Reads the backup's content of one file, for one thread: raw copies directly, datafiles through their block index.
 
 import { Buffer } from 'node:buffer';
-import { constants, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { BLCKSZ, type FileSource, type PageReader, type RawSource, type StreamPart } from '../../backup/index.js';
 import { SystemError } from '../../errors.js';
 import { type Counters, counter } from '../../metrics/counters.js';
+import { READ_PLAIN } from '../../sys/plain-file.js';
 import type { BaseGuard } from './base-guard.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
 import type { SharedIndex } from './shared-index.js';
-
-/** A pipe in the place of a stored file would wait for its writer. */
-const READ = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export class BaseReader {
   readonly source: FileSource;
@@ -46,7 +44,7 @@ export class BaseReader {
     this.length = source.kind === 'raw' ? source.size : source.length;
     const paths =
       source.kind === 'raw' ? (source.file === null ? [] : [source.file]) : source.layers.map((l) => l.file);
-    this.#files = paths.map((path) => new CachedFile(Buffer.from(path, 'latin1'), READ));
+    this.#files = paths.map((path) => new CachedFile(Buffer.from(path, 'latin1'), READ_PLAIN));
     this.#looked = paths.map(() => 0);
     this.#fds = fds;
     this.#counters = counters;
