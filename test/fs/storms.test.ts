@@ -182,41 +182,6 @@ t.test('storms', { skip: mountMissing }, async (t) => {
       if (content.readUInt32LE(i * BLOCK + 4) !== ended[i]) t.fail(`block ${i} lost its last write`);
     }
   });
-
-  t.test('a slow fsync of one file does not hold up stat of others (trap 27)', async (t) => {
-    const path = join(mountpoint, 'large');
-    const fd = fs.openSync(path, 'w');
-    const chunk = Buffer.alloc(1 << 20, 7);
-    for (let i = 0; i < 256; i++) fs.writeSync(fd, chunk);
-    const relations = fs.readdirSync(join(mountpoint, 'base/4')).map((name) => join(mountpoint, 'base/4', name));
-    fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
-    let took = 0;
-    const began = performance.now();
-    const synced = new Promise<void>((resolve, reject) => {
-      fs.fsync(fd, (error) => {
-        took = performance.now() - began;
-        if (error === null) resolve();
-        else reject(error);
-      });
-    });
-    const times: number[] = [];
-    for (let i = 0; took === 0; i++) {
-      const from = performance.now();
-      fs.statSync(relations[i % relations.length]!);
-      times.push(performance.now() - from);
-      await sleep(1);
-    }
-    await synced;
-    fs.closeSync(fd);
-    fs.unlinkSync(path);
-    const heldUp = times.filter((time) => time > took / 2).length;
-    t.comment(`fsync ${Math.round(took)} ms, ${times.length} stats meanwhile`);
-    const skip = took < 60 ? `the disk is too fast to tell: fsync took ${Math.round(took)} ms` : false;
-    // A busy machine may keep any one of them waiting.
-    t.ok(skip || heldUp <= times.length / 10, `${heldUp} of ${times.length} stats took half as long as the fsync`, {
-      skip,
-    });
-  });
 });
 
 /** VmRSS of a process. */
