@@ -17,6 +17,7 @@ import {
   NATIVE_AWAKE,
   PBKFS,
   PBKFS_FAST,
+  PBKFS_FAST_AWAKE,
   PBKFS_LOW_LATENCY,
   PBKFS_PASSTHROUGH,
 } from '../run/sides.js';
@@ -61,7 +62,16 @@ async function contest(context: Context, { target, truth, major }: Cluster, step
     ...context.peers,
     target,
     truth,
-    wanted: [NATIVE, PBKFS, PBKFS_PASSTHROUGH, PBKFS_FAST, FUSE_OVERLAYFS, PBKFS_LOW_LATENCY, NATIVE_AWAKE],
+    wanted: [
+      NATIVE,
+      PBKFS,
+      PBKFS_PASSTHROUGH,
+      PBKFS_FAST,
+      FUSE_OVERLAYFS,
+      PBKFS_LOW_LATENCY,
+      PBKFS_FAST_AWAKE,
+      NATIVE_AWAKE,
+    ],
     peers: new Map(),
   });
   const servers = new Map<string, PostgresServer>();

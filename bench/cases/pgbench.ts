@@ -14,6 +14,7 @@ import {
   NATIVE_AWAKE,
   PBKFS,
   PBKFS_FAST,
+  PBKFS_FAST_AWAKE,
   PBKFS_LOW_LATENCY,
   PBKFS_PASSTHROUGH,
   PBKFS_WAL_DIR,
@@ -30,7 +31,7 @@ export const pgbench: BenchCase = {
   run: async (context: Context): Promise<Row[]> => {
     context.progress.say('making the cluster and its backups');
     const { target, truth } = await pgbenchCluster(context);
-    const wanted = [NATIVE, ...OURS, PBKFS_LOW_LATENCY, NATIVE_AWAKE, FUSE_NATIVE, FUSE_OVERLAYFS];
+    const wanted = [NATIVE, ...OURS, PBKFS_LOW_LATENCY, PBKFS_FAST_AWAKE, NATIVE_AWAKE, FUSE_NATIVE, FUSE_OVERLAYFS];
     const sides = await buildSides(context.stage, { ...context.peers, target, truth, wanted, peers: new Map() });
     const user = await userMount(context.stage, target);
     if ('missing' in user) context.absent.push(`${USER_MOUNT}: ${user.missing}`);

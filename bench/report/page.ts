@@ -43,7 +43,7 @@ function introduction(result: BenchResult): string[] {
       'while V8 compiles what they run; what the very first measurement gave is the figure behind "at first". Rows without that figure begin at once.',
     '',
     '*native* is the ordinary file system with the same files, as a restored backup would be; *pbkfs* this project with its own backend; *fuse-native* this project with `--backend fuse-native`; ' +
-      '*native, processors awake* is the ordinary file system under the setting that `--low-latency` makes while a mount is busy, which speeds up everything on the machine: the fair comparison for that side, and neither has targets; ' +
+      '*native, processors awake* is the ordinary file system under the setting that `--low-latency` makes while a mount is busy, which speeds up everything on the machine: the fair comparison for the sides with that option; none of these has targets; ' +
       '*passthrough_ll* libfuse’s multi-threaded C example; *fuse-overlayfs* and *overlayfs* Debian’s and the kernel’s overlay over plain files.',
     '',
     ...(missing.length === 0 ? ['No peer was missing.'] : ['Not measured:', '', ...missing]),

@@ -33,6 +33,7 @@ export const PBKFS_WAL_DIR = 'pbkfs --wal-dir';
 /** All that makes writing fast and keeps every promise. */
 export const PBKFS_FAST = 'pbkfs --wal-dir --passthrough';
 export const PBKFS_LOW_LATENCY = 'pbkfs --low-latency';
+export const PBKFS_FAST_AWAKE = 'pbkfs --wal-dir --passthrough --low-latency';
 /** What --low-latency does, without a mount: the fair comparison for it. */
 export const NATIVE_AWAKE = 'native, processors awake';
 export const FUSE_NATIVE = 'fuse-native';
@@ -87,6 +88,8 @@ const builders: Readonly<Record<string, Builder>> = {
   [PBKFS_PASSTHROUGH]: (stage, { target }) => mountedWithPassthrough(stage, target),
   [PBKFS_LOW_LATENCY]: async (stage, { target }) =>
     new CpuLatency().fault() ?? sideOf(await mounted(stage, target, {}, ['--low-latency'])),
+  [PBKFS_FAST_AWAKE]: async (stage, { target }) =>
+    new CpuLatency().fault() ?? mountedWithPassthrough(stage, target, ['--low-latency', ...walElsewhere(stage)]),
   [PBKFS_WAL_DIR]: async (stage, { target }) => sideOf(await mounted(stage, target, {}, walElsewhere(stage))),
   [PBKFS_FAST]: (stage, { target }) => mountedWithPassthrough(stage, target, walElsewhere(stage)),
   [FUSE_NATIVE]: async (stage, { target }) =>
