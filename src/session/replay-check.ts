@@ -133,7 +133,7 @@ function isBehind(event: WalEvent, recovery: ReplayTarget | undefined, consisten
     case 'immediate':
       return true;
     case 'lsn':
-      return event.lsn > target.lsn;
+      return recovery?.inclusive === false ? event.lsn >= target.lsn : event.lsn > target.lsn;
     case 'time':
       if (!endsTransaction(event)) return false;
       return recovery?.inclusive === false ? event.time >= target.time : event.time > target.time;

@@ -101,7 +101,7 @@ const createDatabase = (wal: WalWriter): WalWriter => wal.main(4, 0x10, Buffer.a
 t.test('a DROP DATABASE that is under way at the target time is not begun', async (t) => {
   const SEGMENT = 1 << 20;
   const second = (n: number): number => (1_790_000_000 + n) * 1e6;
-  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100);
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).commit(8, second(-2));
   dropDatabase(wal.record(100)).commit(9, second(1)).record(100);
   const committed = wal.records.length - 2;
   dropDatabase(wal).record(100).commit(10, second(3)).record(100).commit(11, second(5));
@@ -154,13 +154,14 @@ t.test(
     const time = (n: number): number => (1_790_000_000 + n) * 1e6;
     const restorePoint = (name: string): void =>
       void wal.main(0, 0x70, Buffer.from(`${'\0'.repeat(8)}${name}\0`, 'latin1'));
-    const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).record(100).commit(8, time(1));
+    const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).commit(8, time(1));
     const committed = wal.records.length - 1;
     invalidDatabase(wal, { oid: 16500, name: 'app' });
     restorePoint('begun');
     wal.commit(9, time(2));
     restorePoint('others');
     dropDatabase(wal, 16500, 10).commit(10, time(3));
+    const dropped = wal.records.length - 1;
     restorePoint('dropped');
     const last = wal.commit(11, time(4)).records.length - 1;
     invalidDatabase(wal, { oid: 16600, name: 'later' });
@@ -186,6 +187,9 @@ t.test(
     t.strictSame(name('begun'), [app.before, [app], 0]);
     t.strictSame(name('others'), [undefined, [app], 0]);
     t.strictSame(name('dropped'), [undefined, [], 0]);
+    const lsn = { kind: 'lsn', lsn: wal.records[dropped]! } as const;
+    t.strictSame(seen(lsn), [undefined, [], 0], 'up to its commit');
+    t.strictSame(seen(lsn, false), [undefined, [app], 0], 'and before that');
     t.strictSame(seen({ kind: 'latest' }), [undefined, [later], 1], 'what lies behind the others');
   },
 );
