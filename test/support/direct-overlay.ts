@@ -25,6 +25,8 @@ export class DirectOverlay {
   readonly engine: DataEngine;
   readonly shared: SharedState;
   readonly warnings: string[] = [];
+  /** How often something gave reason to look whether the chain is still the same. */
+  suspicions = 0;
   /** objects whose writeback the engine has asked for */
   readonly writebacks: string[] = [];
   /** in the kernel's place, where files are its own */
@@ -56,6 +58,7 @@ export class DirectOverlay {
       materializeOnRead: options.materializeOnRead ?? false,
       verify: options.verify ?? 'checksum',
       warn,
+      suspect: () => void this.suspicions++,
       writeBack: (objectId) => void this.writebacks.push(objectId),
     });
   }
