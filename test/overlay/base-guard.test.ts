@@ -1,5 +1,6 @@
 // What is served of the backup, and what is refused: damaged raw files, files replaced underneath, --verify.
 
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -75,6 +76,24 @@ t.test('--verify=structure and off let a wrong bit of a raw file through', (t) =
     const direct = open(t, { catalog, diff: `${diff}-${verify}`, verify });
     t.notOk(direct.readAll('base/1/raw').equals(smallFiles.get('base/1/raw')!), verify);
   }
+  t.end();
+});
+
+t.test('a raw file that is cut off, or no file at all, is refused with every --verify', (t) => {
+  const { catalog, diff } = fresh(t, writeSmallCatalog);
+  const raw = stored(catalog, 3, 'base/1/raw');
+  const refused = (verify: 'structure' | 'off', message: RegExp): void => {
+    const direct = open(t, { catalog, diff: `${diff}-${verify}`, verify });
+    t.throws(() => direct.readAll('base/1/raw'), { code: 'page_damaged', message });
+    t.match(direct.counters(), { rawDamaged: 1 });
+    t.equal(direct.suspicions, 1);
+    t.match(direct.shared.refusals.list(), [{ refusal: { kind: 'raw' } }]);
+  };
+  truncateSync(raw, 19_000);
+  refused('off', /it ends at byte 19000, 20000 are listed/);
+  rmSync(raw);
+  execFileSync('mkfifo', [raw]);
+  refused('structure', /it is not a plain file/);
   t.end();
 });
 

@@ -104,6 +104,7 @@ t.test('what pg_receivewal was writing when it was killed: cut anywhere, or noth
     ['.gz.partial', gz.subarray(0, 0)],
     ['.gz.partial', gz.subarray(0, 10)],
     ['.partial', Buffer.alloc(0)],
+    ['.partial', segment.subarray(0, 39)],
     ['.partial', Buffer.alloc(SEGMENT)],
   ];
   for (const [suffix, bytes] of blank) {
@@ -151,6 +152,7 @@ t.test('what is damaged is an error, never a short file', async (t) => {
     ['.lz4', oneBlock.subarray(0, 7), /lz4: cut off/],
     ['', segment.subarray(0, SEGMENT - 8192), /1040384 bytes, 1048576 are needed/],
     ['.lz4.partial', flipped, /cannot be decompressed: lz4: /],
+    ['.partial', Buffer.concat([segment, Buffer.alloc(8192)]), /1056768 bytes, 1048576 are needed/],
     ['.gz.partial', Buffer.concat([gz.subarray(0, 1000), gz.subarray(1100)]), /cannot be decompressed/],
     ['.gz', gzipSync(segment.subarray(0, 8192)), /8192 bytes, 1048576 are needed/],
     ['', madeUpSegment(4), /another place of the WAL/],

@@ -112,6 +112,39 @@ t.test('transaction ids begin again at 3 after 2^32', async (t) => {
   );
 });
 
+t.test('what ended before the backup was consistent is no target, and says nothing of later times', async (t) => {
+  const point = Buffer.alloc(16);
+  point.writeBigInt64LE(BigInt(NOON + 3600 * SECOND) - 946_684_800_000_000n);
+  const wal = new WalWriter(FIRST)
+    .record(100)
+    .commit(99, NOON + 3600 * SECOND)
+    .record(100)
+    .commit(100, NOON);
+  const { check } = world(t, wal.main(0, 0x70, point).record(24));
+  t.match(
+    reason(() => check({ kind: 'xid', xid: 99 })),
+    /it ended at .*, before the backup is consistent\nchoose an older backup/,
+  );
+  t.match(
+    reason(() => check(at(60))),
+    /no later transaction/,
+  );
+});
+
+t.test('the end of a prepared transaction: its time counts, and it may be the one that is asked for', async (t) => {
+  const time = Buffer.alloc(8);
+  time.writeBigInt64LE(BigInt(NOON + 9 * SECOND) - 946_684_800_000_000n);
+  const { check } = world(t, history(2).main(1, 0x30, time).record(24));
+  t.equal(
+    reason(() => check(at(8))),
+    'reached',
+  );
+  t.equal(
+    reason(() => check({ kind: 'xid', xid: 999 })),
+    'reached',
+  );
+});
+
 t.test('a missing segment ends the range, and is named with what lies behind it', async (t) => {
   const { check, drop, path } = world(t, history(8));
   t.equal(path().behindGap(), undefined);
