@@ -21,18 +21,19 @@ function archive(t: Test) {
 const linked = readFileSync(fixture('wal/segment-linked-blocks.lz4'));
 const oneBlock = readFileSync(fixture('wal/segment-one-block.lz4'));
 
-/** A frame of blocks of 64 KiB as they are, each with its checksum, and one of the whole. */
-function lz4Stored(bytes: Buffer): Buffer {
+/** A frame of blocks of 64 KiB as they are, each with its checksum or not, and one of the whole. */
+function lz4Stored(bytes: Buffer, blockSums = true): Buffer {
   const word = (value: number): Buffer => {
     const four = Buffer.alloc(4);
     four.writeUInt32LE(value >>> 0);
     return four;
   };
-  const descriptor = Buffer.from([0x74, 0x40]);
+  const descriptor = Buffer.from([blockSums ? 0x74 : 0x64, 0x40]);
   const parts = [word(0x184d2204), descriptor, Buffer.from([(xxh32(descriptor) >> 8) & 0xff])];
   for (let at = 0; at < bytes.length; at += 65536) {
     const block = bytes.subarray(at, at + 65536);
-    parts.push(word(block.length | 0x80000000), block, word(xxh32(block)));
+    parts.push(word(block.length | 0x80000000), block);
+    if (blockSums) parts.push(word(xxh32(block)));
   }
   return Buffer.concat([...parts, word(0), word(xxh32(bytes))]);
 }
@@ -193,6 +194,10 @@ t.test('LZ4 frames: checksums as the specification has them, frames one after an
   t.equal(xxh32(Buffer.from('abc')), 0x32d153ff);
   const both = decodeLz4Frames(Buffer.concat([linked, oneBlock]), 2 * SEGMENT);
   t.ok(both.equals(Buffer.concat([madeUpSegment(3), madeUpSegment(3)])));
+  const plain = lz4Stored(madeUpSegment(3), false);
+  t.ok(decodeLz4Frames(plain, SEGMENT).equals(madeUpSegment(3)), 'as lz4 writes it unless asked for more');
+  plain[70_000]! ^= 1;
+  t.throws(() => decodeLz4Frames(plain, SEGMENT), /lz4: wrong checksum of the content/);
   t.throws(() => decodeLz4Frames(oneBlock, SEGMENT - 1), /lz4: makes/);
   t.throws(() => decodeLz4Frames(Buffer.from('hello world'), SEGMENT), /lz4: no frame/);
 });
