@@ -2,6 +2,7 @@
 
 import t from 'tap';
 import { type WalRange, walkRecords } from '../../../src/backup/wal/index.js';
+import { RecordWalk } from '../../../src/backup/wal/record-walk.js';
 import { WalWriter } from '../../support/wal-writer.js';
 
 const SEGMENT = 1 << 20;
@@ -39,6 +40,22 @@ t.test('whole WAL is followed to its end', async (t) => {
   t.equal(walk(wal, { systemIdentifier: '7' }), undefined);
   t.equal(walk(wal, { start: wal.records[40]! }), undefined, 'from the middle of a page');
   t.equal(walk(wal, { timelines: on(3) }), undefined, 'pages of an older timeline');
+});
+
+t.test('a segment that begins within a record, of many pages or to the very end of one', async (t) => {
+  const before = new WalWriter(FIRST).fillTo(FIRST + SEGMENT - 1000);
+  // Records begin at multiples of 8.
+  const there = (FIRST + SEGMENT - before.end) & ~7;
+  for (const length of [there + 100, there + 8192 - 40, there + 25_000]) {
+    const wal = new WalWriter(FIRST).fillTo(FIRST + SEGMENT - 1000).record(length);
+    const next = wal.records.length;
+    wal.fillTo(FIRST + SEGMENT + 40_000);
+    const range = { timelines: on(1), segmentSize: SEGMENT, blockSize: 8192, start: FIRST + SEGMENT, stop: wal.end };
+    const records = new RecordWalk(range, (number) => wal.segments.get(number));
+    records.next();
+    t.equal(records.last, wal.records[next], `${length}`);
+    t.equal(walk(wal, { start: FIRST + SEGMENT }), undefined);
+  }
 });
 
 t.test('WAL of a PostgreSQL built --with-wal-blocksize', async (t) => {
