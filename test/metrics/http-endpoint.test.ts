@@ -1,6 +1,6 @@
 // The HTTP endpoint: its pages, busy ports, sockets left behind.
 
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -60,17 +60,31 @@ t.test('a client that asks very often and reads nothing is answered once', async
   t.equal(asked, 2);
 });
 
-t.test('clients that never finish a request keep nobody out', async (t) => {
-  const endpoint = await openEndpoint(anyPort, 1, pages);
-  t.teardown(() => endpoint.close());
-  for (let i = 0; i < 100; i++) {
-    const client = connect(Number(new URL(endpoint.address).port), '127.0.0.1').on('error', () => undefined);
-    t.teardown(() => client.destroy());
-    await once(client, 'connect');
-    client.write('GET /metrics HTTP/1.1\r\n');
-  }
-  t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
-});
+t.test(
+  'clients that never finish a request keep nobody out, nor do they end one that waits for its page',
+  async (t) => {
+    const slow = new EventEmitter();
+    const healthy = async (): Promise<readonly string[]> => {
+      slow.emit('asked');
+      await once(slow, 'made');
+      return [];
+    };
+    const endpoint = await openEndpoint(anyPort, 1, { ...pages, problems: healthy });
+    t.teardown(() => endpoint.close());
+    const asked = once(slow, 'asked');
+    const waiting = httpRequest(endpoint.address, '/healthz');
+    await asked;
+    for (let i = 0; i < 100; i++) {
+      const client = connect(Number(new URL(endpoint.address).port), '127.0.0.1').on('error', () => undefined);
+      t.teardown(() => client.destroy());
+      await once(client, 'connect');
+      client.write('GET /metrics HTTP/1.1\r\n');
+    }
+    t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
+    slow.emit('made');
+    t.match(await waiting, { status: 200 });
+  },
+);
 
 t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {
   const first = await openEndpoint(anyPort, 1, pages);
