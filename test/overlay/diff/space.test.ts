@@ -64,3 +64,22 @@ t.test('a hole is zeros where the file system can make none', async (t) => {
     [8192, 16_384],
   ]);
 });
+
+t.test('a file system that has no fallocate is put up with, any other trouble is told', async (t) => {
+  const failing = (errno: number): NodeStorage => {
+    const fail = (): never => {
+      throw systemError('fallocate', errno);
+    };
+    return new NodeStorage({ fallocate: fail, reserve: fail, punch: fail });
+  };
+  const fd = fs.openSync(`${t.testdir()}/file`, 'w+');
+  t.teardown(() => fs.closeSync(fd));
+  const without = failing(constants.errno.EOPNOTSUPP);
+  without.allocate(fd, 0, 8192);
+  without.reserve(fd, 0, 8192);
+  t.equal(without.punch(fd, 0, 8192), false);
+  const full = failing(constants.errno.ENOSPC);
+  t.throws(() => full.allocate(fd, 0, 8192), { code: 'ENOSPC' });
+  t.throws(() => full.reserve(fd, 0, 8192), { code: 'ENOSPC' });
+  t.throws(() => full.punch(fd, 0, 8192), { code: 'ENOSPC' });
+});
