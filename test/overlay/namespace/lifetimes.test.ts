@@ -21,7 +21,9 @@ function lifetimes(root = file()): { lives: Lifetimes; said: unknown[] } {
   const tree = { root, forget: () => void said.push('forgotten') } as unknown as Tree;
   const rows = { attach: () => void said.push('row'), detach: () => void said.push('no row') } as unknown as Rows;
   const objects = { removeAfter: (...args: unknown[]) => void said.push(args) };
-  const owners = { objects, heldBlocks: () => 7, releaseRow: () => undefined, releaseDiffState: () => undefined };
+  const releaseRow = (): void => void said.push('memory of the row');
+  const releaseDiffState = (_: Inode, state: number): void => void said.push(`block map ${state}`);
+  const owners = { objects, heldBlocks: () => 7, releaseRow, releaseDiffState };
   return { lives: new Lifetimes(tree, rows, owners as unknown as ConstructorParameters<typeof Lifetimes>[2]), said };
 }
 
@@ -29,10 +31,30 @@ t.test('without a name and without a reference it goes, and its object after the
   const { lives, said } = lifetimes();
   const inode = file();
   inode.links = 0;
+  inode.diffState = 99;
   lives.lostName(inode);
   lives.settle(42);
-  t.strictSame(said, [['object', 42, 7], 'forgotten']);
-  t.equal(inode.objectId, null);
+  t.strictSame(said, [['object', 42, 7], 'block map 99', 'forgotten']);
+  t.match(inode, { objectId: null, diffState: 0 });
+});
+
+t.test('what has no object, as a directory, goes without one', async (t) => {
+  const { lives, said } = lifetimes();
+  const inode = new Inode({ ...emptyAttributes(), mode: 0o040700 }, null, null, 1);
+  inode.links = 0;
+  lives.lostName(inode);
+  lives.settle(42);
+  t.strictSame(said, ['forgotten']);
+});
+
+t.test('of a file that has a name the kernel may forget everything', async (t) => {
+  const { lives, said } = lifetimes();
+  const inode = file();
+  inode.diffState = 99;
+  lives.reference(inode);
+  lives.forget(inode, 1);
+  t.strictSame(said, ['row', 'memory of the row', 'no row', 'forgotten']);
+  t.match(inode, { objectId: 'object', diffState: 99 });
 });
 
 t.test('an unlinked file that is open keeps its object until the last reference is given back', async (t) => {
@@ -47,7 +69,11 @@ t.test('an unlinked file that is open keeps its object until the last reference 
   lives.forget(inode, 1);
   t.strictSame(said, ['row', 'row'], 'still there');
   lives.forget(inode, 1);
-  t.strictSame(said.slice(2), ['no row', ['object', 43, 7], 'forgotten'], 'after the newest record');
+  t.strictSame(
+    said.slice(2),
+    ['memory of the row', 'no row', ['object', 43, 7], 'forgotten'],
+    'after the newest record',
+  );
 });
 
 t.test('a name that was only exchanged for another takes nothing away', async (t) => {
