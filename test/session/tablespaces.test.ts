@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { whyNoNamespace } from '../../src/postgres/private-namespace.js';
-import { bindingsFor } from '../../src/session/tablespaces.js';
+import { bindingsFor, hasInPlace } from '../../src/session/tablespaces.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 const base = temporaryDirectory('pbkfs-spaces-');
@@ -67,4 +67,13 @@ t.test('without root every one is refused', async (t) => {
   process.getuid = () => 1000;
   t.throws(() => bindings([1, '/data']), { message: /would touch \/data: .*only root/ });
   t.strictSame(bindings(), [], 'where there are none nothing is asked');
+});
+
+t.test('a tablespace in place is a directory that has its number', async (t) => {
+  const space = join(t.testdir(), 'pg_tblspc');
+  mkdirSync(join(space, '16400_old'), { recursive: true });
+  symlinkSync('/data/one', join(space, '16400'));
+  t.notOk(hasInPlace(t.testdirName));
+  mkdirSync(join(space, '16500'));
+  t.ok(hasInPlace(t.testdirName));
 });
