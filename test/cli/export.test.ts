@@ -81,7 +81,7 @@ t.test('Ctrl-C and Ctrl-\\ while it copies leave nothing, and the diff in order'
 const TABLESPACE = 'pg_tblspc/16385/PG_15_202209061/5/300';
 
 t.test('the copy of a mount and that of its diff are what the mount shows', { skip: mountMissing }, async (t) => {
-  const mount = await smallMount(t);
+  const mount = await smallMount(t, (base) => mkdirSync(join(base, 'дифф 1/ü'), { recursive: true })!);
   const { mountpoint, diff, base } = mount;
   writeFileSync(mount.path('base/1/new файл'), Buffer.concat([Buffer.alloc(3 * 8192), Buffer.from('end')]));
   writeFileSync(mount.path('base/1/raw'), 'changed', { flag: 'r+' });

@@ -1,6 +1,7 @@
 // A merged tree to be copied: that of a live mount, read through the kernel, or that of a diff nobody has mounted.
 
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { byteString } from '../../backup/byte-path.js';
 import { BaseNode } from '../../overlay/namespace/base-node.js';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../overlay/namespace/inode.js';
@@ -166,7 +167,8 @@ export class OverlayTree implements TreeSource<Inode | string> {
   file(node: Inode | string, attributes: Attributes): FileRef {
     if (typeof node === 'string') return this.#outside.file(node, attributes);
     if (!node.isBased && !node.hasObject) return { kind: 'empty' };
-    if (!node.isBased) return { kind: 'object', path: `${this.#overlay.objects.directory}/${node.objectId}` };
+    if (!node.isBased)
+      return { kind: 'object', path: `${byteString(this.#overlay.objects.directory)}/${node.objectId}` };
     this.#overlay.namespace.reference(node);
     const { row, generation } = node;
     if (node.objectId !== null) this.#overlay.loadDiff(row, generation);
