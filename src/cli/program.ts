@@ -18,6 +18,9 @@ Can the last backup be recovered?
     pbkfs drill -B /backup -I main --amcheck --checksums
 "pbkfs COMMAND --help" has all options and examples. None of these commands changes the catalog or the server it comes from.`;
 
+/** The command whose exit statuses are PostgreSQL's; its own help tells them. */
+const OTHER_STATUSES = 'archive-get';
+
 /** A program without commands. */
 export function newProgram(): Command {
   const json = wantsJson();
@@ -29,7 +32,7 @@ export function newProgram(): Command {
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({ outputError: (text, write) => (json ? undefined : write(text.replace(/^error: /, 'pbkfs: '))) })
     .addHelpText('after', WHAT_TO_DO)
-    .addHelpText('afterAll', EXIT_STATUSES)
+    .addHelpText('afterAll', ({ command }) => (command.name() === OTHER_STATUSES ? '' : EXIT_STATUSES))
     .exitOverride();
 }
 

@@ -9,7 +9,8 @@ const EXIT_USAGE = 2;
 export const EXIT_STATUSES = `
 Exit status:
   0  done; for mount: mounted and ready for use
-  1  it did not work; the reason stands on stderr, and nothing was changed unless it says so
+  1  it did not work; the reason stands on stderr, and nothing was changed unless it says so;
+     for validate, fsck and drill also: damage was found
   2  wrong options or arguments`;
 
 /**

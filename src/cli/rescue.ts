@@ -28,8 +28,8 @@ interface RescueOptions extends TargetOptions, ThrowAwayOptions {
 const HELP = `
 Mounts the backup on a temporary directory, starts a throw-away server, recovers to the time, writes what was asked for
 and takes everything away again. With --time, or -i latest, it takes the newest backup that is consistent before it. The
-output appears when it is complete. custom and plain are pg_dump's, of the backup's PostgreSQL version; csv and copy (and
-plain, but without table definitions) need no program of PostgreSQL.
+output appears when it is complete, readable for its owner only. custom and plain are pg_dump's, of the backup's
+PostgreSQL version; csv and copy (and plain, but without table definitions) need no program of PostgreSQL.
 
 Examples:
   pbkfs rescue -B /backup -I main --time '2026-11-21 04:28:33' --table app.public.orders -o orders.dump
@@ -137,11 +137,12 @@ function check(options: RescueOptions, tables: number, target: string | undefine
 }
 
 function describe(result: Rescued): string {
-  const { backupId, files, format, catalogBytes, diffBytes, clusterBytes, seconds } = result;
+  const { backupId, targetTime, files, format, catalogBytes, diffBytes, clusterBytes, seconds } = result;
   const lines = files.map(({ path, bytes }) => `wrote ${path} (${format}, ${formatBytes(bytes)})`);
   const share = clusterBytes > 0 ? ` of a cluster of ${formatBytes(clusterBytes)}` : '';
+  const moment = targetTime === undefined ? '' : `, as of ${targetTime},`;
   lines.push(
-    `from backup ${backupId} in ${seconds.toFixed(1)} s: ${formatBytes(catalogBytes)} read from the catalog${share}, a diff of ${formatBytes(diffBytes)} that is gone`,
+    `from backup ${backupId}${moment} in ${seconds.toFixed(1)} s: ${formatBytes(catalogBytes)} read from the catalog${share}, a diff of ${formatBytes(diffBytes)} that is gone`,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -1,6 +1,7 @@
 // Options of the commands that run a server on a mount: start, rescue and drill.
 
-import type { Option } from 'commander';
+import { statSync } from 'node:fs';
+import { InvalidArgumentError, type Option } from 'commander';
 import { directory, option, prefetchOption } from './options.js';
 
 export interface ServerOptions {
@@ -27,7 +28,15 @@ export function serverOptions(): Option[] {
 export function throwAwayOptions(): Option[] {
   return [
     option('-U, --username <role>', 'a superuser of the cluster (default: the one that made the backup, or postgres)'),
-    option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', directory),
+    option('--work-dir <dir>', 'where the temporary diff lies (default: the directory for temporary files)', existing),
     ...serverOptions(),
   ];
+}
+
+function existing(value: string): string {
+  const path = directory(value);
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new InvalidArgumentError('There is no such directory.');
+  }
+  return path;
 }

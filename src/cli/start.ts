@@ -7,6 +7,7 @@ import { leftOut } from '../mount/left-out.js';
 import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { guardedSession } from './guarded-session.js';
+import { chosenMount, withMountArgument } from './mount-argument.js';
 import { diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { type ServerOptions, serverOptions } from './session-options.js';
@@ -47,7 +48,8 @@ Examples:
   pbkfs stop -D /mnt/pg`;
 
 interface StopOptions {
-  readonly mountpoint: string;
+  readonly mountpoint?: string;
+  readonly json?: true;
   readonly now?: true;
   readonly stopTimeout: number;
 }
@@ -56,7 +58,7 @@ const STOP_HELP = `
 A server that has not stopped after --stop-timeout is named, and nothing is taken away: "pbkfs stop" goes on later.
 
 Examples:
-  pbkfs stop -D /mnt/pg
+  pbkfs stop /mnt/pg
   pbkfs stop -D /mnt/pg --stop-timeout 600`;
 
 export function addStartCommand(program: Command): void {
@@ -96,25 +98,29 @@ export function addStartCommand(program: Command): void {
 }
 
 export function addStopCommand(program: Command): void {
-  program
-    .command('stop')
+  withMountArgument(program.command('stop'))
     .summary('stop the server on a mount, and unmount')
     .description('Stops a server that "pbkfs start" has started, and takes away what that had made.')
-    .requiredOption('-D, --mountpoint <dir>', 'where it is mounted', directory)
     .option('--now', 'an immediate shutdown, without a checkpoint')
     // The checkpoint of a shutdown takes its time.
     .addOption(stopTimeoutOption(120))
+    .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', STOP_HELP)
-    .action(async ({ mountpoint, now, stopTimeout }: StopOptions) => {
+    .action(async (argument: string | undefined, { mountpoint, now, stopTimeout, json }: StopOptions) => {
+      const chosen = chosenMount(argument, mountpoint);
       process.chdir('/');
       const { stopSession } = await import('../session/started.js');
       const progress = sessionProgress();
       progress.step('stopping the server');
-      const stopped = await stopSession(mountpoint, {
+      const stopped = await stopSession(chosen, {
         now: now ?? false,
         timeout: stopTimeout * 1000,
         waiting: (seconds) => progress.detail(`${Math.floor(seconds)} s`),
       }).finally(() => progress.clear());
+      if (json) {
+        process.stdout.write(`${JSON.stringify(stopped, undefined, 2)}\n`);
+        return;
+      }
       const unmounting = `pbkfs unmount -D ${shellWord(stopped.mountpoint)}`;
       const what = [
         stopped.server ? 'stopped the server' : 'no server ran any more',

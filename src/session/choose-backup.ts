@@ -19,11 +19,14 @@ export function chooseBackup(choice: BackupChoice): BackupInfo {
   const catalog = openCatalog(choice.catalog);
   if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return catalog.backup(instance, backupId);
   const time = target?.kind === 'time' ? target.time : Number.POSITIVE_INFINITY;
-  const found = mountable(catalog, instance, force).find((backup) => isConsistentBefore(backup, time));
+  const candidates = mountable(catalog, instance, force);
+  const found = candidates.find((backup) => consistentFrom(backup) <= time);
   if (found !== undefined) return found;
   const when = Number.isFinite(time) ? ` that is consistent before ${formatTime(time)}` : '';
+  const first = Math.min(...candidates.map(consistentFrom));
+  const earliest = Number.isFinite(first) ? `the earliest moment that can be reached is ${formatTime(first)}; ` : '';
   throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted${when}`, {
-    hint: '"pbkfs show" lists the backups',
+    hint: `${earliest}"pbkfs show" lists the backups`,
   });
 }
 
@@ -33,7 +36,7 @@ export function mountable(catalog: Catalog, instance: string, force: boolean): B
   return backups.filter((backup) => checkBackup(backups, instance, backup, { force }).mountable);
 }
 
-/** @param time µs since 1970 */
-function isConsistentBefore(backup: BackupInfo, time: number): boolean {
-  return (backup.recoveryTime ?? backup.endTime ?? Number.POSITIVE_INFINITY) * 1e6 <= time;
+/** The earliest time a backup can be recovered to, in µs since 1970. */
+function consistentFrom(backup: BackupInfo): number {
+  return (backup.recoveryTime ?? backup.endTime ?? Number.POSITIVE_INFINITY) * 1e6;
 }

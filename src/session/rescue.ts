@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, lstatSync, renameSync, statSync } fr
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RecoveryTarget, TimelineTarget } from '../backup/wal/index.js';
+import { isoTime, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { existingPart } from '../sys/existing-part.js';
@@ -51,6 +51,8 @@ export interface RescueRequest {
 
 export interface Rescued extends Costs {
   readonly backupId: string;
+  /** The target, if it was a time: ISO 8601, UTC. */
+  readonly targetTime?: string;
   readonly format: RescueFormat;
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
   /** Size of the backed-up cluster. */
@@ -98,6 +100,8 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
     makeDirectories(dirname(job.path));
     const unfinished = `${job.path}.pbkfs-part`;
     await guard.add({ remove: [unfinished] });
+    // What is in it may be for few eyes, whichever program writes it.
+    await writeFile(unfinished, '', { mode: 0o600 });
     await job.run(session, role, unfinished);
     finished.push([unfinished, job.path]);
   }
@@ -108,7 +112,17 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   const files = finished.map(([, path]) => ({ path, bytes: lstatSync(path).size }));
   const clusterBytes = backup.pgdataBytes ?? 0;
   const seconds = secondsSince(began);
-  return { backupId: backup.id, format, files, catalogBytes, diffBytes, clusterBytes, seconds };
+  const targetTime = target.kind === 'time' ? isoTime(target.time) : undefined;
+  return {
+    backupId: backup.id,
+    ...given({ targetTime }),
+    format,
+    files,
+    catalogBytes,
+    diffBytes,
+    clusterBytes,
+    seconds,
+  };
 }
 
 /**

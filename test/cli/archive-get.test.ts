@@ -20,7 +20,7 @@ writeFileSync(join(archive, `${nameOf(1)}.gz`), gzipSync(madeUpSegment(1)));
 writeFileSync(join(archive, `${nameOf(2)}.gz`), gzipSync(madeUpSegment(2)).subarray(0, 500));
 
 /** As PostgreSQL runs it: in the data directory, with a relative path. */
-function get(...args: string[]): { status: number | null; stderr: string } {
+function get(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [join(repoRoot, bin.pbkfs), 'archive-get', ...args], {
     cwd: directory,
     encoding: 'utf8',
@@ -54,7 +54,8 @@ t.test('1 says that there is none, and nothing else does', async (t) => {
   });
   t.match(get(...source, nameOf(1)), { status: 255, stderr: /path to put it/ });
   t.match(get(...source, '--bogus'), { status: 255, stderr: /unknown option/ });
-  t.match(get('--help'), { status: 0, stderr: '' });
+  t.match(get('--help'), { status: 0, stderr: '', stdout: /255 anything else/ });
+  t.notMatch(get('--help').stdout, /2 {2}wrong options/, 'not those of the other commands');
   t.notOk(existsSync(join(directory, 'RECOVERYXLOG')));
   t.strictSame(readdirSync(directory), ['catalog'], 'nothing half-written either');
 });

@@ -14,7 +14,7 @@ export {
 export { endsTransaction, type WalEvent } from './record-events.js';
 export { walkRecords } from './record-walk.js';
 export { isWalBlockSize } from './segment-header.js';
-export { checkTarget, formatTime, type RecoveryTarget } from './target.js';
+export { checkTarget, formatTime, isoTime, type RecoveryTarget } from './target.js';
 export type { TimelineTarget } from './timelines.js';
 export type { WalRange } from './wal-pages.js';
 export { WalPath } from './wal-path.js';

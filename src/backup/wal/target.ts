@@ -19,6 +19,11 @@ export type RecoveryTarget =
   | { readonly kind: 'xid'; readonly xid: number }
   | { readonly kind: 'name'; readonly name: string };
 
+/** `2026-11-21T04:28:33.087043Z`, for JSON. @param time µs since 1970 */
+export function isoTime(time: number): string {
+  return formatTime(time).replace(' ', 'T').replace('+00', 'Z');
+}
+
 /** `2026-11-21 04:28:33.087043+00`, as PostgreSQL reads and prints it. @param time µs since 1970 */
 export function formatTime(time: number): string {
   const seconds = Math.floor(time / 1e6);
