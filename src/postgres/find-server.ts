@@ -53,12 +53,6 @@ export function findServer(options: FindServerOptions): ServerBinaries {
   });
 }
 
-/** The path of a program beside the server (`pg_checksums`, `pgbench` …); undefined where it is not installed. */
-export function program(binaries: ServerBinaries, name: string): string | undefined {
-  const path = join(binaries.binDir, name);
-  return existsSync(path) ? path : undefined;
-}
-
 function* candidates(options: FindServerOptions): Generator<[ServerSource, string]> {
   if (options.binDir !== undefined) {
     yield ['given', options.binDir];

@@ -1,7 +1,8 @@
 // A recovery target in the middle of a DROP DATABASE: an earlier one that still has what is wanted, and what to say of it.
 
 import { formatLsn } from '../backup/wal/index.js';
-import type { EarlierTarget, Replay } from './replay-check.js';
+import type { EarlierTarget } from './database-drops.js';
+import type { Replay } from './replay-check.js';
 
 /**
  * @param isSettled the target is that of a mount which is there, and cannot be changed any more

@@ -13,6 +13,7 @@ import {
 import { type Lsn, segmentName } from '../backup/wal/lsn.js';
 import { PbkfsError } from '../errors.js';
 import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
+import { DatabaseDrops, type EarlierTarget, type InvalidDatabase } from './database-drops.js';
 import type { CreatedTablespace } from './tablespaces.js';
 
 export interface Replay {
@@ -27,13 +28,7 @@ export interface Replay {
   /** The target that keeps the database, with the same committed: at the target its DROP DATABASE was under way. */
   readonly beforeDrop: EarlierTarget | undefined;
   /** Databases that nobody can connect to at the target, since a DROP DATABASE has begun, in the order in which they did. */
-  readonly invalid: readonly { readonly name: string; readonly before: EarlierTarget }[];
-}
-
-/** After the last commit before something. */
-export interface EarlierTarget {
-  readonly target: RecoveryTarget & { readonly kind: 'lsn' };
-  readonly inclusive: boolean;
+  readonly invalid: readonly InvalidDatabase[];
 }
 
 /** Where recovery shall end. */
@@ -64,42 +59,15 @@ export function checkReplay(
     last = number;
     progress(++read);
   };
-  const tablespaces: CreatedTablespace[] = [];
-  let inPlace = false;
-  let lastEnd: Lsn | undefined;
-  let dropping = false;
+  const created: CreatedTablespace[] = [];
+  const drops = new DatabaseDrops(path.consistent);
   let reached = false;
-  const invalid = new Map<number, Replay['invalid'][number]>();
-  const drops = new Map<number, number>();
-  const before = (): EarlierTarget => ({
-    target: { kind: 'lsn', lsn: lastEnd ?? path.consistent },
-    inclusive: lastEnd !== undefined,
-  });
   for (const event of path.events(seen)) {
-    if (isBehind(event, recovery, path.consistent)) {
-      reached = true;
-      break;
-    }
-    if (event.kind === 'tablespace') {
-      if (event.path === '') inPlace = true;
-      else tablespaces.push(event);
-    }
-    if (event.lsn < path.consistent) continue;
-    if (event.kind === 'invalid-database') {
-      dropping = true;
-      // One that was interrupted begins anew some time.
-      if (!invalid.has(event.oid)) invalid.set(event.oid, { name: event.name, before: before() });
-    }
-    if (event.kind === 'drop-database') {
-      dropping = true;
-      drops.set(event.xid, event.oid);
-    }
-    if (endsTransaction(event)) {
-      lastEnd = event.lsn;
-      dropping = false;
-      if (event.kind === 'commit') invalid.delete(drops.get(event.xid) ?? 0);
-    }
-    reached = isTarget(event, recovery);
+    reached = isBehind(event, recovery, path.consistent);
+    if (reached) break;
+    if (event.kind === 'tablespace') created.push(event);
+    drops.take(event);
+    reached = event.lsn >= path.consistent && isTarget(event, recovery);
     if (reached) break;
   }
   const { fault } = path;
@@ -114,14 +82,16 @@ export function checkReplay(
   // Any other target that lies behind it is refused.
   const gap = recovery?.target.kind === 'latest' ? path.gap() : undefined;
   const kind = recovery?.target.kind;
-  if (kind === 'xid' && !reached) {
-    // That of a prepared transaction, which is not read: where recovery stops is not known.
-    dropping = false;
-    invalid.clear();
-  }
-  // What is committed is the same there: nothing but the end of a transaction changes that.
-  const beforeDrop = dropping && (kind === 'time' || kind === 'xid' || kind === 'name') ? before() : undefined;
-  return { restoreCommand, tablespaces, inPlace, gap, beforeDrop, invalid: [...invalid.values()] };
+  // The xid of a prepared transaction is not read: where recovery stops is not known then.
+  const isKnown = kind !== 'xid' || reached;
+  return {
+    restoreCommand,
+    tablespaces: created.filter(({ path }) => path !== ''),
+    inPlace: created.some(({ path }) => path === ''),
+    gap,
+    beforeDrop: isKnown && (kind === 'time' || kind === 'xid' || kind === 'name') ? drops.beforeDrop : undefined,
+    invalid: isKnown ? drops.invalid : [],
+  };
 }
 
 /** Whether recovery has stopped before this event, for certain. */

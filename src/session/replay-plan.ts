@@ -8,7 +8,8 @@ import { reachableTempDir, socketTempDir } from '../postgres/reachable.js';
 import { MOUNT_RESTORE_COMMAND } from '../postgres/recovery-config.js';
 import type { ServerUser } from '../postgres/server-user.js';
 import { beforeDrop } from './before-drop.js';
-import { checkReplay, type EarlierTarget, type Replay, type ReplayTarget } from './replay-check.js';
+import type { EarlierTarget } from './database-drops.js';
+import { checkReplay, type Replay, type ReplayTarget } from './replay-check.js';
 import type { SessionProgress } from './session-request.js';
 import { bindingsFor } from './tablespaces.js';
 

@@ -18,7 +18,7 @@ import { NO_REPLAY, planReplay } from './replay-plan.js';
 import { cleanUpAbandoned } from './session-record.js';
 import type { SessionProgress, SessionRequest } from './session-request.js';
 import { startOnMount } from './start-on-mount.js';
-import { makeDirectories } from './tablespaces.js';
+import { makeTablespaceDirectories } from './tablespaces.js';
 
 export interface Session {
   readonly server: PostgresServer;
@@ -74,7 +74,7 @@ export async function openSession(
   if (resumed && (await replaysBackup(mountpoint, target)))
     plan = planReplay(replaying, configuredTarget(mountpoint), true, progress);
   await guard.add({ dataDir: mountpoint });
-  makeDirectories(plan.bindings, user);
+  makeTablespaceDirectories(plan.bindings, user);
   for (const { path } of plan.bindings)
     progress.warn(`the WAL creates a tablespace in ${path}: on this mount it is kept in the diff`);
   const ground = { dataDir: mountpoint, backup: target, existing, plan };

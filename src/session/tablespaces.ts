@@ -52,7 +52,7 @@ export function bindingsFor(
 }
 
 /** Makes the directories on the mount, which replay then fills; their links in pg_tblspc lead there. */
-export function makeDirectories(bindings: readonly PathBinding[], user: ServerUser): void {
+export function makeTablespaceDirectories(bindings: readonly PathBinding[], user: ServerUser): void {
   for (const { directory } of bindings) {
     if (existsSync(directory)) continue;
     mkdirSync(directory, { mode: 0o700 });

@@ -1,9 +1,9 @@
 // PostgreSQL 15 for tests: the server of this machine, clusters, queries, client programs.
 
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { findServer, program, type ServerBinaries } from '../../src/postgres/find-server.js';
+import { findServer, type ServerBinaries } from '../../src/postgres/find-server.js';
 import { reachableTempDir } from '../../src/postgres/reachable.js';
 import type { PostgresServer } from '../../src/postgres/server.js';
 import { type ServerUser, serverUser } from '../../src/postgres/server-user.js';
@@ -45,10 +45,8 @@ export function postgres15(): Installed {
 
 /** The path of a client program of PostgreSQL 15, or a sentence saying what to install: the reason of a skip. */
 export function clientProgram(name: string): { path: string } | { missing: string } {
-  const path = program(postgres15().binaries, name);
-  return path === undefined
-    ? { missing: `${name} is not installed (Debian: apt-get install postgresql-15)` }
-    : { path };
+  const path = join(postgres15().binaries.binDir, name);
+  return existsSync(path) ? { path } : { missing: `${name} is not installed (Debian: apt-get install postgresql-15)` };
 }
 
 /** A temporary directory of the server's user (0700), removed at the end of the test. */
