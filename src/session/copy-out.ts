@@ -1,6 +1,7 @@
 // COPY of a table or a query into a file, through the npm client: needs no program of PostgreSQL.
 
 import { createWriteStream } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { PbkfsError } from '../errors.js';
 import type { ConnectionParameters } from '../postgres/server.js';
@@ -13,7 +14,7 @@ export type CopyFormat = 'csv' | 'copy' | 'script';
 
 /**
  * @param what a table, or the text of a query, as oneStatement makes it
- * @param append after what is in the file already
+ * @param file is there already; the rows go behind what is in it
  * @throws PbkfsError server_failed when there is no such table
  */
 export async function copyOut(
@@ -22,29 +23,22 @@ export async function copyOut(
   what: TableName | string,
   format: CopyFormat,
   file: string,
-  append = false,
 ): Promise<void> {
   const { to } = await import('pg-copy-streams');
   const client = await connect(server, login);
   try {
     const source = typeof what === 'string' ? `(${what})` : await sourceOf(client, what);
     const options = format === 'csv' ? ' with (format csv, header)' : '';
-    const out = (flags: 'a' | 'w') => createWriteStream(file, { flags, mode: 0o600 });
-    if (format === 'script' && typeof what !== 'string') await write(file, append, `COPY ${source} FROM stdin;\n`);
+    if (format === 'script' && typeof what !== 'string') await appendFile(file, `COPY ${source} FROM stdin;\n`);
     const stream = client.query(to(`copy ${source} to stdout${options}`));
-    await pipeline(stream, out(append || format === 'script' ? 'a' : 'w'));
-    if (format === 'script') await write(file, true, '\\.\n\n');
+    await pipeline(stream, createWriteStream(file, { flags: 'a' }));
+    if (format === 'script') await appendFile(file, '\\.\n\n');
   } catch (error) {
     if (error instanceof PbkfsError) throw error;
     throw explainFailure(serverError(error, 'COPY failed: '), 0);
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-async function write(file: string, append: boolean, text: string): Promise<void> {
-  const { appendFile, writeFile } = await import('node:fs/promises');
-  await (append ? appendFile(file, text) : writeFile(file, text, { mode: 0o600 }));
 }
 
 /** COPY takes an ordinary table by name, with its columns as they are stored; anything else only as a query. */

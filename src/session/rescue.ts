@@ -1,7 +1,7 @@
 // Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
 
 import { accessSync, constants, existsSync, lstatSync, renameSync, statSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isoTime, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
@@ -153,6 +153,7 @@ const POLL_MS = 50;
 
 interface Job {
   readonly path: string;
+  /** @param file is there, and empty */
   run(session: Session, role: string, file: string): Promise<void>;
 }
 
@@ -209,10 +210,8 @@ async function dump(
 ): Promise<void> {
   const server = session.server.connection;
   if (pgDump !== undefined) return runPgDump(pgDump, { server, role, database, tables, format, file });
-  await writeFile(file, `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host\n\n`, {
-    mode: 0o600,
-  });
-  for (const table of tables) await copyOut(server, { role, database }, table, 'script', file, true);
+  await appendFile(file, `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host\n\n`);
+  for (const table of tables) await copyOut(server, { role, database }, table, 'script', file);
 }
 
 /** Nobody shall wait for a recovery whose result has no place. @throws PbkfsError usage */

@@ -69,9 +69,7 @@ export class WalWriter {
 
   /** XLOG_XACT_COMMIT. @param time µs since 1970 */
   commit(xid: number, time: number): this {
-    const data = Buffer.alloc(8);
-    data.writeBigInt64LE(BigInt(time) - 946_684_800_000_000n);
-    return this.main(1, 0, data, xid);
+    return this.main(1, 0, timestamp(time), xid);
   }
 
   /** Adds records until `stop` is reached or passed. */
@@ -153,4 +151,11 @@ export class WalWriter {
     }
     this.#at += offset === 0 ? 40 : 24;
   }
+}
+
+/** As WAL has it, from 2000 on. @param time µs since 1970 */
+export function timestamp(time: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(time) - 946_684_800_000_000n);
+  return bytes;
 }

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { endsTransaction, eventOf } from '../../../src/backup/wal/record-events.js';
 import { invalidDatabase } from '../../support/invalid-database.js';
-import { WalWriter } from '../../support/wal-writer.js';
+import { timestamp, WalWriter } from '../../support/wal-writer.js';
 
 const SEGMENT = 1 << 20;
 const NOON = Date.parse('2026-11-21T12:00:00Z') * 1000;
@@ -31,8 +31,7 @@ t.test('DROP DATABASE has another number before 15, which is that of a CREATE DA
 });
 
 t.test('what ends a transaction', async (t) => {
-  const time = Buffer.alloc(8);
-  time.writeBigInt64LE(BigInt(NOON) - 946_684_800_000_000n);
+  const time = timestamp(NOON);
   for (const [info, kind] of [
     [0, 'commit'],
     [0x20, 'abort'],

@@ -1,7 +1,7 @@
 // How far recovery gets with the WAL there is: gaps, damage, other clusters, and the edges of targets.
 
 import t from 'tap';
-import { WalWriter } from '../../support/wal-writer.js';
+import { timestamp, WalWriter } from '../../support/wal-writer.js';
 import { at, FIRST, history, NOON, reason, SECOND, SEGMENT, world, xids } from './target-world.js';
 
 t.test('targets on the very edge', async (t) => {
@@ -113,8 +113,7 @@ t.test('transaction ids begin again at 3 after 2^32', async (t) => {
 });
 
 t.test('what ended before the backup was consistent is no target, and says nothing of later times', async (t) => {
-  const point = Buffer.alloc(16);
-  point.writeBigInt64LE(BigInt(NOON + 3600 * SECOND) - 946_684_800_000_000n);
+  const point = Buffer.concat([timestamp(NOON + 3600 * SECOND), Buffer.alloc(8)]);
   const wal = new WalWriter(FIRST)
     .record(100)
     .commit(99, NOON + 3600 * SECOND)
@@ -132,9 +131,12 @@ t.test('what ended before the backup was consistent is no target, and says nothi
 });
 
 t.test('the end of a prepared transaction: its time counts, and it may be the one that is asked for', async (t) => {
-  const time = Buffer.alloc(8);
-  time.writeBigInt64LE(BigInt(NOON + 9 * SECOND) - 946_684_800_000_000n);
-  const { check } = world(t, history(2).main(1, 0x30, time).record(24));
+  const { check } = world(
+    t,
+    history(2)
+      .main(1, 0x30, timestamp(NOON + 9 * SECOND))
+      .record(24),
+  );
   t.equal(
     reason(() => check(at(8))),
     'reached',
