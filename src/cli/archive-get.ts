@@ -8,7 +8,7 @@ import { type Command, CommanderError } from 'commander';
 import { isWalName, WalArchive, walDirectory } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
-import { directory } from './options.js';
+import { catalogOption } from './options.js';
 
 interface ArchiveGetOptions {
   readonly backupPath: string;
@@ -39,7 +39,7 @@ export function addArchiveGetCommand(program: Command, setStatus: (status: numbe
     .description('Fetches one file from the WAL archive of a catalog, for restore_command.')
     .argument('[name]', 'the file wanted (%f)')
     .argument('[path]', 'where to put it (%p)')
-    .requiredOption('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .addOption(catalogOption())
     .requiredOption('-I, --instance <name>', 'instance in the catalog')
     .option('--wal-file-name <name>', 'the same as NAME, as pg_probackup calls it')
     .option('--wal-file-path <path>', 'the same as PATH, as pg_probackup calls it')

@@ -9,7 +9,7 @@ import { given } from '../given.js';
 import type { Drilled } from '../session/drill/drill.js';
 import type { DrillRun } from '../session/drill/drill-run.js';
 import type { Finding } from '../session/drill/finding.js';
-import { diffSize, directory, wholeNumber } from './options.js';
+import { catalogOption, diffSize, directory, wholeNumber } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
@@ -51,7 +51,7 @@ export function addDrillCommand(program: Command, setStatus: (status: number) =>
     .command('drill')
     .summary('prove that a backup can be recovered, and check it')
     .description('Recovers a backup on a throw-away server, checks what came out, and reports.')
-    .requiredOption('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .addOption(catalogOption())
     .requiredOption('-I, --instance <name>', 'instance in the catalog')
     .option('-i, --backup-id <id>', 'backup id (default: the newest that can be mounted)')
     .option('--all', 'every backup of the instance that can be mounted, newest first')

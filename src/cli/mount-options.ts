@@ -7,6 +7,7 @@ import { logLevels } from '../log.js';
 import { LOOPBACK } from '../metrics/listen-address.js';
 import {
   cacheSize,
+  catalogOptionOfMounts,
   diffSize,
   directory,
   listenAddress,
@@ -23,7 +24,7 @@ const MAX_READ_AHEAD = 65536;
 
 export function mountOptions(): Option[] {
   return [
-    option('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory),
+    catalogOptionOfMounts(),
     option('-I, --instance <name>', 'instance in the catalog'),
     option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted'),
     option('-D, --mountpoint <dir>', 'an empty directory', directory),

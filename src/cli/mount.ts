@@ -14,7 +14,7 @@ import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
-import { completeOptions, settingsHelp, showVariables } from './settings.js';
+import { catalogOfEnvironment, completeOptions, settingsHelp, showVariables, strangeVariables } from './settings.js';
 import { stopServers } from './stop-servers.js';
 
 /** What comes out of the table of options. */
@@ -116,6 +116,9 @@ export function addMountCommand(
       await import('./main.js');
       return;
     }
+    for (const name of strangeVariables(command)) {
+      warn(`${name} in the environment is no option: "pbkfs mount --help" has the variables`);
+    }
     const request = toRequest(options);
     if (!options.console)
       refuseAsFirstProcess('--console keeps the mount in the foreground; or run pbkfs from a shell');
@@ -135,7 +138,7 @@ export function addMountCommand(
 const NEED_DIFF = ['diffLimit', 'perfUnsafe', 'passthrough', 'walDir', 'afterPowerLoss', 'materializeOnRead'] as const;
 
 function toRequest(options: MountOptions): MountRequest {
-  const { backupPath: catalog, mountpoint, diff } = options;
+  const { mountpoint, diff, backupPath: catalog = catalogOfEnvironment(options.backupId) } = options;
   if (mountpoint === undefined) throw missing('-D, --mountpoint <dir>');
   if (options.readOnly) refuseDiff(options);
   else if (diff === undefined) throw missing('-d, --diff <dir>', 'a mount with --read-only needs none');
@@ -192,11 +195,15 @@ function logsToTerminal({ logFile, log }: MountRequest): boolean {
   return logFile === undefined && log?.sink !== 'journald' && log?.level !== 'error';
 }
 
+function warn(text: string): void {
+  process.stderr.write(`pbkfs: warning: ${text}\n`);
+}
+
 /** @param told whether the log has shown the warnings to whoever reads this */
 function announce(info: MountedInfo, end: string, told = false): void {
   const { instance, backupId, chainLength, mountpoint, pid, backend, warnings, metricsAddress } = info;
   const untold = told ? [] : [...warnings, ...leftOut(info.externalDirectories)];
-  for (const warning of untold) process.stderr.write(`pbkfs: warning: ${warning}\n`);
+  for (const warning of untold) warn(warning);
   const chain = chainLength === 1 ? '' : `, a chain of ${chainLength}`;
   const through = backend === 'kernel' ? '' : ` through ${backend}`;
   process.stdout.write(

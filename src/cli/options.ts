@@ -96,6 +96,22 @@ export function option(flags: string, description: string, parse?: (value: strin
   return parse === undefined ? made : made.argParser(parse);
 }
 
+/** pg_probackup's own variable for what its -B names. */
+export const CATALOG_VARIABLE = 'BACKUP_PATH';
+
+/** -B of a command that cannot do without a catalog. */
+export function catalogOption(): Option {
+  return option('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .env(CATALOG_VARIABLE)
+    .makeOptionMandatory();
+}
+
+/** -B of a command that may be about a mount or a diff that knows its catalog; see catalogOfEnvironment. */
+export function catalogOptionOfMounts(): Option {
+  const description = `the pg_probackup catalog (default: ${CATALOG_VARIABLE} of the environment, where -i is given)`;
+  return option('-B, --backup-path <catalog>', description, directory);
+}
+
 /** --stop-timeout of every command that ends a mount; its value is in seconds. */
 export function stopTimeoutOption(seconds: number): Option {
   const what = 'how long to wait for users, for the server, and for the mount process to end';

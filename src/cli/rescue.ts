@@ -5,7 +5,7 @@ import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
 import { guardedSession } from './guarded-session.js';
-import { diffSize, directory, oneOf } from './options.js';
+import { catalogOption, diffSize, directory, oneOf } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
 import { formatBytes } from './text-table.js';
@@ -41,7 +41,7 @@ export function addRescueCommand(program: Command): void {
     .command('rescue')
     .summary('dump tables of a backup, as of any time')
     .description('Writes tables, a database or the rows of a query as they were at the end of a backup or at a time.')
-    .requiredOption('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .addOption(catalogOption())
     .requiredOption('-I, --instance <name>', 'instance in the catalog')
     .option('-i, --backup-id <id>', 'backup id, or "latest"')
     .option('--time <time>', 'as they were at this time (the same as --recovery-target-time)', targetTime)

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, type Option } from 'commander';
 import { parse, TomlError } from 'smol-toml';
 import { PbkfsError } from '../errors.js';
+import { CATALOG_VARIABLE, catalogOption } from './options.js';
 
 /** Name of an option's environment variable. */
 export function variableOf(option: Option): string {
@@ -40,13 +41,25 @@ export function showVariables(command: Command): Command {
   });
 }
 
+/** Options that can be set in all these ways. */
+function settableOptions(command: Command): Option[] {
+  return command.options.filter((option) => !option.hidden && option.long !== '--help');
+}
+
+/** Variables that look like an option's and are none: misspelt ones, since others have no reason to be called so. */
+export function strangeVariables(command: Command, environment = process.env): string[] {
+  const known = new Set(settableOptions(command).map(variableOf));
+  // What begins like the second is the tests' own.
+  return Object.keys(environment).filter((name) => /^PBKFS_(?!TEST_)/.test(name) && !known.has(name));
+}
+
 /**
  * Completes the options that the command line gave.
  * @param table name of the command's table in the file
  * @throws PbkfsError usage naming the variable, or file and key, whose value is wrong; a key nobody knows is an error
  */
 export function completeOptions(command: Command, table: string, environment = process.env): void {
-  const settable = command.options.filter((option) => !option.hidden && option.long !== '--help');
+  const settable = settableOptions(command);
   const missing = (option: Option): boolean =>
     [undefined, 'default'].includes(command.getOptionValueSource(option.attributeName()));
   // Also a switch that is off counts as given: what comes later must not switch it on.
@@ -73,6 +86,16 @@ export function completeOptions(command: Command, table: string, environment = p
     const value = parsed(option, textOf(given, where), where, resolve(file, '..'));
     if (missing(option)) set(option, value, 'config');
   }
+}
+
+/**
+ * The catalog where nothing has named it: only of a backup that is named, since a diff knows its own.
+ * @throws PbkfsError usage
+ */
+export function catalogOfEnvironment(backupId: string | undefined, environment = process.env): string | undefined {
+  const path = environment[CATALOG_VARIABLE];
+  if (backupId === undefined || path === undefined || path === '') return undefined;
+  return parsed(catalogOption(), path, `environment variable ${CATALOG_VARIABLE}`) as string;
 }
 
 /** @param base what relative paths count from; the working directory where it is missing */

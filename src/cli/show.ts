@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { openCatalog } from '../backup/index.js';
-import { directory } from './options.js';
+import { catalogOption } from './options.js';
 import { describeInstance } from './show-data.js';
 import { renderInstances } from './show-table.js';
 
@@ -24,7 +24,7 @@ export function addShowCommand(program: Command): void {
     .command('show')
     .summary('list the backups of a catalog')
     .description('Lists the instances and backups of a catalog, and whether each can be mounted or why not.')
-    .requiredOption('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .addOption(catalogOption())
     .option('-I, --instance <name>', 'only this instance')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)

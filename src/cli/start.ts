@@ -8,10 +8,11 @@ import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { guardedSession } from './guarded-session.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
-import { diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
+import { catalogOptionOfMounts, diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { type ServerOptions, serverOptions } from './session-options.js';
 import { sessionProgress } from './session-progress.js';
+import { catalogOfEnvironment } from './settings.js';
 
 interface StartOptions extends RecoveryOptions, ServerOptions {
   readonly backupPath?: string;
@@ -69,7 +70,7 @@ export function addStartCommand(program: Command): void {
       'Mounts a backup, or takes a mount, and runs PostgreSQL of the right version on it, kept from production.',
     )
     .argument('[options...]', 'settings for the server behind "--", as "-c name=value"')
-    .option('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .addOption(catalogOptionOfMounts())
     .option('-I, --instance <name>', 'instance in the catalog')
     .option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted')
     .option('-D, --mountpoint <dir>', 'an empty directory, or a mount (default: a temporary one)', directory)
@@ -135,9 +136,9 @@ const RESUME = '"select pg_wal_replay_resume()"';
 
 async function start(options: StartOptions, settings: Record<string, string>): Promise<void> {
   const {
-    backupPath: catalog,
     instance,
     backupId,
+    backupPath: catalog = catalogOfEnvironment(backupId),
     mountpoint,
     diff,
     port,

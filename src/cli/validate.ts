@@ -14,7 +14,7 @@ import {
 import { counted } from '../counted.js';
 import { lockChain } from '../mount/index.js';
 import { secondsSince } from '../sys/stopwatch.js';
-import { directory, wholeNumber } from './options.js';
+import { catalogOption, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
 import { formatBytes } from './text-table.js';
 
@@ -40,7 +40,7 @@ export function addValidateCommand(program: Command, setStatus: (status: number)
     .command('validate')
     .summary('check a backup and its whole chain')
     .description('Checks that a backup and its whole chain can be read, byte by byte.')
-    .requiredOption('-B, --backup-path <catalog>', 'the pg_probackup catalog', directory)
+    .addOption(catalogOption())
     .requiredOption('-I, --instance <name>', 'instance in the catalog')
     .requiredOption('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted')
     .option('-j, --jobs <number>', 'threads (default: one a processor)', wholeNumber(1, 256))

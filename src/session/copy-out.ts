@@ -35,7 +35,7 @@ export async function copyOut(
     if (format === 'script') await appendFile(file, '\\.\n\n');
   } catch (error) {
     if (error instanceof PbkfsError) throw error;
-    throw explainFailure(serverError(error, 'COPY failed: '), 0);
+    throw explainFailure(serverError(error, `${typeof what === 'string' ? 'the query' : 'COPY'} failed: `), 0);
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -49,7 +49,7 @@ const TROUBLES: readonly Trouble[] = [
       'name its library with --preload-libraries; where it is not installed, choose a target before its records',
   },
   {
-    sign: /pg_dump: error: could not (?:write|close)[^\n]*: No space left on device|COPY failed: ENOSPC/,
+    sign: /pg_dump: error: could not (?:write|close)[^\n]*: No space left on device|(?:COPY|the query) failed: ENOSPC/,
     what: () => 'there is no room left for the output',
     hint: () => 'make room where -o leads, or give another place',
   },

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Command, type Option } from 'commander';
 import t, { type Test } from 'tap';
 import { mountOptions } from '../../src/cli/mount-options.js';
-import { completeOptions, nameOf, variableOf } from '../../src/cli/settings.js';
+import { catalogOfEnvironment, completeOptions, nameOf, variableOf } from '../../src/cli/settings.js';
+import { extractCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 
 /** Two different good values and a bad one for what stands between < and >. */
@@ -135,5 +136,25 @@ t.test('a configuration file that is wrong is one clear error and exit status 2'
   t.match(await pbkfs(['mount', '-D', '/x', '-d', '/y', '--config', '/nonexistent.toml']), {
     status: 2,
     stderr: /^pbkfs: cannot read the configuration file: ENOENT/,
+  });
+});
+
+t.test('a misspelt variable is named, and the mount is made or refused as without it', async (t) => {
+  const env = { PBKFS_DIF_LIMIT: '20GB', PBKFS_TEST_SEED: '1', PBKFS_DIFF_LIMIT: '20GB' };
+  const { stderr } = await pbkfs(['mount', '-D', '/x'], env);
+  t.match(stderr, /^pbkfs: warning: PBKFS_DIF_LIMIT in the environment is no option: .*\npbkfs: required option '-d/);
+});
+
+t.test('BACKUP_PATH, as for pg_probackup, is the catalog that -B leaves out', async (t: Test) => {
+  const BACKUP_PATH = join(await extractCatalog('mini'), 'catalog');
+  const { catalog } = JSON.parse((await pbkfs(['show', '--json'], { BACKUP_PATH })).stdout) as { catalog: string };
+  t.equal(catalog, BACKUP_PATH);
+  const elsewhere = await pbkfs(['show', '-B', '/nonexistent'], { BACKUP_PATH });
+  t.match(elsewhere.stderr, /^pbkfs: .*\/nonexistent/, '-B comes first');
+  t.equal(catalogOfEnvironment('latest', { BACKUP_PATH }), BACKUP_PATH);
+  t.equal(catalogOfEnvironment(undefined, { BACKUP_PATH }), undefined, 'a diff that was mounted before knows its own');
+  t.throws(() => catalogOfEnvironment('latest', { BACKUP_PATH: '~/backup' }), {
+    code: 'usage',
+    message: /^environment variable BACKUP_PATH = '~\/backup' is invalid\./,
   });
 });

@@ -262,6 +262,11 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
       ],
       [['-i', backup], 2, /say what to rescue/],
       [['--table', 'a.b.c'], 2, /give a backup with -i, or a moment/],
+      [
+        ['-i', backup, '--database', 'postgres', '--query', 'select nothing'],
+        1,
+        /^pbkfs: the query failed: column "nothing"/m,
+      ],
       [['-i', backup, '--query', 'select 1'], 2, /--query needs --database/],
       [['-i', backup, '--database', 'postgres', '--query', 'select 1; select 2'], 2, /one begins: select 2\n/],
     ] as const) {

@@ -40,6 +40,11 @@ t.test('names what is missing, and what to do', async (t) => {
     ],
     ['COPY failed: ENOSPC: no space left on device, write', 'there is no room left for the output', /where -o leads/],
     [
+      'the query failed: ENOSPC: no space left on device, write',
+      'there is no room left for the output',
+      /where -o leads/,
+    ],
+    [
       'FATAL: could not write to file "pg_wal/x": No space left on device',
       'there is no room left for what the server writes',
       /give the diff more room/,
