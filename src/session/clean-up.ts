@@ -31,13 +31,17 @@ export interface Belongings {
 export const GAVE_UP = 3;
 const POLL_MS = 50;
 const PATIENCE_MS = 60_000;
+/** A mount process without a mount that runs for longer is killed, where its diff is thrown away. */
+const GOES_ON_MS = 5000;
 /** An immediate shutdown takes no longer as a rule; then its processes are killed. */
 const SHUTDOWN_MS = 5000;
 
 /** @throws PbkfsError mount_busy when something else keeps the mount in use */
 export async function cleanUp(belongings: Belongings): Promise<void> {
-  const { mountpoint, diff, dataDir, remove, record } = belongings;
-  const deadline = performance.now() + PATIENCE_MS;
+  const { mountpoint, diff, dataDir, mount, remove, record } = belongings;
+  const thrownAway = diff !== undefined && remove.some((directory) => `${diff}/`.startsWith(`${directory}/`));
+  const began = performance.now();
+  const deadline = began + PATIENCE_MS;
   for (;;) {
     if (dataDir !== undefined) await killServer(dataDir);
     try {
@@ -50,6 +54,9 @@ export async function cleanUp(belongings: Belongings): Promise<void> {
     const held = diff !== undefined && isDiffLocked(diff);
     const served = dataDir !== undefined && findPostmaster(dataDir) !== undefined;
     if (!mounted && !held && !served) break;
+    // Copies of the mount in other mount namespaces keep its process, for nobody's sake.
+    if (!mounted && !served && thrownAway && mount !== undefined && performance.now() - began > GOES_ON_MS)
+      killHard(mount);
     if (performance.now() > deadline) {
       throw new PbkfsError('mount_busy', `the mount on ${mountpoint ?? dataDir} is still in use`, {
         hint: `end its users and run "pbkfs unmount -D ${shellWord(mountpoint ?? dataDir ?? 'MOUNT')}"`,

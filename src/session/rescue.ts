@@ -105,10 +105,15 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
     await job.run(session, role, unfinished);
     finished.push([unfinished, job.path]);
   }
-  progress.step('stopping');
-  await closeSession(session);
-  const { catalogBytes, diffBytes } = costsOf(session.diff);
   for (const [from, to] of finished) renameSync(from, to);
+  progress.step('stopping');
+  try {
+    await closeSession(session);
+  } catch (error) {
+    // What was asked for is there; the guard goes on with the rest.
+    progress.warn(`the output is complete, but what made it does not end: ${(error as Error).message}`);
+  }
+  const { catalogBytes, diffBytes } = costsOf(session.diff);
   const files = finished.map(([, path]) => ({ path, bytes: lstatSync(path).size }));
   const clusterBytes = backup.pgdataBytes ?? 0;
   const seconds = secondsSince(began);

@@ -113,7 +113,20 @@ async function takeAwayAbandoned(progress: SessionProgress): Promise<void> {
 }
 
 /** The clean end: the server in order, then the mount; temporary directories are left to the guard. */
-export async function closeSession({ server, mounted, mountpoint }: Session): Promise<void> {
-  await server.stop('fast');
-  if (mounted) await unmount(mountpoint);
+export async function closeSession(session: Session): Promise<void> {
+  await session.server.stop('fast');
+  await unmountSession(session);
+}
+
+/** The guard waits for longer. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/** What keeps the process of a mount that is off its directory, as a container may that has a copy of it, is the guard's. */
+export async function unmountSession({ mounted, mountpoint }: Session): Promise<void> {
+  if (!mounted) return;
+  try {
+    await unmount(mountpoint, { stopTimeout: STOP_TIMEOUT_MS });
+  } catch (error) {
+    if (isMountPoint(mountpoint)) throw error;
+  }
 }

@@ -3,14 +3,13 @@
 import type { BackupInfo } from '../../backup/index.js';
 import type { RecoveryTarget, TimelineTarget } from '../../backup/wal/index.js';
 import { given } from '../../given.js';
-import { unmount } from '../../mount/unmount/unmount.js';
 import { readControlFile } from '../../postgres/control-file.js';
 import { secondsSince } from '../../sys/stopwatch.js';
 import { type Costs, costsOf } from '../costs.js';
 import type { Guarded } from '../guarded.js';
 import { superuserOf } from '../login.js';
 import { ask, type Login } from '../query.js';
-import { closeSession, openSession, type Session } from '../session.js';
+import { closeSession, openSession, type Session, unmountSession } from '../session.js';
 import type { SessionProgress } from '../session-request.js';
 import { amcheck, connectableDatabases, invalidDatabases } from './amcheck.js';
 import { type Finding, find } from './finding.js';
@@ -81,9 +80,9 @@ export async function drill(
   let costs: Costs = { catalogBytes: 0, diffBytes: 0 };
   if (session !== undefined) {
     progress.step('taking it away');
-    const { mountpoint } = session;
+    const open = session;
     const closing = await find('recovery', async () => {
-      await (recovery.passed ? unmount(mountpoint) : closeSession(session!));
+      await (recovery.passed ? unmountSession(open) : closeSession(open));
       return 'unmounted';
     });
     if (!closing.passed && recovery.passed) findings.push(closing);
