@@ -1,5 +1,5 @@
-// postmaster.pid of a server that has died with its mount. PostgreSQL takes whichever process of this user has got its number
-// since for that server, and does not start.
+// postmaster.pid of a server that was killed. PostgreSQL takes whichever process of this user has got its number since for
+// that server, or its zombie where nobody waits for it, and does not start.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { readIfThere } from '../sys/read-if-there.js';
 import { isServer } from './processes.js';
 
 /**
- * Removes the lock file of a data directory on a mount that has just been made, unless the process it names is a server:
+ * Removes the lock file of a data directory in which no process of a server is, unless the process it names is a server:
  * that may have outlived an earlier mount, and is for PostgreSQL to judge.
  */
 export function forgetDeadServer(dataDir: string): void {

@@ -3,12 +3,14 @@
 import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
 import { inspectDiff } from '../mount/diff/diff-directory.js';
+import { findServers } from '../mount/orphaned-server.js';
 import { unmount } from '../mount/unmount/unmount.js';
+import { forgetDeadServer } from '../postgres/dead-server.js';
 import { findServer, type ServerBinaries } from '../postgres/find-server.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import type { PostgresServer } from '../postgres/server.js';
 import { type ServerUser, serverUser } from '../postgres/server-user.js';
-import { isMountPoint } from '../sys/mountinfo.js';
+import { isMountPoint, mountOn } from '../sys/mountinfo.js';
 import type { Guarded } from './guarded.js';
 import { mountBackup } from './mount-backup.js';
 import { configuredTarget, replaysBackup } from './mounted-recovery.js';
@@ -71,6 +73,7 @@ export async function openSession(
     recovery = recovery && { ...recovery, ...plan.earlier };
   }
   const externalDirectories = existing ? [] : await mountBackup(request, place, chain, recovery, user, guard, progress);
+  if (existing && !isServed(mountpoint)) forgetDeadServer(mountpoint);
   if (resumed && (await replaysBackup(mountpoint, target)))
     plan = planReplay(replaying, configuredTarget(mountpoint), true, progress);
   await guard.add({ dataDir: mountpoint });
@@ -81,6 +84,12 @@ export async function openSession(
   const { server, paused } = await startOnMount(request, ground, binaries, user, guard, progress);
   const mounted = { mountpoint, diff, backupId: target.id, mounted: !existing, externalDirectories };
   return { server, binaries, user, paused, ...mounted, temporary };
+}
+
+/** Whether any process of a server, also one whose postmaster was killed, sits on the mount. */
+function isServed(mountpoint: string): boolean {
+  const mount = mountOn(mountpoint);
+  return mount === undefined || findServers(mount).length > 0;
 }
 
 /** The server of the backup's major version. @throws PbkfsError server_failed where there is none */

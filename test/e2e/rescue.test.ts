@@ -1,5 +1,6 @@
 // From a backup and a moment to the rows of a table that was dropped: rescue, start and stop, and what they leave.
 
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -365,6 +366,11 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /unmounted/ });
 
     await runOk(process.execPath, [CLI, 'mount', '-D', mountpoint, '-d', diff]);
+    // Of a server that was killed there; somebody else has its number by now, or a parent that does not wait keeps it.
+    const { user } = postgres15();
+    const other = spawn('sleep', ['600'], { uid: user.uid, gid: user.gid, stdio: 'ignore' });
+    t.teardown(() => other.kill());
+    writeFileSync(join(mountpoint, 'postmaster.pid'), `${other.pid}\n${mountpoint}\n1795394475\n5432\n`);
     const again = await pbkfs(['start', '-D', mountpoint, '--json']);
     t.equal(again.status, 0, again.stderr);
     const second = JSON.parse(again.stdout) as { host: string; port: number };
