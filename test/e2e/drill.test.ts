@@ -116,14 +116,21 @@ t.test(
     await query(server, 'create database torn');
     await query(server, `update pg_database set datconnlimit = -2 where datname = 'torn'`);
     await catalog.backup(server, { stream: true });
+    const began = Date.now();
+    await query(server, 'create table late()');
+    const ended = Date.now();
+    await catalog.archive(server);
     await server.stop('fast');
     const { drill } = place(t, ['-B', catalog.path, '-I', 'main']);
-    const { status, stderr, report } = await drill(['--amcheck']);
+    const { status, stderr, report } = await drill(['--amcheck', '--recovery-target', 'latest']);
     t.equal(status, 0, stderr);
     matchWhole(t, report.backups[0]!.findings, [
       { check: 'recovery', passed: true, what: /, 2 databases \(not torn: / },
       { check: 'amcheck', passed: true, what: / of 2 databases$/ },
     ]);
+    const [, moment] = / \(last transaction (\S+ \S+)\)/.exec(report.backups[0]!.findings[0]!.what ?? '') ?? [];
+    const last = Date.parse(moment!);
+    t.ok(last > began - 1000 && last <= ended, `${moment} says how far recovery came`);
   },
 );
 

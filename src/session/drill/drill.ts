@@ -119,17 +119,21 @@ function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof
   };
 }
 
+/** How far recovery came; the time of the last transaction it replayed says how old the data are. */
+const MOMENT = `select pg_current_wal_insert_lsn() || coalesce(' (last transaction ' ||
+  to_char(pg_last_xact_replay_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00)', '')`;
+
 /** The server runs; every database of it must let us in. */
 async function recovered({ server, binaries }: Session, login: Required<Login>): Promise<string> {
   const databases = await connectableDatabases(server.connection, login);
   for (const database of databases) {
     await ask(server.connection, 'select count(*) from pg_class', { ...login, database });
   }
-  const [lsn] = await ask(server.connection, 'select pg_current_wal_insert_lsn()::text', login);
+  const [moment] = await ask(server.connection, MOMENT, login);
   const invalid = await invalidDatabases(server.connection, login);
   const leftOut =
     invalid.length === 0 ? '' : ` (not ${invalid.join(', ')}: an interrupted DROP DATABASE left it invalid)`;
-  return `PostgreSQL ${binaries.version} recovered to ${lsn}, ${databases.length} databases${leftOut}`;
+  return `PostgreSQL ${binaries.version} recovered to ${moment}, ${databases.length} databases${leftOut}`;
 }
 
 /** What was asked for, one after the other; the server is stopped in order after its checks. */
