@@ -1,11 +1,11 @@
 // rescue and drill while somebody else has got a copy of their mounts, as a container has that was just started.
 
-import { spawn } from 'node:child_process';
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { mountsBelow, nothingLeftIn } from '../support/left-behind.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
+import { copyMounts } from '../support/mount-copies.js';
 import { postgres15, serverTempDir } from '../support/postgres.js';
 import { until } from '../support/until.js';
 import { smallStream } from './targets.js';
@@ -30,9 +30,7 @@ t.test('a copy of the mount in another mount namespace is no reason to fail', { 
     pbkfs(['drill', ...source, '--sql', sql]),
   ]);
   await until(() => mountsBelow(scratch).length === 2, BUSY * 1000);
-  const container = spawn('unshare', ['--mount', '--propagation', 'private', 'sleep', '600'], { stdio: 'ignore' });
-  t.teardown(() => container.kill());
-  await until(() => readFileSync(`/proc/${container.pid}/comm`, 'utf8') === 'sleep\n');
+  const container = await copyMounts(t, scratch);
   const [rescued, drilled] = await both;
   t.match(rescued, { status: 0, stderr: '' });
   t.equal(readFileSync(rows, 'utf8'), '1\n');

@@ -1,7 +1,7 @@
 // Unmounting waits for the end of the mount process, and says what it goes on for, or how it ended.
 
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { isDiffLocked } from '../../../src/mount/diff/lock.js';
@@ -11,7 +11,7 @@ import { umount2 } from '../../../src/sys/libc.js';
 import { isAlive } from '../../../src/sys/process-identity.js';
 import { matchWhole } from '../../support/match-whole.js';
 import { mountMissing } from '../../support/mount.js';
-import { until } from '../../support/until.js';
+import { copyMounts } from '../../support/mount-copies.js';
 import { fakeMount } from '../fake/mount.js';
 
 t.setTimeout(600_000);
@@ -71,9 +71,7 @@ t.test('what keeps it mounted in another mount namespace is named', { skip: moun
   const mount = await fakeMount(t);
   await mount.launch();
   const owner = mount.owner();
-  const container = spawn('unshare', ['--mount', '--propagation', 'private', 'sleep', '600'], { stdio: 'ignore' });
-  t.teardown(() => container.kill('SIGKILL'));
-  await until(() => readFileSync(`/proc/${container.pid}/cmdline`, 'latin1').startsWith('sleep'), 30_000);
+  const container = await copyMounts(t, dirname(mount.mountpoint));
   const waited: Wait[] = [];
   const onWait = (wait: Wait) => void waited.push(wait);
   const holder = new RegExp(`process ${container.pid} \\(`);
