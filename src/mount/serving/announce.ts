@@ -37,7 +37,7 @@ export async function announce(known: Known, tell: (info: MountedInfo) => Promis
   const { mountpoint, diff, catalog } = paths;
   enterIntoRegistry(known);
   // Whoever mounts a diff again has been told.
-  const first = prepared.fresh || request.readOnly;
+  const first = prepared.claim.fresh || request.readOnly;
   const own = [
     ...(request.noWal ? [NO_WAL] : []),
     ...(first ? [...passedOverWarning(chain), ...checksumSwitch(chain)] : []),

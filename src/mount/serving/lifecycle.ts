@@ -68,7 +68,7 @@ export async function runMount(
     log = createLogger(logSettings(request, logFile));
     lastResort.arm(log, (error) => {
       abortMount(paths.mountpoint);
-      attempt(() => prepared.rollback());
+      attempt(() => prepared.claim.rollback());
       caller.crashed(error);
     });
     const { metricsListen } = request;
@@ -77,8 +77,8 @@ export async function runMount(
     loadMeanwhile(request.backend);
     keeper = await locking;
     const chain = prepared.recheck();
-    recovery = recoveryFor(request, paths.catalog, chain, prepared.fresh, prepared.unwritten);
-    if (recovery !== undefined) prepared.willWrite(recovery);
+    recovery = recoveryFor(request, paths.catalog, chain, prepared.claim.fresh, prepared.claim.unwritten);
+    if (recovery !== undefined) prepared.claim.willWrite(recovery);
     const starting = serve(serveOptions(request, paths, chain, keeper, metrics?.address, log));
     // The thread of names reads the lists now.
     loadLoggingSoon();
@@ -88,14 +88,14 @@ export async function runMount(
     metrics?.close();
     await keeper?.release();
     if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
-    if (!lastResort.tripped) prepared.rollback();
+    if (!lastResort.tripped) prepared.claim.rollback();
     throw error;
   } finally {
     unlock();
   }
   lastResort.arm(log, (error) => {
     if (stopper.inPlace) abortMount(paths.mountpoint);
-    attempt(() => prepared.mark('failed', messageOf(error)));
+    attempt(() => prepared.claim.mark('failed', messageOf(error)));
     caller.crashed(error);
   });
   const ended = settle(server.done);
@@ -124,7 +124,7 @@ export async function runMount(
     log.error('the mount cannot be announced and ends', { error: messageOf(error) });
     stopper.stop('nobody waits for the mount');
   }
-  prepared.keepSpare();
+  prepared.claim.keepSpare();
   if (logFile !== undefined) followLog(logFile, caller);
   await ended;
   metrics?.close();
@@ -139,12 +139,12 @@ function finish(prepared: PreparedMount, failure: Failure | undefined, lastResor
     status = 1;
     // The mount is gone or dead already; whatever is mounted there by now is not ours to touch.
     log.error('the mount failed', { error: messageOf(failure.error) });
-    attempt(() => prepared.mark('failed', messageOf(failure.error)));
+    attempt(() => prepared.claim.mark('failed', messageOf(failure.error)));
   } else if (lastResort.tripped) {
     status = 1;
   } else {
     try {
-      prepared.mark('clean');
+      prepared.claim.mark('clean');
     } catch (error) {
       status = 1;
       log.error('cannot record the clean end', { error: messageOf(error) });

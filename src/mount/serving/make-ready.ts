@@ -16,7 +16,8 @@ export async function makeReady(
   prepared: PreparedMount,
   recovery: RecoveryConfig | undefined,
 ): Promise<void> {
-  const { paths, chain, wal } = prepared;
+  const { paths, chain } = prepared;
+  const { wal } = prepared.claim;
   const owner = ownerOf(request, paths.owner);
   if (recovery !== undefined || wal !== undefined) {
     // Who unmounts it meanwhile waits: what follows must not come into the directory below.
@@ -30,7 +31,7 @@ export async function makeReady(
       await root.close();
     }
   }
-  prepared.madeReady();
+  prepared.claim.madeReady();
 }
 
 export function stoppedEarly(mountpoint: string): PbkfsError {

@@ -13,13 +13,15 @@ import { resolveFuture } from '../paths.js';
 import { registryLogFile } from '../registry-log.js';
 import type { MountRequest } from '../request.js';
 import { chosenBackup, identityOf } from './chosen-backup.js';
-import { type ClaimedDiff, checkReuse, claimDiff } from './claim-diff.js';
+import { checkReuse, claimDiff } from './claim-diff.js';
+import type { ClaimedDiff } from './claimed-diff.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
 
 /** A mount that may begin. */
-export interface PreparedMount extends ClaimedDiff {
+export interface PreparedMount {
   readonly paths: CheckedPaths;
   readonly chain: Chain;
+  readonly claim: ClaimedDiff;
   /**
    * Reads the control files again once the chain is locked.
    * @throws PbkfsError when the chain may not be mounted any more, or is another one
@@ -53,7 +55,7 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
   });
   const recheck = (): Chain => sameChain(chain, resolveChain(catalog, chain.instance, chain.target.id, request));
   const own = { ...paths, diff };
-  return { paths: own, chain, ...claimDiff(own, backup, before, request), recheck };
+  return { paths: own, chain, claim: claimDiff(own, backup, before, request), recheck };
 }
 
 /** The path of --metrics-listen unix:PATH. */
@@ -83,22 +85,28 @@ function prepareReadOnly(request: MountRequest, logsToTerminal: boolean): Prepar
     catalog: catalog.path,
     ...given({ logFile, pidFile: request.pidFile, metricsSocket: metricsSocket(request) }),
   });
-  // There is nothing to ask it then.
-  const forget = (): void => {
-    if (ownLog !== undefined) rmSync(ownLog, { force: true });
-  };
   return {
     paths,
     chain,
-    fresh: false,
+    claim: nothingClaimed(() => {
+      // There is nothing to ask it then.
+      if (ownLog !== undefined) rmSync(ownLog, { force: true });
+    }),
     recheck: () => sameChain(chain, resolveChain(catalog, instance, chain.target.id, request)),
+  };
+}
+
+/** @param over the mount never came up, or has ended cleanly */
+function nothingClaimed(over: () => void): ClaimedDiff {
+  return {
+    fresh: false,
     mark: (state) => {
-      if (state === 'clean') forget();
+      if (state === 'clean') over();
     },
     willWrite: () => undefined,
     madeReady: () => undefined,
     keepSpare: () => undefined,
-    rollback: forget,
+    rollback: over,
   };
 }
 
