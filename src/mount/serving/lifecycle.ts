@@ -1,27 +1,23 @@
 // A mount from its request to its end, in the process that serves it.
 
-import type { Server } from '../../fs/serve-types.js';
 import { given } from '../../given.js';
 import { createLogger, type Logger, type LogSettings } from '../../log.js';
-import type { RecoveryConfig } from '../../postgres/recovery-config.js';
 import { selfIdentity } from '../../sys/process-identity.js';
 import { notifyManager, openJournal } from '../../sys/systemd.js';
-import { ChainKeeper } from '../chain-lock/keeper.js';
 import { startPrefetch } from '../prefetch/prefetch.js';
 import { unregister } from '../registry.js';
 import type { MountedInfo, MountRequest } from '../request.js';
 import { abortMount } from '../stale.js';
 import { announce } from './announce.js';
+import { bringUp, type ServedMount } from './bring-up.js';
 import { LastResort } from './last-resort.js';
 import { LogFile } from './log-file.js';
 import { makeReady, stoppedEarly } from './make-ready.js';
-import { MetricsEndpoint } from './metrics-endpoint.js';
 import { lockMountpoint } from './mountpoint-lock.js';
 import { checkPidFile, removePidFile } from './pid-file.js';
 import { type PreparedMount, prepareMount } from './prepare.js';
-import { recoveryFor } from './recovery.js';
-import { loadLoggingSoon, loadMeanwhile, type ServeMount } from './serve.js';
-import { serveOptions, walOf } from './serve-options.js';
+import type { ServeMount } from './serve.js';
+import { walOf } from './serve-options.js';
 import type { Stopper } from './stop-signals.js';
 
 /** Whoever started the mount. */
@@ -40,6 +36,14 @@ export interface Caller {
 const STDOUT = 1;
 const STDERR = 2;
 
+/** A mount that is up, and where it logs. */
+interface Mounted extends ServedMount {
+  readonly request: MountRequest;
+  readonly prepared: PreparedMount;
+  readonly log: Logger;
+  readonly logFile?: LogFile;
+}
+
 /**
  * Prepares, mounts, serves until the mount is gone, and cleans up. The diff stays locked until this process ends.
  * @throws PbkfsError when the mount did not come up; diff and directories are as before then
@@ -53,70 +57,71 @@ export async function runMount(
 ): Promise<number> {
   const lastResort = new LastResort((error) => caller.crashed(error));
   const prepared = prepareMount(request, caller.foreground);
-  const { paths } = prepared;
-  let log: Logger;
-  let logFile: LogFile | undefined;
-  let server: Server;
-  let keeper: ChainKeeper | undefined;
-  let recovery: RecoveryConfig | undefined;
-  let metrics: MetricsEndpoint | undefined;
-  let unlock: () => void = () => undefined;
-  try {
-    unlock = lockMountpoint(paths.mountpoint);
-    if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
-    if (paths.logFile !== undefined) logFile = new LogFile(paths.logFile);
-    log = createLogger(logSettings(request, logFile));
-    lastResort.arm(log, (error) => {
-      abortMount(paths.mountpoint);
-      attempt(() => prepared.claim.rollback());
-      caller.crashed(error);
-    });
-    const { metricsListen } = request;
-    if (metricsListen !== undefined) metrics = await MetricsEndpoint.open(metricsListen, paths.mountpoint);
-    const locking = ChainKeeper.lock(prepared.chain, log);
-    loadMeanwhile(request.backend);
-    keeper = await locking;
-    const chain = prepared.recheck();
-    recovery = recoveryFor(request, paths.catalog, chain, prepared.claim.fresh, prepared.claim.unwritten);
-    if (recovery !== undefined) prepared.claim.willWrite(recovery);
-    const starting = serve(serveOptions(request, paths, chain, keeper, metrics?.address, log));
-    // The thread of names reads the lists now.
-    loadLoggingSoon();
-    server = await starting;
-    metrics?.serve(server.report);
-  } catch (error) {
-    metrics?.close();
-    await keeper?.release();
-    if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
-    if (!lastResort.tripped) prepared.claim.rollback();
-    throw error;
-  } finally {
-    unlock();
-  }
+  const mounted = await mountOrUndo(request, prepared, serve, caller, lastResort);
+  const { server, log } = mounted;
+  const { mountpoint } = prepared.paths;
   lastResort.arm(log, (error) => {
-    if (stopper.inPlace) abortMount(paths.mountpoint);
+    if (stopper.inPlace) abortMount(mountpoint);
     attempt(() => prepared.claim.mark('failed', messageOf(error)));
     caller.crashed(error);
   });
   const ended = settle(server.done);
   void server.done.finally(() => notifyManager('STOPPING=1')).catch(() => undefined);
-  stopper.mounted(paths.mountpoint, log);
-  const unready = await settle(makeReady(request, prepared, recovery));
+  stopper.mounted(mountpoint, log);
+  const unready = await settle(makeReady(request, prepared, mounted.recovery));
   // Who asked before may have found it busy with that.
-  if (unready !== undefined || stopper.requested) stopper.stop('it does not get ready');
-  if (stopper.requested) {
-    await ended;
-    metrics?.close();
-    await keeper.release();
-    finish(prepared, await ended, lastResort, log);
-    if (unready !== undefined) throw unready.error;
-    throw stoppedEarly(paths.mountpoint);
+  if (unready !== undefined || stopper.requested) {
+    stopper.stop('it does not get ready');
+    await finish(mounted, ended, lastResort);
+    throw unready === undefined ? stoppedEarly(mountpoint) : unready.error;
   }
-  const { target, instance } = prepared.chain;
-  if (request.prefetch !== undefined)
-    stopper.usedBy(startPrefetch(paths.mountpoint, target, walOf(paths.catalog, instance).segmentSize, log));
+  if (request.prefetch !== undefined) prefetch(mounted, stopper);
+  await tellCaller(mounted, caller, stopper);
+  prepared.claim.keepSpare();
+  if (mounted.logFile !== undefined) followLog(mounted.logFile, caller);
+  return finish(mounted, ended, lastResort);
+}
+
+/** @throws PbkfsError when one of the steps fails; what those before it did is undone then */
+async function mountOrUndo(
+  request: MountRequest,
+  prepared: PreparedMount,
+  serve: ServeMount,
+  caller: Caller,
+  lastResort: LastResort,
+): Promise<Mounted> {
+  const { paths, claim } = prepared;
+  let unlock: () => void = () => undefined;
   try {
-    const known = { request, prepared, warnings: keeper.warnings, server: server.backend, log };
+    unlock = lockMountpoint(paths.mountpoint);
+    if (paths.pidFile !== undefined) checkPidFile(paths.pidFile);
+    const logFile = paths.logFile === undefined ? undefined : new LogFile(paths.logFile);
+    const log = createLogger(logSettings(request, logFile));
+    lastResort.arm(log, (error) => {
+      abortMount(paths.mountpoint);
+      attempt(() => claim.rollback());
+      caller.crashed(error);
+    });
+    return { request, prepared, log, ...given({ logFile }), ...(await bringUp(request, prepared, serve, log)) };
+  } catch (error) {
+    if (paths.pidFile !== undefined) removePidFile(paths.pidFile);
+    if (!lastResort.tripped) claim.rollback();
+    throw error;
+  } finally {
+    unlock();
+  }
+}
+
+function prefetch({ prepared: { paths, chain }, log }: Mounted, stopper: Stopper): void {
+  const { segmentSize } = walOf(paths.catalog, chain.instance);
+  stopper.usedBy(startPrefetch(paths.mountpoint, chain.target, segmentSize, log));
+}
+
+/** A mount that nobody hears of is stopped. */
+async function tellCaller(mounted: Mounted, caller: Caller, stopper: Stopper): Promise<void> {
+  const { request, prepared, keeper, server, metrics, log } = mounted;
+  const known = { request, prepared, warnings: keeper.warnings, server: server.backend, log };
+  try {
     await announce({ ...known, ...given({ metricsAddress: metrics?.address }) }, (info) =>
       caller.mounted(info, log.settings.fd),
     );
@@ -124,16 +129,15 @@ export async function runMount(
     log.error('the mount cannot be announced and ends', { error: messageOf(error) });
     stopper.stop('nobody waits for the mount');
   }
-  prepared.claim.keepSpare();
-  if (logFile !== undefined) followLog(logFile, caller);
-  await ended;
-  metrics?.close();
-  await keeper.release();
-  return finish(prepared, await ended, lastResort, log);
 }
 
-function finish(prepared: PreparedMount, failure: Failure | undefined, lastResort: LastResort, log: Logger): number {
-  const { mountpoint } = prepared.paths;
+/** Waits for the end and puts it on record. @returns the exit status */
+async function finish(mounted: Mounted, ended: Promise<Failure | undefined>, lastResort: LastResort): Promise<number> {
+  const { prepared, keeper, metrics, log } = mounted;
+  const { mountpoint, pidFile } = prepared.paths;
+  const failure = await ended;
+  metrics?.close();
+  await keeper.release();
   let status = 0;
   if (failure !== undefined) {
     status = 1;
@@ -150,7 +154,7 @@ function finish(prepared: PreparedMount, failure: Failure | undefined, lastResor
       log.error('cannot record the clean end', { error: messageOf(error) });
     }
   }
-  if (prepared.paths.pidFile !== undefined) removePidFile(prepared.paths.pidFile);
+  if (pidFile !== undefined) removePidFile(pidFile);
   attempt(() => unregister(mountpoint, selfIdentity()));
   log.info('unmounted', { status });
   return status;
