@@ -1,7 +1,7 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { byteString } from '../backup/byte-path.js';
 import type { BackendInfo } from '../fs/serve-types.js';
@@ -11,6 +11,7 @@ import { makeDirectories } from '../sys/make-directories.js';
 import { isOurs, mountAt, readMounts } from '../sys/mountinfo.js';
 import { isPrivateDirectory } from '../sys/private-files.js';
 import { isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
+import { readJson } from '../sys/read-json.js';
 
 export interface RegistryEntry extends ProcessIdentity {
   /** Absolute paths without symbolic links. */
@@ -180,14 +181,10 @@ function fileOf(directory: string, mountpoint: string): string {
 }
 
 function readEntry(path: string): RegistryEntry | undefined {
-  try {
-    const entry = JSON.parse(readFileSync(path, 'utf8')) as Partial<RegistryEntry>;
-    const complete =
-      typeof entry.pid === 'number' &&
-      typeof entry.mountpoint === 'string' &&
-      (entry.diff === undefined || typeof entry.diff === 'string');
-    return complete ? (entry as RegistryEntry) : undefined;
-  } catch {
-    return undefined;
-  }
+  const entry = readJson<Partial<RegistryEntry>>(path);
+  const complete =
+    typeof entry?.pid === 'number' &&
+    typeof entry.mountpoint === 'string' &&
+    (entry.diff === undefined || typeof entry.diff === 'string');
+  return complete ? (entry as RegistryEntry) : undefined;
 }

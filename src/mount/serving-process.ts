@@ -1,9 +1,10 @@
 // Which process serves a mount that no registry knows of: one made by another user, or in another session.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
 import { isAlive } from '../sys/process-identity.js';
+import { readJson } from '../sys/read-json.js';
 import { LOCK_FILE, type LockOwner } from './diff/lock.js';
 
 export interface ServingProcess extends LockOwner {
@@ -19,7 +20,7 @@ export function findServingProcess(mountpoint: string): ServingProcess | undefin
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     for (const link of lockLinks(`/proc/${name}/fd`)) {
-      const owner = readOwner(link);
+      const owner = readJson<LockOwner>(link);
       if (owner?.pid !== Number(name) || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
       return { ...owner, diff: dirname(displayPath(readlinkSync(link, 'latin1'))) };
     }
@@ -36,13 +37,5 @@ function lockLinks(directory: string): string[] {
   } catch {
     // Not ours to look at, or ended meanwhile.
     return [];
-  }
-}
-
-function readOwner(link: string): LockOwner | undefined {
-  try {
-    return JSON.parse(readFileSync(link, 'utf8')) as LockOwner;
-  } catch {
-    return undefined;
   }
 }

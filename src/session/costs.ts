@@ -1,8 +1,8 @@
 // What a mount has cost, by the files of its diff: known once it is unmounted.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesOnDisk } from '../mount/disk-usage.js';
+import { readJson } from '../sys/read-json.js';
 
 export interface Costs {
   /** Bytes read from the files of the catalog. */
@@ -13,11 +13,7 @@ export interface Costs {
 
 /** @param diff of a mount that has ended; nothing counts as 0 where its mount did not come up */
 export function costsOf(diff: string): Costs {
-  let counters: Record<string, number> = {};
-  try {
-    counters = JSON.parse(readFileSync(join(diff, 'counters.json'), 'utf8')) as Record<string, number>;
-  } catch {
-    // It was killed.
-  }
-  return { catalogBytes: counters.catalogBytesRead ?? 0, diffBytes: bytesOnDisk(diff) ?? 0 };
+  // A mount that was killed has left none.
+  const counters = readJson<Record<string, number>>(join(diff, 'counters.json'));
+  return { catalogBytes: counters?.catalogBytesRead ?? 0, diffBytes: bytesOnDisk(diff) ?? 0 };
 }

@@ -1,11 +1,12 @@
 // What a session has made, recorded beside the registry of mounts, for the case that its process and its guard are both killed.
 
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { findRegistered, privateDirectories, writableDirectory } from '../mount/registry.js';
 import { replaceFile } from '../sys/durable-file.js';
 import { identityOf, isAlive, type ProcessIdentity, sameProcess, selfIdentity } from '../sys/process-identity.js';
+import { readJson } from '../sys/read-json.js';
 import { type Belongings, cleanUp } from './clean-up.js';
 import { removeUnstopped } from './started.js';
 
@@ -62,7 +63,7 @@ export async function cleanUpAbandoned(): Promise<TakenAway[]> {
       removeIfOld(join(directory, name));
     for (const name of readdirSync(directory).filter((entry) => entry.endsWith(SUFFIX))) {
       const file = join(directory, name);
-      const recorded = read(file);
+      const recorded = readJson<RecordedSession>(file);
       if (recorded?.host !== hostname() || recorded.processes.some(isAlive)) continue;
       const ours = stillOurs(recorded.belongings);
       await cleanUp(ours);
@@ -99,12 +100,4 @@ const UNFINISHED_MS = 10 * 60 * 1000;
 function removeIfOld(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found !== undefined && found.mtimeMs < Date.now() - UNFINISHED_MS) rmSync(file, { force: true });
-}
-
-function read(file: string): RecordedSession | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as RecordedSession;
-  } catch {
-    return undefined;
-  }
 }

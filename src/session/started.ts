@@ -1,6 +1,6 @@
 // A session that goes on without us: remembered beside the mount's entry in the registry, ended by `pbkfs stop`.
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { resolveMountpoint } from '../mount/paths.js';
@@ -16,6 +16,7 @@ import { PRIVATE_DIR } from '../postgres/private-dir.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { bootId, isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
+import { readJson } from '../sys/read-json.js';
 import { shellWord } from '../sys/shell-word.js';
 import { cleanUp, findPostmaster, isUsed } from './clean-up.js';
 import { holdingSignals } from './held-signals.js';
@@ -113,14 +114,15 @@ export function removeUnstopped(): string[] {
   for (const directory of privateDirectories()) {
     for (const name of readdirSync(directory).filter((entry) => entry.endsWith(`.${SUFFIX}`))) {
       const file = join(directory, name);
-      const { mount, remove } = read(file) ?? { remove: [] };
+      const { mount, remove } = readJson<Started>(file) ?? { remove: [] };
       // Of another boot, or of another host that has the same home directory, nothing is known.
       if (mount?.bootId !== bootId() || isAlive(mount) || mounts.some((entry) => sameProcess(entry, mount))) continue;
       const own = remove.filter((path) => basename(path).startsWith(PRIVATE_DIR));
       if (own.some(isUsed)) continue;
       removed.push(...own.filter((path) => existsSync(path)));
       for (const path of own) rmSync(path, { recursive: true, force: true });
-      if (own.length === remove.length && sameProcess(read(file)?.mount ?? mount, mount)) rmSync(file, { force: true });
+      if (own.length === remove.length && sameProcess(readJson<Started>(file)?.mount ?? mount, mount))
+        rmSync(file, { force: true });
     }
   }
   return removed;
@@ -159,7 +161,7 @@ function identity({ pid, startTime, bootId }: ProcessIdentity): ProcessIdentity 
 function startedOn(mountpoint: string): Started | undefined {
   const mount = findRegistered(mountpoint);
   const records = companionFiles(mountpoint, SUFFIX)
-    .map(read)
+    .map((file) => readJson<Started>(file))
     .filter((record) => record !== undefined);
   const isOfMount = (record: Started): boolean =>
     mount !== undefined && record.mount !== undefined && sameProcess(record.mount, mount);
@@ -168,12 +170,4 @@ function startedOn(mountpoint: string): Started | undefined {
 
 function forget(mountpoint: string): void {
   for (const file of companionFiles(mountpoint, SUFFIX)) rmSync(file, { force: true });
-}
-
-function read(file: string): Started | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Started;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 // diff/lock: one mount process at a time. The flock decides; the content only says who holds it.
 
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { keepSpare, useSpare } from '../../overlay/diff/spare-room.js';
@@ -9,6 +9,7 @@ import { flock, LOCK_EX, LOCK_NB } from '../../sys/libc.js';
 import { isMountPoint } from '../../sys/mountinfo.js';
 import { pause } from '../../sys/pause.js';
 import { isAlive, type ProcessIdentity, selfIdentity } from '../../sys/process-identity.js';
+import { readJson } from '../../sys/read-json.js';
 import { shellWord } from '../../sys/shell-word.js';
 
 export const LOCK_FILE = 'lock';
@@ -158,11 +159,7 @@ function tryLock(fd: number): boolean {
 
 /** What the lock file says; undefined while its holder is still writing it. */
 function readOwner(path: string): LockOwner | undefined {
-  try {
-    const owner = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockOwner>;
-    if (typeof owner.pid !== 'number' || typeof owner.mountpoint !== 'string') return undefined;
-    return owner as LockOwner;
-  } catch {
-    return undefined;
-  }
+  const owner = readJson<Partial<LockOwner>>(path);
+  if (typeof owner?.pid !== 'number' || typeof owner.mountpoint !== 'string') return undefined;
+  return owner as LockOwner;
 }
