@@ -25,13 +25,25 @@ export function chooseBackup(choice: BackupChoice): BackupInfo {
   const when = Number.isFinite(time) ? ` that is consistent before ${formatTime(time)}` : '';
   const first = Math.min(...candidates.map(consistentFrom));
   const earliest = Number.isFinite(first) ? `the earliest moment that can be reached is ${formatTime(first)}; ` : '';
-  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted${when}`, {
+  throw noBackup(instance, when, earliest);
+}
+
+/** Every backup that can be mounted, newest first. @throws PbkfsError backup_not_found where there is none */
+export function chooseAll({ catalog, instance, force }: BackupChoice): BackupInfo[] {
+  const found = mountable(openCatalog(catalog), instance, force);
+  if (found.length === 0) throw noBackup(instance);
+  return found;
+}
+
+/** @param when what a backup had to be besides @param earliest beginning of the hint */
+function noBackup(instance: string, when = '', earliest = ''): PbkfsError {
+  return new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted${when}`, {
     hint: `${earliest}"pbkfs show" lists the backups`,
   });
 }
 
 /** Backups of an instance that can be mounted, newest first. */
-export function mountable(catalog: Catalog, instance: string, force: boolean): BackupInfo[] {
+function mountable(catalog: Catalog, instance: string, force: boolean): BackupInfo[] {
   const backups = catalog.backups(instance);
   return backups.filter((backup) => checkBackup(backups, instance, backup, { force }).mountable);
 }

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { type BackupInfo, openCatalog, type PassedOver, unusable } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { checkReplaceable } from '../../sys/ordinary-file.js';
-import { chooseBackup, mountable } from '../choose-backup.js';
+import { chooseAll, chooseBackup } from '../choose-backup.js';
 import { Guarded } from '../guarded.js';
 import type { SessionProgress } from '../session-request.js';
 import { type Drilled, type DrillRequest, drill } from './drill.js';
@@ -47,7 +47,7 @@ export async function drillBackups(
     // Once for all backups: a pipe cannot be read again.
     const sql = request.sql.map(readSql);
     if (metricsFile !== undefined) writable(metricsFile);
-    const chosen = choose(request);
+    const chosen = request.all ? chooseAll(request) : [chooseBackup(request)];
     for (const backup of chosen) {
       const drilled = await drill({ ...request, sql }, backup, new Guarded(), progress);
       backups.push(drilled);
@@ -60,16 +60,6 @@ export async function drillBackups(
     if (metricsFile !== undefined && !isUsage(error)) await writeDrillMetrics(metricsFile, source, backups, false);
     throw error;
   }
-}
-
-function choose(request: DrillRunRequest): BackupInfo[] {
-  const { catalog, instance, all, force } = request;
-  if (!all) return [chooseBackup(request)];
-  const found = mountable(openCatalog(catalog), instance, force);
-  if (found.length > 0) return found;
-  throw new PbkfsError('backup_not_found', `instance ${instance} has no backup that can be mounted`, {
-    hint: '"pbkfs show" lists the backups',
-  });
 }
 
 /** A newest backup that is no good must not hide behind an older one that is. */
