@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { byteString, displayPath } from '../../backup/byte-path.js';
 import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
-import { THREAD_LIMITS } from '../../sys/thread-limits.js';
+import { batchesOf, inPool } from '../../sys/worker-pool.js';
 import { fromWire, type WireError } from '../wire-error.js';
 import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
@@ -57,10 +57,8 @@ export async function write<N>(
   }
 }
 
-/** Files go to the workers in batches of about this many bytes, and never more than so many files. */
-const BATCH_BYTES = 8 << 20;
-const BATCH_FILES = 128;
-const PROGRESS_MS = 200;
+/** What a worker gets at a time. */
+const BATCH = { bytes: 8 << 20, files: 128 };
 
 async function copyFiles(
   plan: Plan,
@@ -72,45 +70,19 @@ async function copyFiles(
   const stopped = new Int32Array(new SharedArrayBuffer(4));
   const common = { done, stopped, sync: request.sync, chown, overlay };
   const tell = (): void => request.progress?.(Number(Atomics.load(new BigUint64Array(done), 0)), plan.bytes);
-  const batches = batchesOf(plan).map((files) => ({ ...common, files }));
+  const batches = batchesOf(plan.files, ({ attributes }) => attributes.size, BATCH);
   const threads = Math.max(1, Math.min(request.jobs, batches.length));
-  const { Piscina } = await import('piscina');
-  const pool = new Piscina<CopyBatch, WireError | null>({
-    filename: new URL('./worker.js', import.meta.url).href,
-    minThreads: threads,
-    maxThreads: threads,
-    resourceLimits: THREAD_LIMITS,
-  });
-  const timer = setInterval(tell, PROGRESS_MS);
-  try {
-    const work = Promise.all(batches.map((batch) => pool.run(batch)));
+  await inPool<CopyBatch, WireError | null>(new URL('./worker.js', import.meta.url), threads, tell, async (run) => {
+    const work = Promise.all(batches.map((files) => run({ ...common, files })));
     const copied = await interruptible(work, () => void Atomics.store(stopped, 0, 1));
     for (const error of copied) raise(error);
-  } finally {
-    clearInterval(timer);
-    await pool.destroy();
-  }
+  });
   raise(copyBatch({ ...common, files: plan.last }));
   tell();
 }
 
 function raise(error: WireError | null): void {
   if (error !== null) throw fromWire(error);
-}
-
-function batchesOf({ files }: Plan): Plan['files'][] {
-  const batches: Plan['files'][number][][] = [];
-  let bytes = BATCH_BYTES;
-  // Large files first, so that none is left to a single worker at the end.
-  for (const file of [...files].sort((a, b) => b.attributes.size - a.attributes.size)) {
-    if (bytes >= BATCH_BYTES || batches.at(-1)!.length >= BATCH_FILES) {
-      batches.push([]);
-      bytes = 0;
-    }
-    batches.at(-1)!.push(file);
-    bytes += file.attributes.size;
-  }
-  return batches;
 }
 
 function finish(path: string, { mode, uid, gid, atime, mtime }: Attributes, chown: boolean, sync: boolean): void {
