@@ -72,15 +72,7 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
 
 async function exportDiff(request: ExportRequest, to: string): Promise<Exported> {
   const diff = resolveFuture(request.from);
-  const found = inspectDiff(diff);
-  if (found.kind !== 'bound') {
-    throw new PbkfsError(
-      'diff_foreign',
-      `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: neither a mount nor a diff`,
-      { hint: 'give a mount point ("pbkfs list" shows them), or the directory that was given to mount with -d' },
-    );
-  }
-  const { binding } = found;
+  const binding = bindingOf(diff);
   if (!request.force) {
     refuseUnsafeDiff(diff);
     refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
@@ -99,30 +91,9 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     const chainLock = await lockChain(chain);
     try {
       for (const warning of chainLock.warnings) request.warn(warning);
-      const { mountpoint } = binding.lastMount;
-      const { uid, gid } = ownerInDiff(diff, binding.lastMount);
-      const shared = SharedState.create(createCounters());
-      let result: Omit<Exported, 'from'>;
-      let ended: boolean;
-      const overlay = new Overlay(shared, {
-        chain,
-        diff,
-        mountpoint,
-        uid,
-        gid,
-        afterPowerLoss: false,
-        warn: request.warn,
-      });
-      try {
-        const tablespaces = mapTablespaces(request, () => chain);
-        const options = { to, mountpoint, tablespaces, without: new Set<string>() };
-        const engine = { shared: shared.buffers, objects: `${diff}/objects`, verify: 'checksum' as const };
-        result = await write(request, new OverlayTree(overlay), options, engine);
-      } finally {
-        ended = endAsRoomAllows(() => overlay.close(), request.warn);
-      }
+      const { result, settled } = await writeOverlay(request, diff, binding, chain, to);
       warnOfRecovery(request, to, binding.catalog, instance);
-      if (ended && !written) endAsRoomAllows(() => void markClean(diff, binding), request.warn);
+      if (settled && !written) endAsRoomAllows(() => void markClean(diff, binding), request.warn);
       return { from: diff, ...result };
     } finally {
       await chainLock.release();
@@ -131,6 +102,43 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     wal?.release();
     lock.release();
   }
+}
+
+/** @throws PbkfsError diff_foreign for a directory that was never mounted */
+function bindingOf(diff: string): Binding {
+  const found = inspectDiff(diff);
+  if (found.kind === 'bound') return found.binding;
+  throw new PbkfsError(
+    'diff_foreign',
+    `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: neither a mount nor a diff`,
+    { hint: 'give a mount point ("pbkfs list" shows them), or the directory that was given to mount with -d' },
+  );
+}
+
+/** Opens the diff as a mount would, without one. `settled`: it could be put in order at the end. */
+async function writeOverlay(
+  request: ExportRequest,
+  diff: string,
+  { lastMount }: Binding,
+  chain: Chain,
+  to: string,
+): Promise<{ result: Omit<Exported, 'from'>; settled: boolean }> {
+  const { warn } = request;
+  const { mountpoint } = lastMount;
+  const { uid, gid } = ownerInDiff(diff, lastMount);
+  const shared = SharedState.create(createCounters());
+  const overlay = new Overlay(shared, { chain, diff, mountpoint, uid, gid, afterPowerLoss: false, warn });
+  let result: Omit<Exported, 'from'>;
+  let settled: boolean;
+  try {
+    const tablespaces = mapTablespaces(request, () => chain);
+    const where = { to, mountpoint, tablespaces, without: new Set<string>() };
+    const engine = { shared: shared.buffers, objects: `${diff}/objects`, verify: 'checksum' as const };
+    result = await write(request, new OverlayTree(overlay), where, engine);
+  } finally {
+    settled = endAsRoomAllows(() => overlay.close(), warn);
+  }
+  return { result, settled };
 }
 
 const WHO = '(pbkfs export)';
