@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { answerOf, type Ending, keepRunning } from './child-process.js';
-import type { ToLauncher, ToMountProcess } from './handshake.js';
+import type { ToLauncher, ToMountProcess } from './launch-messages.js';
 import type { MountedInfo, MountRequest } from './request.js';
 import { cureStale } from './stale.js';
 import { type MountProcess, startMountProcess } from './start-process.js';

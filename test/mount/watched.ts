@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { answerOf } from '../../src/mount/child-process.js';
-import type { ToLauncher, ToMountProcess } from '../../src/mount/handshake.js';
+import type { ToLauncher, ToMountProcess } from '../../src/mount/launch-messages.js';
 import type { MountRequest } from '../../src/mount/request.js';
 import type { SmallMount } from './small-mount.js';
 

@@ -2,7 +2,7 @@
 
 import { dup2 } from '../../sys/libc.js';
 import { sayHello } from '../child-process.js';
-import type { ToLauncher, ToMountProcess } from '../handshake.js';
+import type { ToLauncher, ToMountProcess } from '../launch-messages.js';
 import type { MountRequest } from '../request.js';
 import { toWire } from '../wire-error.js';
 import { killAfterGrace } from './last-resort.js';
