@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { isAlive } from '../../src/sys/process-identity.js';
 import { SmallMount, smallMount, unmounted } from '../mount/small-mount.js';
@@ -182,7 +181,7 @@ t.test('one that hangs is listed, and keeps no command for ever', { skip: mountM
   t.equal(await new Promise((resolve) => syncing.once('close', resolve)), 0);
   mount.fault('slow-names', '20000');
   const maker = spawn('mkdir', [mount.path('base/slow')], { stdio: 'ignore' });
-  await sleep(200);
+  await until(async () => (await listed(mount))[0]?.state === 'hung', 30_000);
   matchWhole(t, await listed(mount), [{ state: 'hung', pid }]);
   mount.heal('slow-names');
   await new Promise((resolve) => maker.once('close', resolve));

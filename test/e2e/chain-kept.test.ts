@@ -10,6 +10,7 @@ import { mountCatalog, mountMissing, pbkfs, type TestMount } from '../support/mo
 import type { Teardown } from '../support/postgres.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
+import { until } from '../support/until.js';
 
 t.setTimeout(600_000);
 
@@ -40,13 +41,6 @@ interface Status {
 
 function status(mount: TestMount): Status {
   return JSON.parse(readFileSync(join(mount.mountpoint, '.pbkfs/stat'), 'utf8')) as Status;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 15_000; !condition(); ) {
-    if (Date.now() > deadline) throw new Error('it did not happen in time');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 function log(mount: TestMount): string {

@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Waits for something; how long that took, in ms. @throws after `limit` ms */
-export async function until(condition: () => boolean, limit = 10_000): Promise<number> {
+export async function until(condition: () => boolean | Promise<boolean>, limit = 10_000): Promise<number> {
   const begun = Date.now();
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() - begun > limit) throw new Error(`it did not happen within ${limit} ms`);
     await sleep(5);
   }

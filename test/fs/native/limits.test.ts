@@ -3,10 +3,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { mountCatalog, pbkfs } from '../../support/mount.js';
 import { nativeMissing, throughNative } from '../../support/native.js';
 import { privateCatalog } from '../../support/private-catalog.js';
+import { until } from '../../support/until.js';
 
 const codeOf = (run: () => unknown): string | undefined => {
   try {
@@ -31,7 +32,7 @@ t.test('limits of fuse-native', { skip: nativeMissing }, async (t) => {
       'ETXTBSY',
     );
     fs.closeSync(fd);
-    await released(t, () => fs.linkSync(at('one'), at('two')));
+    await released(() => fs.linkSync(at('one'), at('two')));
     t.equal(
       codeOf(() => fs.appendFileSync(at('two'), 'more')),
       'ETXTBSY',
@@ -62,7 +63,7 @@ t.test('limits of fuse-native', { skip: nativeMissing }, async (t) => {
     fs.readSync(fd, buffer, 0, 6, 0);
     t.equal(buffer.toString(), 'after!');
     fs.closeSync(fd);
-    await released(t, () => fs.rmdirSync(at('dir')));
+    await released(() => fs.rmdirSync(at('dir')));
   });
 
   await t.test('a rename replaces an open file', async (t) => {
@@ -127,12 +128,6 @@ t.test('an unknown backend is a usage error', async (t) => {
 });
 
 /** The kernel tells of a close only after close(2) has returned. */
-async function released(t: Test, act: () => void): Promise<void> {
-  const begun = Date.now();
-  for (;;) {
-    const code = codeOf(act);
-    if (code === undefined) return;
-    if (Date.now() - begun > 30_000) return void t.fail(`still ${code}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+async function released(act: () => void): Promise<void> {
+  await until(() => codeOf(act) === undefined, 30_000);
 }
