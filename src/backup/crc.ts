@@ -31,8 +31,8 @@ export function crc32c(bytes: Uint8Array, start = 0): number {
   return native.crc32c(bytes, start);
 }
 
-/** CRC of a stored file's bytes, in the kind its backup uses. */
-export function fileCrc(kind: FileCrcKind, bytes: Uint8Array, start = 0): number {
+/** CRC of a stored file's bytes, in the kind its backup uses; `start` is that of the bytes before them, 0 for none. */
+export function fileCrc(kind: FileCrcKind, bytes: Uint8Array, start: number): number {
   native ??= load();
   return native[kind](bytes, start);
 }
@@ -44,7 +44,7 @@ const chunkSize = 256 << 10;
  * CRC of the first `size` bytes of an open file.
  * @returns undefined when the file is shorter
  */
-export function crcOfFd(fd: number, size: number, kind: FileCrcKind = 'crc32c'): number | undefined {
+export function crcOfFd(fd: number, size: number, kind: FileCrcKind): number | undefined {
   const chunk = Buffer.allocUnsafe(Math.min(size, chunkSize));
   let crc = 0;
   for (let at = 0; at < size; ) {

@@ -48,7 +48,7 @@ const wanted = [
  * Reads INIT from a freshly mounted device and answers it. Blocks until the kernel has sent it.
  * @param stackDepth ask for passthrough to files on a file system with so many others below it, at most, plus one; 0: none
  */
-export function shakeHands(device: number, stackDepth = 0): KernelFeatures {
+export function shakeHands(device: number, stackDepth: number): KernelFeatures {
   const request = new Request(new ArrayBuffer(REQUEST_BUFFER));
   readSync(device, request.bytes, 0, request.bytes.length, null);
   if (request.opcode !== opcode.INIT) {

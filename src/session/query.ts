@@ -70,7 +70,7 @@ async function open(server: ConnectionParameters, login: Login, options: string)
 }
 
 /** The first row of the answer. */
-export async function ask(server: ConnectionParameters, sql: string, login: Login = {}): Promise<unknown[]> {
+export async function ask(server: ConnectionParameters, sql: string, login: Login): Promise<unknown[]> {
   return (await rows(server, sql, login))[0] ?? [];
 }
 
@@ -78,7 +78,7 @@ export async function ask(server: ConnectionParameters, sql: string, login: Logi
 export async function rows<T extends unknown[] = unknown[]>(
   server: ConnectionParameters,
   sql: string,
-  login: Login = {},
+  login: Login,
 ): Promise<T[]> {
   const client = await connect(server, login);
   try {

@@ -26,7 +26,7 @@ export const SEGMENT_SUFFIXES = ['.gz', '', '.lz4', '.zst', '.gz.partial', '.par
  * @returns undefined when there is no such file
  * @throws PbkfsError wal_damaged when it cannot be decompressed, is short, or belongs to another place of the WAL
  */
-export function readStored(path: string, name: string, suffix: string, blank?: number): Buffer | undefined {
+export function readStored(path: string, name: string, suffix: string, blank: number | undefined): Buffer | undefined {
   const stored = readIfThere(pathBytes(path));
   if (stored === undefined) return undefined;
   if (!isSegmentName(name)) return stored;
