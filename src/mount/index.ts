@@ -1,4 +1,4 @@
-// A mount's life: starting it in the foreground or the background, and ending it.
+// What commands do with mounts: make them, look at them, sync, end and clean up.
 
 export { lockChain } from './chain-lock/chain-lock.js';
 export { launchMount } from './daemon.js';
