@@ -14,7 +14,7 @@ import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
-import { catalogOfEnvironment, completeOptions, settingsHelp, showVariables, strangeVariables } from './settings.js';
+import { catalogOfEnvironment, completeOptions, SETTINGS_HELP, showVariables, strangeVariables } from './settings.js';
 import { stopServers } from './stop-servers.js';
 
 /** What comes out of the table of options. */
@@ -70,7 +70,7 @@ PostgreSQL insists on owning its data directory: as root, files belong to the ow
 An ARCHIVE backup gets recovery settings at its first mount: all WAL of its timeline, fetched through the mount. With a
 recovery target they are written into DIFF (postgresql.auto.conf and recovery.signal), names and defaults being those of
 "pg_probackup restore"; a target that the WAL in the catalog does not reach is refused.
-${settingsHelp('mount')}
+${SETTINGS_HELP}
 
 Examples:
   pbkfs mount -B /backup -I main -i latest -D /mnt/pg -d /var/lib/pbkfs/test
@@ -108,7 +108,7 @@ export function addMountCommand(
         hint: 'directories are named by options: -B CATALOG, -D MOUNTPOINT and -d DIFF',
       });
     }
-    completeOptions(command, 'mount');
+    completeOptions(command);
     const options = command.opts<MountOptions>();
     const usable = !options.console && started?.mountpoint === options.mountpoint;
     if (!usable) started?.child.disconnect();

@@ -1,6 +1,6 @@
 // Where the value of an option comes from: the command line, else the environment, else a configuration file.
 //
-// An option --diff-limit is PBKFS_DIFF_LIMIT in the environment and `diff-limit` in the file's table of the command.
+// An option --diff-limit is PBKFS_DIFF_LIMIT in the environment and `diff-limit` in the file's table [mount].
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -19,18 +19,19 @@ export function nameOf(option: Option): string {
   return option.long!.slice(2);
 }
 
+/** The table of the file that has the options. */
+const TABLE = 'mount';
+
 /** The text that --help shows of all this. */
-export function settingsHelp(table: string): string {
-  return `
+export const SETTINGS_HELP = `
 Every option may also be set by an environment variable (in brackets above) or in a TOML file that --config or
-PBKFS_CONFIG names, under its long name in the table [${table}]. The command line counts before the environment, and
+PBKFS_CONFIG names, under its long name in the table [${TABLE}]. The command line counts before the environment, and
 the environment before the file. Switches are true or false there. Example of a file:
 
-  [${table}]
+  [${TABLE}]
   backup-path = "/backup"
   diff-limit = "20GB"
   allow-other = true`;
-}
 
 /** Shows the variable behind each option in the help of a command. */
 export function showVariables(command: Command): Command {
@@ -55,10 +56,9 @@ export function strangeVariables(command: Command, environment = process.env): s
 
 /**
  * Completes the options that the command line gave.
- * @param table name of the command's table in the file
  * @throws PbkfsError usage naming the variable, or file and key, whose value is wrong; a key nobody knows is an error
  */
-export function completeOptions(command: Command, table: string, environment = process.env): void {
+export function completeOptions(command: Command, environment = process.env): void {
   const settable = settableOptions(command);
   const missing = (option: Option): boolean =>
     [undefined, 'default'].includes(command.getOptionValueSource(option.attributeName()));
@@ -75,12 +75,12 @@ export function completeOptions(command: Command, table: string, environment = p
   const file = command.getOptionValue('config') as string | undefined;
   if (file === undefined) return;
   const byName = new Map(settable.filter(({ long }) => long !== '--config').map((option) => [nameOf(option), option]));
-  for (const [key, given] of Object.entries(readTable(file, table))) {
+  for (const [key, given] of Object.entries(readTable(file))) {
     const where = `${file}: ${key}`;
     const option = byName.get(key);
     if (option === undefined) {
-      throw new PbkfsError('usage', `${where} in [${table}] is no option of pbkfs ${table}`, {
-        hint: `pbkfs ${table} --help shows them; a key is a long name without dashes in front`,
+      throw new PbkfsError('usage', `${where} in [${TABLE}] is no option of pbkfs mount`, {
+        hint: `pbkfs mount --help shows them; a key is a long name without dashes in front`,
       });
     }
     const value = parsed(option, textOf(given, where), where, resolve(file, '..'));
@@ -132,7 +132,7 @@ function textOf(value: unknown, where: string): string {
   throw new PbkfsError('usage', `${where} must be a string, a number, true or false`);
 }
 
-function readTable(file: string, table: string): Readonly<Record<string, unknown>> {
+function readTable(file: string): Readonly<Record<string, unknown>> {
   let document: Readonly<Record<string, unknown>>;
   try {
     document = parse(readFileSync(file, 'utf8'));
@@ -150,8 +150,8 @@ function readTable(file: string, table: string): Readonly<Record<string, unknown
   for (const [key, value] of Object.entries(document)) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) continue;
     throw new PbkfsError('usage', `${file}: ${key} stands outside of every table`, {
-      hint: `options of pbkfs ${table} belong under a line [${table}]`,
+      hint: `options of pbkfs mount belong under a line [${TABLE}]`,
     });
   }
-  return (document[table] ?? {}) as Readonly<Record<string, unknown>>;
+  return (document[TABLE] ?? {}) as Readonly<Record<string, unknown>>;
 }

@@ -63,7 +63,7 @@ function resolved(option: Option, flag: string | null, env: string | null, file:
     environment.PBKFS_CONFIG = path;
   }
   command.parse(args, { from: 'user' });
-  completeOptions(command, 'mount', environment);
+  completeOptions(command, environment);
   return command.opts()[option.attributeName()];
 }
 
