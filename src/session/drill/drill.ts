@@ -65,10 +65,8 @@ export async function drill(
   const findings: Finding[] = [];
   let session: Session | undefined;
   let login: Required<Login> = { role: '', database: '' };
-  let diff: string | undefined;
   const recovery = await find('recovery', async () => {
     session = await openSession(sessionOf(request, backup), guard, progress);
-    diff = session.diff;
     login = await superuserOf(session.server.connection, backup, request.role);
     return recovered(session, login);
   });
@@ -86,7 +84,7 @@ export async function drill(
       return 'unmounted';
     });
     if (!closing.passed && recovery.passed) findings.push(closing);
-    if (diff !== undefined) costs = costsOf(diff);
+    costs = costsOf(open.diff);
   }
   if (guard.interrupted) await new Promise(() => undefined);
   await guard.finish();
