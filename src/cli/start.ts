@@ -1,17 +1,16 @@
-// pbkfs start and pbkfs stop
+// pbkfs start
 
 import type { Command } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { leftOut } from '../mount/left-out.js';
+import type { Session } from '../session/session.js';
 import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { guardedSession } from './guarded-session.js';
-import { chosenMount, withMountArgument } from './mount-argument.js';
-import { catalogOptionOfMounts, diffSize, directory, stopTimeoutOption, wholeNumber } from './options.js';
+import { catalogOptionOfMounts, diffSize, directory, wholeNumber } from './options.js';
 import { type RecoveryOptions, recoveryOf, recoveryOptions } from './recovery-options.js';
 import { type ServerOptions, serverOptions } from './session-options.js';
-import { sessionProgress } from './session-progress.js';
 import { catalogOfEnvironment } from './settings.js';
 
 interface StartOptions extends RecoveryOptions, ServerOptions {
@@ -47,20 +46,6 @@ Examples:
   pbkfs start -B /backup -I main -i latest -D /mnt/pg -d /tmp/diff --recovery-target-time '2026-11-21 04:28:33+00'
   pbkfs start -D /mnt/pg -- -c work_mem=64MB
   pbkfs stop -D /mnt/pg`;
-
-interface StopOptions {
-  readonly mountpoint?: string;
-  readonly json?: true;
-  readonly now?: true;
-  readonly stopTimeout: number;
-}
-
-const STOP_HELP = `
-A server that has not stopped after --stop-timeout is named, and nothing is taken away: "pbkfs stop" goes on later.
-
-Examples:
-  pbkfs stop /mnt/pg
-  pbkfs stop -D /mnt/pg --stop-timeout 600`;
 
 export function addStartCommand(program: Command): void {
   const command = program
@@ -98,68 +83,13 @@ export function addStartCommand(program: Command): void {
   command.action(async (settings: string[], options: StartOptions) => start(options, serverSettings(settings)));
 }
 
-export function addStopCommand(program: Command): void {
-  withMountArgument(program.command('stop'))
-    .summary('stop the server on a mount, and unmount')
-    .description('Stops a server that "pbkfs start" has started, and takes away what that had made.')
-    .option('--now', 'an immediate shutdown, without a checkpoint')
-    // The checkpoint of a shutdown takes its time.
-    .addOption(stopTimeoutOption(120))
-    .option('--json', 'print JSON; errors too, on stderr')
-    .addHelpText('after', STOP_HELP)
-    .action(async (argument: string | undefined, { mountpoint, now, stopTimeout, json }: StopOptions) => {
-      const chosen = chosenMount(argument, mountpoint);
-      process.chdir('/');
-      const { stopSession } = await import('../session/started.js');
-      const progress = sessionProgress();
-      progress.step('stopping the server');
-      const stopped = await stopSession(chosen, {
-        now: now ?? false,
-        timeout: stopTimeout * 1000,
-        waiting: (seconds) => progress.detail(`${Math.floor(seconds)} s`),
-      }).finally(() => progress.clear());
-      if (json) {
-        process.stdout.write(`${JSON.stringify(stopped, undefined, 2)}\n`);
-        return;
-      }
-      const unmounting = `pbkfs unmount -D ${shellWord(stopped.mountpoint)}`;
-      const what = [
-        stopped.server ? 'stopped the server' : 'no server ran any more',
-        ...(stopped.unmounted ? ['unmounted'] : stopped.mounted ? [`it stays mounted (${unmounting} unmounts)`] : []),
-      ];
-      process.stdout.write(`${stopped.mountpoint}: ${what.join(', ')}\n`);
-    });
-}
-
 /** SQL for a server that is paused at its target. */
 const RESUME = '"select pg_wal_replay_resume()"';
 
 async function start(options: StartOptions, settings: Record<string, string>): Promise<void> {
-  const {
-    instance,
-    backupId,
-    backupPath: catalog = catalogOfEnvironment(backupId),
-    mountpoint,
-    diff,
-    port,
-    socketDir,
-    binDir,
-    preloadLibraries: preload,
-  } = options;
-  const { isMountPoint } = await import('../sys/mountinfo.js');
-  const existing = mountpoint !== undefined && isMountPoint(mountpoint);
-  if (diff === undefined && !options.ephemeral && !existing) {
-    throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');
-  }
-  if (options.ephemeral && options.walDir !== undefined) {
-    throw new PbkfsError('usage', '--ephemeral syncs no WAL, wherever it lies: leave --wal-dir out');
-  }
-  if (options.recoveryTargetAction === 'shutdown') {
-    throw new PbkfsError('usage', '--recovery-target-action shutdown leaves no server that runs: pause or promote', {
-      hint: '"pbkfs mount" takes it too, for a server of your own',
-    });
-  }
-  refuseAsFirstProcess('run pbkfs from a shell or an init process there: the server is to go on without it');
+  const { instance, backupId, mountpoint, diff, port, socketDir, binDir, preloadLibraries: preload } = options;
+  const { backupPath: catalog = catalogOfEnvironment(backupId) } = options;
+  await refuse(options);
   const { openSession } = await import('../session/session.js');
   const { leaveSession } = await import('../session/started.js');
   const { switchedOff } = await import('../session/switched-off.js');
@@ -181,34 +111,55 @@ async function start(options: StartOptions, settings: Record<string, string>): P
     await guard.leave();
     progress.clear();
     for (const warning of leftOut(session.externalDirectories)) progress.warn(warning);
-    const { connection } = session.server;
     if (session.paused !== false && session.paused.lockedRelations > 0) {
       progress.warn(
         `a transaction under way at the target has locked ${session.paused.lockedRelations} tables and indexes, and whoever reads them waits: ${RESUME} ends recovery and frees them`,
       );
     }
     const off = switchedOff(session.mountpoint);
-    const connect = `psql -h ${connection.host} -p ${connection.port} -U postgres`;
-    if (options.json) {
-      const { backupId: backup, mountpoint, diff, binaries, user } = session;
-      const shown = { backup, mountpoint, diff, ...connection, pid: session.server.pid, version: binaries.version };
-      const paused = session.paused !== false;
-      process.stdout.write(
-        `${JSON.stringify({ ...shown, user: user.name, paused, switchedOff: off }, undefined, 2)}\n`,
-      );
-      return;
-    }
-    const lines = [
-      `PostgreSQL ${session.binaries.version} runs on backup ${session.backupId} in ${session.mountpoint} as user ${session.user.name}`,
-      ...(session.paused === false ? [] : [`paused:  at its recovery target, read-only; ${RESUME} ends recovery`]),
-      `connect: ${connect}`,
-      `stop:    pbkfs stop -D ${shellWord(session.mountpoint)}`,
-      ...(off.length === 0
-        ? []
-        : ['settings of the backup that it does not follow:', ...off.map((line) => `  ${line}`)]),
-    ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    process.stdout.write(options.json ? asJson(session, off) : asText(session, off));
   });
+}
+
+/** @throws PbkfsError usage for what makes no sense together, or here */
+async function refuse(options: StartOptions): Promise<void> {
+  const { mountpoint, diff, ephemeral, walDir, recoveryTargetAction } = options;
+  const { isMountPoint } = await import('../sys/mountinfo.js');
+  const existing = mountpoint !== undefined && isMountPoint(mountpoint);
+  if (diff === undefined && !ephemeral && !existing) {
+    throw new PbkfsError('usage', 'give -d DIFF to keep what is written, or --ephemeral to throw it away at the end');
+  }
+  if (ephemeral && walDir !== undefined) {
+    throw new PbkfsError('usage', '--ephemeral syncs no WAL, wherever it lies: leave --wal-dir out');
+  }
+  if (recoveryTargetAction === 'shutdown') {
+    throw new PbkfsError('usage', '--recovery-target-action shutdown leaves no server that runs: pause or promote', {
+      hint: '"pbkfs mount" takes it too, for a server of your own',
+    });
+  }
+  refuseAsFirstProcess('run pbkfs from a shell or an init process there: the server is to go on without it');
+}
+
+/** @param off settings of the backup that the server does not follow */
+function asJson(
+  { backupId: backup, mountpoint, diff, server, binaries, user, paused }: Session,
+  off: string[],
+): string {
+  const shown = { backup, mountpoint, diff, ...server.connection, pid: server.pid, version: binaries.version };
+  const all = { ...shown, user: user.name, paused: paused !== false, switchedOff: off };
+  return `${JSON.stringify(all, undefined, 2)}\n`;
+}
+
+function asText({ backupId, mountpoint, server, binaries, user, paused }: Session, off: string[]): string {
+  const { host, port } = server.connection;
+  const lines = [
+    `PostgreSQL ${binaries.version} runs on backup ${backupId} in ${mountpoint} as user ${user.name}`,
+    ...(paused === false ? [] : [`paused:  at its recovery target, read-only; ${RESUME} ends recovery`]),
+    `connect: psql -h ${host} -p ${port} -U postgres`,
+    `stop:    pbkfs stop -D ${shellWord(mountpoint)}`,
+    ...(off.length === 0 ? [] : ['settings of the backup that it does not follow:', ...off.map((line) => `  ${line}`)]),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 /** `-c name=value` and `--name=value`, as the server takes them. @throws PbkfsError usage */
