@@ -43,7 +43,8 @@ suite() {
   local name=$1 what=$2 seen=$3 test=$4
   shift 4
   local raw=$work/${test//\//-}.tap begun=$SECONDS
-  env "$@" nice node "dist/test/$test.test.js" >"$raw" 2>&1
+  # The limit that .taprc sets, in s; some tests set their own.
+  env TAP_TIMEOUT=600 "$@" nice node "dist/test/$test.test.js" >"$raw" 2>&1
   local status=$? result details
   count() { tap_count "$raw" "$1"; }
   result=passed

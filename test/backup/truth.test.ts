@@ -6,8 +6,6 @@ import { catalogNames, extractCatalog, missingCatalog } from '../support/catalog
 import { readerTree, WholeFileReader } from '../support/reader-tree.js';
 import { compareWithTruth, loadManifests } from '../support/truth.js';
 
-t.setTimeout(600_000);
-
 for (const name of catalogNames) {
   t.test(`catalog ${name} reads as restored`, { skip: missingCatalog(name) }, async (t) => {
     const directory = await extractCatalog(name);

@@ -9,8 +9,6 @@ import { repoRoot } from '../support/paths.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { madeUpSegment, nameOf } from '../support/wal-segment.js';
 
-t.setTimeout(600_000);
-
 const { bin } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { bin: { pbkfs: string } };
 const directory = temporaryDirectory('pbkfs-get-');
 t.teardown(() => rmSync(directory, { recursive: true }));

@@ -11,8 +11,6 @@ import { type RunResult, run } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { temporaryDirectory } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 const skip = mountMissing || (spawnSync('setpriv', ['--version']).status === 0 ? false : 'setpriv is not installed');
 const base = temporaryDirectory('pbkfs-bare-');
 t.teardown(() => rmSync(base, { recursive: true }));

@@ -11,8 +11,6 @@ import { isMounted, mountMissing } from '../support/mount.js';
 import { run } from '../support/run.js';
 import { swept } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
 
 /** Runs a command with nobody at the other end of its standard output. */

@@ -10,8 +10,6 @@ import { repoRoot } from '../support/paths.js';
 import { run } from '../support/run.js';
 import { definitions } from '../support/schema.js';
 
-t.setTimeout(600_000);
-
 /** The table of docs/cli.md. */
 const documented = [
   ...readFileSync(join(repoRoot, 'docs/cli.md'), 'utf8').matchAll(/^\| `([a-z-]+)` \| .* \| (?:`([a-z-]+)` )?\|$/gm),

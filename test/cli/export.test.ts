@@ -28,8 +28,6 @@ import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { until } from '../support/until.js';
 
-t.setTimeout(600_000);
-
 /** Everything a copy has to keep, by path; links of tablespaces are followed. */
 function picture(root: string, path = ''): Map<string, string> {
   const found = new Map<string, string>();

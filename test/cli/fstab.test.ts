@@ -10,7 +10,6 @@ import { repoRoot } from '../support/paths.js';
 import { run } from '../support/run.js';
 import { smallFiles } from '../support/small-catalog.js';
 
-t.setTimeout(600_000);
 const { bin } = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8')) as { bin: Record<string, string> };
 /** What `npm install -g` puts beside pbkfs. */
 const HELPER = join(repoRoot, bin['mount.pbkfs']!);

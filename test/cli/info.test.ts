@@ -10,8 +10,6 @@ import { startTime } from '../support/catalog-writer.js';
 import { matchWhole } from '../support/match-whole.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 
-t.setTimeout(600_000);
-
 interface Info {
   readonly chain: readonly { readonly id: string }[];
 }

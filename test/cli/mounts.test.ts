@@ -12,8 +12,6 @@ import { run } from '../support/run.js';
 import { faults } from '../support/schema.js';
 import { until } from '../support/until.js';
 
-t.setTimeout(600_000);
-
 interface Listed {
   readonly mounts: { mountpoint: string; state: string; [key: string]: unknown }[];
 }

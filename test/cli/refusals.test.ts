@@ -18,8 +18,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { privateCatalog } from '../support/private-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 interface Ground {
   readonly base: string;
   readonly catalog: string;

@@ -7,8 +7,6 @@ import t from 'tap';
 import { pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
 
-t.setTimeout(600_000);
-
 const missing = (program: string): string | false =>
   spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`;
 const page = join(repoRoot, 'dist/man/pbkfs.1');

@@ -10,8 +10,6 @@ import { privateCatalog } from '../support/private-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { madeUpSegment, nameOf } from '../support/wal-segment.js';
 
-t.setTimeout(600_000);
-
 const base = temporaryDirectory('pbkfs-outputs-');
 t.teardown(() => rmSync(base, { recursive: true }));
 const device = join(base, 'null');

@@ -13,8 +13,6 @@ import { run } from '../support/run.js';
 import { writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 function directory(t: Test): string {

@@ -12,8 +12,6 @@ import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { until } from '../support/until.js';
 
-t.setTimeout(600_000);
-
 const ids = [1, 2, 3].map((n) => backupIdOf(startTime(n)));
 
 function catalogOf(t: Teardown): string {

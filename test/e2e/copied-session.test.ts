@@ -10,8 +10,6 @@ import { postgres15, serverTempDir } from '../support/postgres.js';
 import { until } from '../support/until.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 /** Seconds in which both must have come as far as that. */
 const BUSY = 20;
 

@@ -9,8 +9,6 @@ import { connected, postgres15, query, serverTempDir, start } from '../support/p
 import { temporaryDirectory } from '../support/swept.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 interface Status {
   readonly bytes: number;
   readonly limitBytes: number | null;

@@ -15,8 +15,6 @@ import { run } from '../support/run.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 interface Place {
   readonly scratch: string;
   readonly metrics: string;

@@ -18,8 +18,6 @@ import { mountCatalog, mountMissing } from '../support/mount.js';
 import { listTree, sha256OfFile } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 t.test('block size, link counts, stable 64-bit inode numbers (trap 25)', { skip: mountMissing }, async (t) => {
   const { mountpoint } = await mountCatalog(t, await smallStream(t));
   const at = (path: string) => join(mountpoint, path);

@@ -10,8 +10,6 @@ import { start } from '../support/postgres.js';
 import { listTree, sha256OfFile, type TreeEntryStat } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 function objects(diff: string): string[] {
   return readdirSync(join(diff, 'objects')).filter((name) => !name.endsWith('.map'));
 }

@@ -10,8 +10,6 @@ import { CLI, isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, serverTempDir } from '../support/postgres.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 t.test('its mount process is held up meanwhile', { skip: mountMissing }, async (t) => {
   const { catalog, instance, backup } = await smallStream(t);
   const base = serverTempDir(t);

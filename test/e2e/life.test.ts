@@ -8,8 +8,6 @@ import { isMounted, mountCatalog, mountMissing, pbkfs } from '../support/mount.j
 import { postgres15, query, start } from '../support/postgres.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 /** What a command says as JSON. */
 async function json(...args: string[]): Promise<Record<string, unknown>> {
   const { status, stdout, stderr } = await pbkfs([...args, '--json']);

@@ -11,7 +11,6 @@ import { compareWithTruth } from '../support/truth.js';
 import { DATABASE, insertRows, runWorkload } from '../support/workload.js';
 import { backupCases, smallStream } from './targets.js';
 
-t.setTimeout(600_000);
 const settings = { autovacuum: 'off', checkpoint_timeout: '30s' };
 
 t.test(

@@ -10,8 +10,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { connected, newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 import { hashTree } from '../support/tree.js';
 
-t.setTimeout(600_000);
-
 /** Limits of production, which a standby needs at least as large. */
 const LIMITS = {
   max_connections: '230',

@@ -10,8 +10,6 @@ import { isMounted, type MountTarget, mountCatalog, mountMissing, pbkfs } from '
 import { connected, initdb, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 import { listTree } from '../support/tree.js';
 
-t.setTimeout(600_000);
-
 interface Story {
   readonly target: MountTarget;
   readonly stream: MountTarget;

@@ -10,8 +10,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { clientProgram, initdb, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 import { runOk } from '../support/run.js';
 
-t.setTimeout(600_000);
-
 const MIB = 2 ** 20;
 
 t.test('a rescue writes little, whatever it reads', { skip: mountMissing }, async (t) => {

@@ -24,8 +24,6 @@ import { clientProgram, connected, initdb, postgres15, query, serverTempDir, sta
 import { run, runOk } from '../support/run.js';
 import { hashTree } from '../support/tree.js';
 
-t.setTimeout(600_000);
-
 const CLI = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));
 const INSERT = `insert into orders select n, md5(n::text), case when n % 7 = 0 then null else E'tab\\t\\\\' || n end
   from generate_series(1, 3000) n`;

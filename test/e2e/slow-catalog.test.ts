@@ -10,8 +10,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { postgres15, serverTempDir } from '../support/postgres.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 const TERMINAL = fileURLToPath(new URL('../support/terminal.cjs', import.meta.url));
 
 t.test('a slow catalog is no reason to give up', { skip: mountMissing }, async (t) => {

@@ -14,8 +14,6 @@ import { LiveCatalog } from '../support/live-catalog.js';
 import { type MountTarget, mountCatalog, mountMissing, pbkfs, type TestMount } from '../support/mount.js';
 import { newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 
-t.setTimeout(600_000);
-
 const CLI = fileURLToPath(new URL('../../bundle/cli/pbkfs.js', import.meta.url));
 
 type Asked = Parameters<typeof query>[0];

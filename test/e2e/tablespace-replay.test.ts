@@ -13,8 +13,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 import { hashTree } from '../support/tree.js';
 
-t.setTimeout(600_000);
-
 const ROOT = `/pbkfs-test-${process.pid}`;
 
 interface Story {

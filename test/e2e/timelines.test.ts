@@ -11,8 +11,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { connected, newCluster, query, serverTempDir, start } from '../support/postgres.js';
 import { runOk } from '../support/run.js';
 
-t.setTimeout(600_000);
-
 interface Story {
   readonly catalog: string;
   readonly backup: string;

@@ -27,8 +27,6 @@ interface Status {
   readonly settings: { readonly lowLatency: boolean };
 }
 
-t.setTimeout(600_000);
-
 interface Place {
   readonly mount: TestMount;
   /** A directory that the server's user can enter. */

@@ -10,8 +10,6 @@ import { hashTree } from '../support/tree.js';
 import { DATABASE, insertRows, runWorkload } from '../support/workload.js';
 import { smallStream } from './targets.js';
 
-t.setTimeout(600_000);
-
 const settings = { autovacuum: 'off', checkpoint_timeout: '30s' };
 const missing = (name: string): string | false => {
   const tool = clientProgram(name);

@@ -6,8 +6,6 @@
 import t from 'tap';
 import { visitStates } from '../support/visit-states.js';
 
-t.setTimeout(600_000);
-
 interface State {
   /** requests the device still has, entries of the queue, requests served */
   device: number;

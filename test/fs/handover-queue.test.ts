@@ -6,8 +6,6 @@ import { Request } from '../../src/fs/protocol/request.js';
 import { control } from '../../src/overlay/shared/shared-state.js';
 import { runCrew } from './handover-crew.js';
 
-t.setTimeout(600_000);
-
 /** A request of `length` bytes whose every byte tells its number. */
 function request(number: number, length = 80): Request {
   const made = new Request(new ArrayBuffer(4096));

@@ -10,8 +10,6 @@ import { run } from '../support/run.js';
 import { lseek, Mapping, SEEK_DATA, SEEK_HOLE, xattr } from '../support/system-calls.js';
 import { BASE, BLOCK, base, contents, Places } from './places.js';
 
-t.setTimeout(600_000);
-
 t.test('operations on data', { skip: mountMissing }, async (t) => {
   const places = await Places.mounted(t);
   const { mount } = places;

@@ -14,8 +14,6 @@ import { run } from '../support/run.js';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2, utimens } from '../support/system-calls.js';
 import { BASE, BLOCK, base, Places } from './places.js';
 
-t.setTimeout(600_000);
-
 t.test('operations on names and attributes', { skip: mountMissing }, async (t) => {
   const places = await Places.mounted(t);
   const { mount } = places;

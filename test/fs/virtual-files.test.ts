@@ -10,8 +10,6 @@ import { mountMissing } from '../support/mount.js';
 import { prometheusMissing, promtool } from '../support/promtool.js';
 import { until } from '../support/until.js';
 
-t.setTimeout(600_000);
-
 t.test('virtual files of a mount', { skip: mountMissing }, async (t) => {
   const mount = await smallMount(t);
   const path = (name: string): string => mount.path(`.pbkfs/${name}`);

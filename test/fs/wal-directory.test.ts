@@ -18,8 +18,6 @@ import { smallMount, unmounted } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
 import { madeUpSegment, nameOf, SEGMENT } from '../support/wal-segment.js';
 
-t.setTimeout(600_000);
-
 t.test('served WAL is what the archive holds, and grows with it', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);
   const archive = join(mount.catalog, 'wal/main');

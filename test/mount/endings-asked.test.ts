@@ -12,8 +12,6 @@ import { until } from '../support/until.js';
 import { load } from './load.js';
 import { ended, smallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 /** How long the process of a small mount may take to end, in ms. */
 const PROCESS_ENDS = 5000;
 

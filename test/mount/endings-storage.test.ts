@@ -13,8 +13,6 @@ import { smallFiles } from '../support/small-catalog.js';
 import { until } from '../support/until.js';
 import { smallMount } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 /** A disk of 2 MiB for the diff. */
 function smallDisk(t: Teardown): (base: string) => string {
   return (base) => {

@@ -11,8 +11,6 @@ import { inTime, load } from './load.js';
 import { ended, type SmallMount, smallMount, unmounted } from './small-mount.js';
 import { watched } from './watched.js';
 
-t.setTimeout(600_000);
-
 /** How soon the callers of a mount that failed must have got their error, and its process be gone; in ms, on a busy machine. */
 const CALLERS_WAIT = 10_000;
 const PROCESS_LIVES = 20_000;

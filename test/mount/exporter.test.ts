@@ -11,8 +11,6 @@ import { extractCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 import { temporaryDirectory } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 function directory(t: Test): string {
   const made = temporaryDirectory('pbkfs-exporter-');
   t.teardown(() => rmSync(made, { recursive: true, force: true }));

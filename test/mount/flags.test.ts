@@ -9,8 +9,6 @@ import { repoRoot } from '../support/paths.js';
 import { run } from '../support/run.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 interface Status {
   readonly settings: { readonly uid: number; readonly verify: string; readonly materializeOnRead: boolean };
   readonly threads: { readonly data: number };

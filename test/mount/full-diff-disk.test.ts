@@ -24,8 +24,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { type SmallMount, smallMount } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 /** Takes every block that is left. @returns what gives them back */
 function fill(disk: string): () => void {
   const directory = mkdtempSync(join(disk, 'filler-'));

@@ -17,8 +17,6 @@ import { smallFiles } from '../support/small-catalog.js';
 import { until } from '../support/until.js';
 import { type SmallMount, smallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 const BLOCK = 8192;
 const SEGMENT = 'base/1/100';
 const original = smallFiles.get(SEGMENT)!;

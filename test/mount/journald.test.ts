@@ -7,8 +7,6 @@ import { mountMissing, pbkfs } from '../support/mount.js';
 import { until } from '../support/until.js';
 import { unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 /** Where libsystemd connects to; on a host that runs systemd the real journald owns it. */
 const SOCKET = '/run/systemd/journal/stdout';
 const skip = mountMissing || (existsSync(SOCKET) ? 'this host has a journald of its own; the test plays one' : false);

@@ -10,7 +10,6 @@ import { nativeMissing } from '../support/native.js';
 import { until } from '../support/until.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
 const WAIT = 60_000;
 
 async function mounted(t: Test, ...more: string[]): Promise<{ mount: SmallMount; log: string }> {

@@ -10,8 +10,6 @@ import { run } from '../support/run.js';
 import { until } from '../support/until.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 const noLimit = new CpuLatency().fault() ?? false;
 
 interface Status {

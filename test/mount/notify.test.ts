@@ -12,8 +12,6 @@ import { repoRoot } from '../support/paths.js';
 import { until } from '../support/until.js';
 import { unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 const unit = readFileSync(join(repoRoot, 'contrib/pbkfs@.service'), 'utf8');
 
 t.test('the unit gives its process what a mount in the background has', async (t) => {

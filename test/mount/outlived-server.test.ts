@@ -5,8 +5,6 @@ import { copyCatalog } from '../support/catalogs.js';
 import { isMounted, mountCatalog, mountMissing, pbkfs } from '../support/mount.js';
 import { query, start } from '../support/postgres.js';
 
-t.setTimeout(600_000);
-
 /** Nothing to do for the server on its own: it would notice that its disk has gone, and end by itself sooner or later. */
 const QUIET = { autovacuum: 'off', bgwriter_lru_maxpages: '0', wal_writer_delay: '10000', checkpoint_timeout: '3600' };
 

@@ -12,8 +12,6 @@ import { run } from '../support/run.js';
 import { lseek, Mapping } from '../support/system-calls.js';
 import { ended, type SmallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 const BLOCK = 8192;
 const SEEK_END = 2;
 

@@ -12,8 +12,6 @@ import { query, start } from '../support/postgres.js';
 import { until } from '../support/until.js';
 import { unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 const PATIENCE = 180_000;
 const HOT = ['--prefetch', 'hot'];
 

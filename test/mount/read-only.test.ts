@@ -32,8 +32,6 @@ import { run } from '../support/run.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 /** pg_control as after a clean shutdown: the state is a u32 at byte 16, the CRC lies behind the last field. */
 function shutDown(control: Buffer): Buffer {
   const changed = Buffer.from(control);

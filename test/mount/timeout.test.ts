@@ -5,8 +5,6 @@ import t from 'tap';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
 import { unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 t.test('a mount that is not ready in time is ended, and works later', { skip: mountMissing }, async (t) => {
   const mount = unmounted(t);
   // A catalog that hangs, as a dead network server makes it.

@@ -26,8 +26,6 @@ import { type RunResult, run } from '../support/run.js';
 import { until } from '../support/until.js';
 import { type SmallMount, unmounted } from './small-mount.js';
 
-t.setTimeout(600_000);
-
 const DEVICE = '/dev/fuse';
 const user = serverUser();
 const program = fileURLToPath(new URL('../../bundle/cli/main.js', import.meta.url));

@@ -9,7 +9,6 @@ import { directTree } from '../support/direct-tree.js';
 import { scratchDirectory } from '../support/small-catalog.js';
 import { compareWithTruth, loadManifests } from '../support/truth.js';
 
-t.setTimeout(600_000);
 const scratch = scratchDirectory();
 
 for (const name of catalogNames) {

@@ -6,8 +6,6 @@ import { BARRIER_WORDS, completeTicket, pendingMutations, takeTicket } from '../
 import { runCrew } from './crew.js';
 import type { Job } from './crew-worker.js';
 
-t.setTimeout(600_000);
-
 const shared = (words: number) => new Int32Array(new SharedArrayBuffer(words * 4));
 
 t.test('mutations of an inode run one at a time and in the order of their tickets', async (t) => {

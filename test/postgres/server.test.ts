@@ -7,8 +7,6 @@ import t from 'tap';
 import { makePrivateDir, newPrivatePath, removePrivateDir } from '../../src/postgres/private-dir.js';
 import { connected, newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
 
-t.setTimeout(600_000);
-
 /** A killed orphan may stay a zombie until init looks. */
 function runs(pid: number): boolean {
   return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

@@ -10,8 +10,6 @@ import { run } from '../support/run.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const A = '11111111-2222-4333-8444-555555555555\n';
 const B = '66666666-7777-4888-9999-aaaaaaaaaaaa\n';

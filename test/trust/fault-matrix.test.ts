@@ -28,8 +28,6 @@ import {
   tryFault,
 } from './faulty-catalog.js';
 
-t.setTimeout(600_000);
-
 t.equal(truth.size, smallFiles.size);
 for (const [path, content] of smallFiles) t.ok(truth.get(path)?.equals(content), path);
 

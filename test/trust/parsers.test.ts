@@ -29,8 +29,6 @@ import { startTime } from '../support/catalog-writer.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
 import { scratchDirectory, smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 
-t.setTimeout(600_000);
-
 const numRuns = Number(process.env.PBKFS_FUZZ_RUNS ?? 400);
 const root = scratchDirectory();
 const catalog = writeSmallCatalog(join(root, 'catalog'));

@@ -11,8 +11,6 @@ import { mountCatalog, mountMissing, pbkfs } from '../support/mount.js';
 import { smallFiles, writeSmallCatalog } from '../support/small-catalog.js';
 import { temporaryDirectory } from '../support/swept.js';
 
-t.setTimeout(600_000);
-
 function flip(file: string, at: number): void {
   const bytes = readFileSync(file);
   bytes[at]! ^= 0x10;

@@ -7,8 +7,6 @@ import { mountMissing } from '../../support/mount.js';
 import { until } from '../../support/until.js';
 import { fakeMount } from '../fake/mount.js';
 
-t.setTimeout(600_000);
-
 t.test('exit 0 means mounted, and a pipe of the caller is let go (trap 33)', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
   // `launch` reads stdout and stderr to their end: it would hang if the mount process kept them.

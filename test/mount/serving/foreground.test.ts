@@ -4,8 +4,6 @@ import { mountMissing } from '../../support/mount.js';
 import { until } from '../../support/until.js';
 import { fakeMount } from '../fake/mount.js';
 
-t.setTimeout(600_000);
-
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
   t.test(`${signal} ends a foreground mount cleanly`, { skip: mountMissing }, async (t) => {
     const mount = await fakeMount(t);

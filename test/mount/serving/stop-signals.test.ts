@@ -10,8 +10,6 @@ import { mountMissing } from '../../support/mount.js';
 import { until } from '../../support/until.js';
 import { fakeMount } from '../fake/mount.js';
 
-t.setTimeout(600_000);
-
 t.test('SIGTERM on a busy mount is logged, a second one detaches (trap 34)', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
   await mount.launch();

@@ -7,8 +7,6 @@ import { mountMissing } from '../../support/mount.js';
 import { until } from '../../support/until.js';
 import { smallMount } from '../small-mount.js';
 
-t.setTimeout(600_000);
-
 t.test('a mount that is coming up is unmounted as soon as it is there', { skip: mountMissing }, async (t) => {
   const mount = await smallMount(t);
   await mount.unmount();

@@ -14,8 +14,6 @@ import { mountMissing } from '../../support/mount.js';
 import { copyMounts } from '../../support/mount-copies.js';
 import { fakeMount } from '../fake/mount.js';
 
-t.setTimeout(600_000);
-
 t.test('returns only when the process has ended and the diff is free', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
   await mount.launch('slow');

@@ -10,8 +10,6 @@ import { MS_NODEV, mount as mountFs, umount2 } from '../../../src/sys/libc.js';
 import { mountMissing } from '../../support/mount.js';
 import { fakeMount } from '../fake/mount.js';
 
-t.setTimeout(600_000);
-
 t.test('a busy mount names its users and stays (trap 34)', { skip: mountMissing }, async (t) => {
   const mount = await fakeMount(t);
   await mount.launch();

@@ -8,8 +8,6 @@ import type { SimulatedDisk } from './simulated-disk.js';
 import type { Wrap } from './world.js';
 
 // tap gives a file 30 s; a busy machine may need more.
-t.setTimeout(600_000);
-
 /** The disk with some methods replaced. */
 function override(disk: SimulatedDisk, replaced: Partial<DiffStorage>): DiffStorage {
   return new Proxy<DiffStorage>(disk, {
