@@ -13,6 +13,8 @@ import { chooseWalDirectory } from '../wal-dir/wal-directory.js';
 import { type Claim, type ClaimedDiff, LockedDiff } from './claimed-diff.js';
 import type { CheckedPaths } from './preflight.js';
 
+export type { ClaimedDiff };
+
 /**
  * @param before what the diff was at the first look
  * @throws PbkfsError with the reason; the diff is as before then

@@ -13,8 +13,7 @@ import { resolveFuture } from '../paths.js';
 import { registryLogFile } from '../registry-log.js';
 import type { MountRequest } from '../request.js';
 import { chosenBackup, identityOf } from './chosen-backup.js';
-import { checkReuse, claimDiff } from './claim-diff.js';
-import type { ClaimedDiff } from './claimed-diff.js';
+import { type ClaimedDiff, checkReuse, claimDiff } from './claim-diff.js';
 import { type CheckedPaths, checkPaths } from './preflight.js';
 
 /** A mount that may begin. */
