@@ -7,6 +7,7 @@ import { copyCatalog, extractCatalog } from '../support/catalogs.js';
 import { matchWhole } from '../support/match-whole.js';
 import { CLI, pbkfs } from '../support/mount.js';
 import { repoRoot } from '../support/paths.js';
+import { privateCatalog } from '../support/private-catalog.js';
 import { run } from '../support/run.js';
 import { definitions } from '../support/schema.js';
 
@@ -94,7 +95,7 @@ t.test('a path that is not UTF-8, or relative to nothing, is refused and not tak
 });
 
 t.test('a working directory that has been removed is no matter', async (t) => {
-  const catalog = join(await extractCatalog('mini'), 'catalog');
+  const { catalog } = await privateCatalog(t, 'mini');
   const script = 'unset NODE_OPTIONS; cd "$2" && rmdir "$2" && cli=$1 && shift 2 && exec "$0" "$cli" "$@"';
   const validate = ['validate', '-B', catalog, '-I', 'a', '-i', 'latest', '-j', '2'];
   const gone = join(t.testdir({ gone: {} }), 'gone');
