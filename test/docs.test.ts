@@ -20,6 +20,30 @@ t.test('every link between the pages leads to a file', async (t) => {
   }
 });
 
+t.test(
+  'what comments and tests cite of the format page and of the traps is there, and every trap is cited by a test',
+  async (t) => {
+    const sources = (folder: string): string[] =>
+      readdirSync(join(repoRoot, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => text(join(folder, name)));
+    const [ours, tests] = [sources('src'), sources('test')];
+    const cited = (among: readonly string[], form: RegExp): Set<string> =>
+      new Set(among.flatMap((source) => [...source.matchAll(form)].flatMap(([, list]) => list!.split(', '))));
+    const headings = [...text('docs/pg_probackup-format.md').matchAll(/^##+ (\d+(?:\.\d+)?)\b/gm)].map(
+      ([, number]) => number!,
+    );
+    const sections = cited([...ours, ...tests], /format page (\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?)*)/g);
+    t.ok(sections.size > 20);
+    for (const section of sections) t.ok(headings.includes(section), `format page ${section}`);
+    const traps = [...text('docs/traps.md').matchAll(/^(\d+)\. /gm)].map(([, number]) => number!);
+    const tested = cited(tests, /\btraps? (\d+(?:, \d+)*)/g);
+    for (const trap of cited([...ours, ...tests], /\btraps? (\d+(?:, \d+)*)/g))
+      t.ok(traps.includes(trap), `trap ${trap}`);
+    for (const trap of traps) t.ok(tested.has(trap), `a test of trap ${trap}`);
+  },
+);
+
 t.test('every pbkfs command of the README exists, with the options it is given', async (t) => {
   const commands = [...text('README.md').matchAll(/^ {4}pbkfs ([a-z]+)(.*)$/gm)];
   t.ok(commands.length >= 4);
