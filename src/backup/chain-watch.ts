@@ -82,15 +82,15 @@ export class ChainWatch {
    * @throws system errors of a catalog that cannot be looked at, which says nothing about what it holds
    */
   async check(): Promise<ChainChange | null> {
+    if (this.#final !== null) return this.#final;
     for (const [layer, member] of this.#members.entries()) {
-      if (this.#final !== null) return this.#final;
       const kind = await changeOf(member);
       if (kind === null) continue;
       const change = { layer, kind };
       if (kind === BAD_STATUS || kind === OTHER_BACKUP) this.#final = change;
       return change;
     }
-    return this.#final;
+    return null;
   }
 }
 
