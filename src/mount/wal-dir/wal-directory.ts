@@ -91,14 +91,17 @@ const BRING_BACK = 'is its file system mounted? If the directory has moved, give
 
 /** A directory that belongs to one diff and is locked for this process. */
 export class WalDirectory {
-  readonly binding: WalBinding;
+  readonly #path: string;
   readonly #lock: DiffLock;
   readonly #created: boolean;
+  /** It was not this diff's before. */
+  readonly #isNew: boolean;
 
-  private constructor(binding: WalBinding, lock: DiffLock, created: boolean) {
-    this.binding = binding;
+  private constructor(path: string, lock: DiffLock, created: boolean, isNew: boolean) {
+    this.#path = path;
     this.#lock = lock;
     this.#created = created;
+    this.#isNew = isNew;
   }
 
   /**
@@ -123,7 +126,8 @@ export class WalDirectory {
       const marker: Marker = { format: 'pbkfs wal directory', id, diff };
       replaceFile(join(path, MARKER), `${JSON.stringify(marker)}\n`);
     }
-    return new WalDirectory(binding, acquireLock(join(path, LOCK), `the WAL directory ${path}`, mountpoint), created);
+    const lock = acquireLock(join(path, LOCK), `the WAL directory ${path}`, mountpoint);
+    return new WalDirectory(path, lock, created, !marked);
   }
 
   /** Lets others have it; the lock goes with the process, too. */
@@ -131,16 +135,19 @@ export class WalDirectory {
     this.#lock.release();
   }
 
-  /** Undoes the claim of a mount that never came up, unless WAL has moved here. */
+  /**
+   * Undoes the claim of a mount that never came up. What an earlier mount has marked stays: its WAL may have moved here,
+   * although that mount was killed before the binding said so.
+   */
   giveUp(): void {
     this.release();
-    if (!this.binding.ready) removeOurs(this.binding.path, this.#created);
+    if (this.#isNew) removeOurs(this.#path, this.#created);
   }
 
   /** Removes the WAL and what pbkfs made around it. */
   wipe(): void {
     this.release();
-    removeOurs(this.binding.path, true);
+    removeOurs(this.#path, true);
   }
 }
 

@@ -57,6 +57,7 @@ t.test('another-backup-is-refused-a-moved-catalog-is-not', async (t) => {
   const { backup } = binding;
   checkIdentity('/diff', binding, backup);
   checkIdentity('/diff', binding, { ...backup, systemIdentifier: '' });
+  checkIdentity('/diff', { ...binding, backup: { ...backup, systemIdentifier: '' } }, backup);
   for (const [change, message] of [
     [{ instance: 'other' }, /instance other instead of main/],
     [{ backupId: 'TOU5P9' }, /backup TOU5P9 instead of TOU5PO/],

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createDiff, discardFreshDiff, inspectDiff } from '../../../src/mount/diff/diff-directory.js';
+import { createDiff, discardFreshDiff, foreignNames, inspectDiff } from '../../../src/mount/diff/diff-directory.js';
 import { temporaryDirectory } from '../../support/swept.js';
 
 function scratch(t: Test): string {
@@ -22,9 +22,12 @@ t.test('an-absent-diff-is-created-private', async (t) => {
 
 t.test('leftovers-of-a-first-mount-and-a-new-file-system-count-as-empty', async (t) => {
   const diff = scratch(t);
-  for (const name of ['lock', 'pbkfs.log', 'binding.json.tmp']) writeFileSync(join(diff, name), '');
+  for (const name of ['lock', 'pbkfs.log', 'spare', 'binding.json.tmp']) writeFileSync(join(diff, name), '');
   mkdirSync(join(diff, 'lost+found'));
   t.strictSame(inspectDiff(diff), { kind: 'empty' });
+  writeFileSync(join(diff, 'mine'), '');
+  t.throws(() => inspectDiff(diff), { code: 'diff_foreign', message: /it holds "mine"$/ });
+  t.strictSame(foreignNames(diff), ['mine']);
 });
 
 t.test('foreign-content-is-refused-and-named', async (t) => {

@@ -1,7 +1,7 @@
 // A diff is claimed by one mount at a time, is bound to it from then on, and is as before when the mount does not come up.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import {
   type BackupIdentity,
@@ -219,9 +219,31 @@ t.test('a directory for WAL is claimed with the diff, and given back with it', a
   claimed.rollback();
   t.equal(state(), 'absent');
   t.notOk(existsSync(walDir));
+});
 
-  // Somebody else has it locked: the diff is as before.
-  const wal = { path: walDir, id: 'of both', ready: false };
+t.test('WAL of an earlier mount stays, also where the binding does not say yet that it has moved', async (t) => {
+  const { base, bind, claim, state } = place(t);
+  const wal = { path: join(base, 'wal'), id: 'an id', ready: false };
+  const moved = join(wal.path, 'pg_wal/000000010000000000000001');
+  bind({ walDirectory: wal });
+  claim().rollback();
+  t.notOk(existsSync(wal.path), 'nothing was there');
+  mkdirSync(dirname(moved), { recursive: true });
+  writeFileSync(moved, 'acknowledged');
+  const marker = { format: 'pbkfs wal directory', id: wal.id, diff: base };
+  writeFileSync(join(wal.path, 'pbkfs-wal.json'), JSON.stringify(marker));
+  for (const ready of [false, true]) {
+    bind({ walDirectory: { ...wal, ready } });
+    const before = state();
+    // Any backend will do once the WAL has moved.
+    claim(ready ? { backend: 'fuse-native' } : {}).rollback();
+    t.strictSame(state(), before);
+    t.equal(readFileSync(moved, 'utf8'), 'acknowledged');
+  }
+});
+
+t.test('a directory for WAL that somebody else has locked leaves the diff as it was', async (t) => {
+  const wal = { path: join(place(t).base, 'wal'), id: 'of both', ready: false };
   const one = place(t);
   one.bind({ walDirectory: wal });
   const first = one.claim();
