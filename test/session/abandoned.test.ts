@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { cleanUpAbandoned } from '../../src/session/session-record.js';
@@ -75,3 +76,34 @@ t.test('a record that was being written when its process was killed goes some ti
   await cleanUpAbandoned();
   t.strictSame(readdirSync(state).sort(), ['3-4.session.tmp', 'abc.server']);
 });
+
+/** The record of a session with its directories, beside that of a started server which lives. @returns what is taken away */
+async function session(t: Test, host: string, processes: readonly object[]) {
+  const names = ['pbkfs-session-a', 'pbkfs-pg-b', 'copy.pbkfs-part', 'my diff', 'not-pbkfs-pg-c'];
+  const { state, directories } = started(t, self, ...names);
+  writeFileSync(join(state, '1-2.session'), JSON.stringify({ host, processes, belongings: { remove: directories } }));
+  const taken = (await cleanUpAbandoned()).filter(({ paths, left }) =>
+    [...paths, ...left].some((path) => directories.includes(path)),
+  );
+  const there = directories.map((path) => existsSync(path));
+  return { directories, taken, there, recorded: existsSync(join(state, '1-2.session')) };
+}
+
+t.test('of a session that was killed with its guard, what has a name that we invented goes', async (t) => {
+  const { directories, taken, there, recorded } = await session(t, hostname(), [dead, dead]);
+  t.strictSame(taken, [{ paths: directories.slice(0, 3), left: directories.slice(3) }]);
+  t.strictSame(there, [false, false, false, true, true], 'what somebody named may have been used since');
+  t.notOk(recorded);
+});
+
+for (const [what, host, processes] of [
+  ['of another host', 'another', [dead]],
+  ['whose process lives', hostname(), [self, dead]],
+  ['whose guard lives', hostname(), [dead, self]],
+] as const) {
+  t.test(`a session ${what} is left alone`, async (t) => {
+    const { taken, there, recorded } = await session(t, host, processes);
+    t.strictSame(taken, []);
+    t.ok(recorded && there.every((is) => is));
+  });
+}
