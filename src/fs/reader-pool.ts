@@ -155,7 +155,6 @@ export class ReaderPool {
     let failure: Error | undefined;
     reader.on('error', (error) => {
       failure = error as Error;
-      if (reads) this.#events.failed(failure);
     });
     // What it has said, also that it reads, has arrived by now; an error may overtake that.
     reader.on('exit', (status) => {
@@ -168,13 +167,13 @@ export class ReaderPool {
           this.#noMore(failure);
           return;
         }
-        if (failure !== undefined) this.#events.failed(failure);
       }
       this.#closed = true;
       // A reader leaves its loop only when the kernel has said that the mount is gone.
-      if (status !== 0 && failure === undefined && !this.#terminated) {
-        this.#events.failed(new PbkfsError('internal', `data thread ${thread} ended by itself with status ${status}`));
+      if (failure === undefined && status !== 0 && !this.#terminated) {
+        failure = new PbkfsError('internal', `data thread ${thread} ended by itself with status ${status}`);
       }
+      if (failure !== undefined) this.#events.failed(failure);
       this.#events.ended(status === 0);
     });
   }
