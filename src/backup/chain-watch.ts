@@ -103,8 +103,7 @@ async function changeOf(member: WatchedMember): Promise<number | null> {
     // Pins, notes and validations rewrite it, and that is no change of the backup.
     const bytes = await readFile(controlPath);
     if (bytes === null) return CONTROL_GONE;
-    const name = backup.directory.slice(backup.directory.lastIndexOf('/') + 1);
-    const now = parseBackupControl(bytes, backup.directory, name);
+    const now = parseBackupControl(bytes, backup.directory, backup.id);
     if (now.problem === undefined && !SETTLED.has(now.status)) return BAD_STATUS;
     if (!isSameBackup(backup, now)) return OTHER_BACKUP;
     member.control = control;

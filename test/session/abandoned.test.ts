@@ -39,6 +39,12 @@ t.test('the private directory of a server goes when its mount has gone', async (
   t.notOk(existsSync(file));
 });
 
+t.test('what is taken away of it is told', async (t) => {
+  const { directories } = started(t, dead, 'pbkfs-pg-a');
+  const told = (await cleanUpAbandoned()).find(({ paths }) => paths.includes(directories[0]!));
+  t.strictSame(told?.left, []);
+});
+
 t.test('a diff stays, and is remembered', async (t) => {
   const { file, directories } = started(t, dead, 'pbkfs-pg-a', 'pbkfs-session-b');
   t.strictSame(removed(...directories), directories.slice(0, 1));
@@ -81,7 +87,10 @@ t.test('a record that was being written when its process was killed goes some ti
 async function session(t: Test, host: string, processes: readonly object[]) {
   const names = ['pbkfs-session-a', 'pbkfs-pg-b', 'copy.pbkfs-part', 'my diff', 'not-pbkfs-pg-c'];
   const { state, directories } = started(t, self, ...names);
-  writeFileSync(join(state, '1-2.session'), JSON.stringify({ host, processes, belongings: { remove: directories } }));
+  // Mount and server have gone as well.
+  const [mountpoint, dataDir] = ['/nowhere/mount', '/nowhere/mount'];
+  const belongings = { mountpoint, mount: dead, dataDir, server: dead, remove: directories };
+  writeFileSync(join(state, '1-2.session'), JSON.stringify({ host, processes, belongings }));
   const taken = (await cleanUpAbandoned()).filter(({ paths, left }) =>
     [...paths, ...left].some((path) => directories.includes(path)),
   );
