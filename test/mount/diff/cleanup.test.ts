@@ -82,6 +82,7 @@ t.test('names of others stay, and the directory with them', async (t) => {
 t.test('a damaged binding: only beside what pbkfs makes, and only with --force', async (t) => {
   const { diff } = place(t);
   truncateSync(join(diff, 'binding.json'), 20);
+  writeFileSync(join(diff, 'objects/0000000000000001'), '');
   refused(t, diff, false, { code: 'diff_damaged', hint: '--force wipes the diff all the same' });
   for (const name of ['lock', 'objects']) {
     const other = place(t);
@@ -89,7 +90,7 @@ t.test('a damaged binding: only beside what pbkfs makes, and only with --force',
     rmSync(join(other.diff, name), { recursive: true });
     refused(t, other.diff, true, { code: 'diff_foreign', message: /is not a pbkfs diff/ });
   }
-  t.match(cleanup(diff, true), { binding: undefined });
+  t.match(cleanup(diff, true), { binding: undefined, objects: 1 });
   t.notOk(existsSync(diff));
 });
 
@@ -114,7 +115,15 @@ t.test('WAL that lies elsewhere goes along, unless it is that of another diff, o
     t.notOk(existsSync(diff));
     t.equal(existsSync(join(path, 'pg_wal')), id !== 'ours', id);
   }
-  const { diff } = place(t, { walDirectory: { path: '/nowhere/wal', id: 'ours', ready: true } });
-  cleanup(diff, false);
-  t.notOk(existsSync(diff));
+  const { base, diff } = place(t);
+  const path = join(base, 'wal');
+  for (const made of [false, true]) {
+    if (made) mkdirSync(path);
+    const marker = { format: 'pbkfs wal directory', id: 'ours', diff };
+    if (made) writeFileSync(join(path, 'pbkfs-wal.json'), JSON.stringify(marker));
+    mkdirSync(join(diff, 'objects'), { recursive: true });
+    writeBinding(diff, { ...binding, walDirectory: { path, id: 'ours', ready: true } });
+    cleanup(diff, false);
+    t.notOk(existsSync(diff), `the WAL is missing${made ? ' in its directory' : ''}`);
+  }
 });
