@@ -1,5 +1,7 @@
 // The server of a session: started on the mount, until it stands at its target.
 
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { BackupInfo } from '../backup/index.js';
 import { given } from '../given.js';
 import type { ServerBinaries } from '../postgres/find-server.js';
@@ -53,6 +55,7 @@ export async function startOnMount(
   const synced = major >= 14 && !existing ? { recovery_init_sync_method: 'syncfs' } : {};
   const inPlace = plan.inPlace || hasInPlace(dataDir) ? { allow_in_place_tablespaces: 'on' } : {};
   const { restoreCommand, bindings } = plan;
+  if (!/\bptrack\b/.test(request.preload ?? '')) dropPtrackMap(dataDir);
   let known = false;
   const options: StartOptions = {
     dataDir,
@@ -88,6 +91,14 @@ export async function startOnMount(
       ? await untilPaused(server, await superuserOf(server.connection, backup, undefined), progress)
       : false;
   return { server, paused };
+}
+
+/**
+ * What a server without ptrack changes is not in ptrack's map. Left in place, that would count as complete: a PTRACK backup
+ * of an export would lack the changes. Without a map pg_probackup asks for a backup of another mode first.
+ */
+function dropPtrackMap(dataDir: string): void {
+  rmSync(join(dataDir, 'global/ptrack.map'), { force: true });
 }
 
 /** Nothing outlives it, so nothing is synced, and WAL takes the room it needs: no segments of zeros, none kept for later. */

@@ -111,6 +111,7 @@ async function trap(t: Test): Promise<Trap> {
   );
   const includes = `include '${production}/conf/more.conf'\ninclude_dir '${production}/conf/conf.d'\n`;
   appendFileSync(join(dataDir, 'postgresql.conf'), `${pointingAt(production)}${includes}`);
+  writeFileSync(join(dataDir, 'global/ptrack.map'), 'which blocks have changed');
   const auto = join(dataDir, 'postgresql.auto.conf');
   appendFileSync(auto, pointingAt(production));
   const { id: backup } = await catalog.backup(server, { stream: false });
@@ -142,6 +143,8 @@ t.test('production', { skip: mountMissing }, async (t) => {
 
   await t.test('is not touched by a server that writes, archives, reloads and promotes', async (t) => {
     const server = await started(['-i', backup, '--recovery-target', 'latest', '--recovery-target-action', 'promote']);
+    const map = join(server.mountpoint, 'global/ptrack.map');
+    t.notOk(existsSync(map), 'no map of ptrack is left that would lack what this server writes');
     await query(server, 'insert into t select 1, n from generate_series(1, 1000) n');
     await query(server, 'select pg_switch_wal()');
     await query(server, `alter system set archive_command = 'touch ${production}/altered'`);
