@@ -22,6 +22,10 @@ export interface Mounted {
   readonly owner: Owner | undefined;
 }
 
+/** The hint where the kernel lets a caller not into a mount. */
+export const WHO_MAY_LOOK =
+  'only the owner of the mounted files may, and root unless another user mounted it without --allow-other';
+
 const LIST_HINT = '"pbkfs list" shows all mounts';
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
 import { syncfs } from '../sys/libc.js';
-import { findServing, type Mounted } from './mounted.js';
+import { findServing, type Mounted, WHO_MAY_LOOK } from './mounted.js';
 import { healthOf } from './status/health.js';
 import { isStopped, letGoOn } from './stopped-process.js';
 
@@ -47,7 +47,7 @@ function synced(path: string, sync: (fd: number) => void): void {
 function notSynced(error: NodeJS.ErrnoException, { mountpoint, owner }: Mounted): PbkfsError {
   if (error.code === 'EACCES' || error.code === 'EPERM') {
     return new PbkfsError('no_permission', `no permission to sync ${mountpoint}`, {
-      hint: 'only root and the owner of the mounted files may',
+      hint: WHO_MAY_LOOK,
       cause: error,
     });
   }

@@ -13,6 +13,8 @@ export interface MountEntry {
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
+  /** Of a FUSE mount: who mounted it. */
+  readonly mounter?: { readonly uid: number; readonly gid: number };
 }
 
 /** The mounts this process sees, in the order of the kernel: of several on one directory the last is on top. */
@@ -39,7 +41,8 @@ export function parseMountinfo(text: string): MountEntry[] {
     const dash = fields.indexOf('-', 6);
     if (dash === -1) continue;
     const [id, parentId, device = '', , mountPoint = ''] = fields;
-    const [type = '', source = ''] = fields.slice(dash + 1);
+    const [type = '', source = '', superOptions = ''] = fields.slice(dash + 1);
+    const [, uid, gid] = /(?:^|,)user_id=(\d+),group_id=(\d+)/.exec(superOptions) ?? [];
     entries.push({
       id: Number(id),
       parentId: Number(parentId),
@@ -47,6 +50,7 @@ export function parseMountinfo(text: string): MountEntry[] {
       mountPoint: unescapePath(mountPoint),
       type,
       source: unescapePath(source),
+      ...(uid === undefined ? {} : { mounter: { uid: Number(uid), gid: Number(gid) } }),
     });
   }
   return entries;

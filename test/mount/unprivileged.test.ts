@@ -140,6 +140,8 @@ t.test('the other commands work for the same user', { skip }, async (t) => {
     stdout: /from backup/,
   });
   t.match(await asUser(['stat', mountpoint, '--counters-reset']), { status: 0, stdout: /Requests from the kernel/ });
+  t.match(await pbkfs(['stat', mountpoint]), { status: 0, stdout: /Requests/ }, 'root, whom the kernel keeps out');
+  t.match(await pbkfs(['sync', mountpoint]), { status: 1, stderr: /hint: .* root unless another user mounted it/ });
   t.match(await asUser(['sync', mountpoint]), { status: 0, stdout: /is durable/ });
   t.match(await asUser(['export', mountpoint, '-o', join(base, 'copy')]), { status: 0 });
   t.equal(readFileSync(join(base, 'copy/base/1/new'), 'utf8'), 'kept\n');

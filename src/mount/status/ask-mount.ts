@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
+import { mountOn } from '../../sys/mountinfo.js';
 import { programPath } from '../../sys/program-path.js';
 
 const MOST_BYTES = 8 << 20;
@@ -15,6 +16,11 @@ export interface Silence {
   readonly killed: boolean;
 }
 
+/** The kernel lets nobody but the mounter into a mount without `allow_other`, not even root: root becomes that user there. */
+function mounter(mountpoint: string): { uid?: number; gid?: number } {
+  return process.getuid?.() === 0 ? (mountOn(mountpoint)?.mounter ?? {}) : {};
+}
+
 /**
  * The content of a file of its hidden directory, by a process of its own: a read from a mount that hangs blocks the thread
  * that does it, and cannot be ended where the request has reached the server. Resolves when that process has ended, which
@@ -24,7 +30,7 @@ export interface Silence {
 export function readByChild(mountpoint: string, name: string, patience: number): Promise<string | Silence> {
   return new Promise((resolve) => {
     const limits = { maxBuffer: MOST_BYTES, timeout: patience, killSignal: 'SIGKILL' } as const;
-    const options = { ...limits, cwd: '/', env: { PATH: programPath(), LC_ALL: 'C' } };
+    const options = { ...limits, ...mounter(mountpoint), cwd: '/', env: { PATH: programPath(), LC_ALL: 'C' } };
     const file = join(mountpoint, HIDDEN_DIRECTORY, name);
     const child = execFile('cat', ['--', file], options, (error, text, said) => {
       if (error === null && text !== '') resolve(text);

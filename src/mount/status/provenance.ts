@@ -25,7 +25,7 @@ import { PbkfsError } from '../../errors.js';
 import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
 import { type InodeFile, inodeFileName } from '../../overlay/namespace/inode-file.js';
 import { READ_PLAIN } from '../../sys/plain-file.js';
-import type { Mounted } from '../mounted.js';
+import { type Mounted, WHO_MAY_LOOK } from '../mounted.js';
 import { isWithin } from '../paths.js';
 
 /**
@@ -240,7 +240,7 @@ function openFile(path: string): number {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EACCES') {
       throw new PbkfsError('no_permission', `no permission to read ${path}`, {
-        hint: 'only root and the owner of the mounted files may',
+        hint: WHO_MAY_LOOK,
         cause: error,
       });
     }

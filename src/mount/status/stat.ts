@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
 import { replaceFile } from '../../sys/durable-file.js';
-import { findServing, type Mounted } from '../mounted.js';
+import { findServing, type Mounted, WHO_MAY_LOOK } from '../mounted.js';
 import { BASELINE, companionFile } from '../registry.js';
 import { isStopped, letGoOn } from '../stopped-process.js';
 import { within } from '../within.js';
@@ -83,7 +83,7 @@ export async function readStatus({ mountpoint, owner }: Mounted): Promise<MountS
   if (typeof told === 'string') return JSON.parse(told) as MountStatus;
   if (told !== undefined && /: (Permission denied|Operation not permitted)$/.test(told.reason)) {
     throw new PbkfsError('no_permission', `no permission to look into ${mountpoint}`, {
-      hint: 'only root and the owner of the mounted files may',
+      hint: WHO_MAY_LOOK,
     });
   }
   const reason = told === undefined || told.killed ? 'nothing came' : told.reason;
