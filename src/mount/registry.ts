@@ -1,7 +1,7 @@
 // The mounts of this host, one small file each: how the commands find the process and the diff behind a mount point.
 
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { byteString } from '../backup/byte-path.js';
 import type { BackendInfo } from '../fs/serve-types.js';
@@ -54,13 +54,21 @@ function registryDirectories(): readonly string[] {
 
 /** Writes the entry of a mount (mode 0600) where it can. @throws a system error where no directory can be written */
 export function register(entry: RegistryEntry, directories = registryDirectories()): void {
+  keep(entry.mountpoint, 'json', entry, directories);
+}
+
+/**
+ * Remembers something about a mount where it can, in a file (mode 0600) beside its entry.
+ * @throws a system error where no directory can be written
+ */
+export function keep(mountpoint: string, suffix: string, value: object, directories = registryDirectories()): void {
   let failure: unknown;
   for (const directory of directories) {
     try {
       makeDirectories(directory, 0o700);
       if (!isPrivateDirectory(directory)) throw new Error(`${directory} belongs to somebody else`);
       // A power loss ends the mount too.
-      replaceFileUnsynced(fileOf(directory, entry.mountpoint), `${JSON.stringify(entry)}\n`);
+      replaceFileUnsynced(fileOf(directory, mountpoint).replace(/json$/, suffix), `${JSON.stringify(value)}\n`);
       return;
     } catch (error) {
       failure ??= error;
@@ -162,6 +170,7 @@ export function writableDirectory(): string | undefined {
   for (const directory of registryDirectories()) {
     try {
       makeDirectories(directory, 0o700);
+      accessSync(directory, constants.W_OK);
       if (isPrivateDirectory(directory)) return directory;
     } catch {
       // The next place, then.

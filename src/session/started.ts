@@ -1,16 +1,10 @@
 // A session that goes on without us: remembered beside the mount's entry in the registry, ended by `pbkfs stop`.
 
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { resolveMountpoint } from '../mount/paths.js';
-import {
-  companionFile,
-  companionFiles,
-  findRegistered,
-  listRegistered,
-  privateDirectories,
-} from '../mount/registry.js';
+import { companionFiles, findRegistered, keep, listRegistered, privateDirectories } from '../mount/registry.js';
 import { unmount } from '../mount/unmount/unmount.js';
 import { PRIVATE_DIR } from '../postgres/private-dir.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
@@ -34,11 +28,6 @@ const SUFFIX = 'server';
 
 /** Lets the session live on when this process ends. */
 export function leaveSession(session: Session): void {
-  const file = companionFile(session.mountpoint, SUFFIX);
-  if (file === undefined)
-    throw new PbkfsError('server_failed', 'there is no directory to remember the server in', {
-      hint: 'set XDG_STATE_HOME to a directory of your own',
-    });
   const mount = findRegistered(session.mountpoint);
   // An earlier server on this mount that has died: what `stop` was to take away then, it does now.
   const before = session.mounted ? undefined : startedOn(session.mountpoint);
@@ -47,7 +36,14 @@ export function leaveSession(session: Session): void {
   const mounted = session.mounted || (same && before.mounted);
   const started: Started = { mounted, remove, ...(mount === undefined ? {} : { mount: identity(mount) }) };
   forget(session.mountpoint);
-  writeFileSync(file, `${JSON.stringify(started)}\n`, { mode: 0o600 });
+  try {
+    keep(session.mountpoint, SUFFIX, started);
+  } catch (error) {
+    throw new PbkfsError('server_failed', `the server cannot be remembered: ${(error as Error).message}`, {
+      hint: 'set XDG_STATE_HOME to a directory of your own that has room',
+      cause: error,
+    });
+  }
 }
 
 export interface Stopped {

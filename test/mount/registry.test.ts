@@ -221,12 +221,21 @@ t.test('what was kept beside an entry is found in whichever place it is', async 
 
 t.test('root has a place too where /run cannot be written', { skip: process.getuid?.() !== 0 && 'needs root' }, (t) => {
   const module = new URL('../../src/mount/registry.js', import.meta.url).href;
-  const script = `mount -t tmpfs -o ro none /run && mount -t tmpfs none /tmp && exec "$0" -e 'import(process.argv[1]).then(({ writableDirectory }) =>
-    process.stdout.write(writableDirectory() ?? "none"))' "$1"`;
-  const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, process.execPath, module], {
-    env: { PATH: process.env.PATH },
-  });
-  t.equal(stdout.toString(), '/tmp/pbkfs-0', stderr.toString());
+  const ownRun = 'mount -t tmpfs -o size=64k none /run && mkdir -m 700 /run/pbkfs';
+  const namespaced = (script: string): string => {
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, process.execPath, module], {
+      env: { PATH: process.env.PATH },
+    });
+    return `${stdout}${stderr}`;
+  };
+  for (const run of ['mount -t tmpfs -o ro none /run', `${ownRun} && mount -o remount,ro /run`]) {
+    const script = `${run} && mount -t tmpfs none /tmp && exec "$0" -e 'import(process.argv[1]).then(({ writableDirectory }) =>
+      process.stdout.write(writableDirectory() ?? "none"))' "$1"`;
+    t.equal(namespaced(script), '/tmp/pbkfs-0', run);
+  }
+  const script = `${ownRun} && mount -t tmpfs none /tmp && dd if=/dev/zero of=/run/full bs=4k 2>/dev/null; exec "$0" -e 'import(process.argv[1]).then(
+    ({ keep, companionFiles }) => (keep("/mnt", "server", {}), process.stdout.write(companionFiles("/mnt", "server").join())))' "$1"`;
+  t.match(namespaced(script), /^\/tmp\/pbkfs-0\/\w+\.server$/, 'full');
   t.end();
 });
 
