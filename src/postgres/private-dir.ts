@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PbkfsError } from '../errors.js';
 import { socketTempDir } from './reachable.js';
 import type { PrivateFiles } from './safe-settings.js';
 import type { ServerUser } from './server-user.js';
@@ -25,9 +26,13 @@ export function newPrivatePath(user: ServerUser): string {
   return join(socketTempDir(user), `${PRIVATE_DIR}${unique}`);
 }
 
-/** Makes the directory (mode 0700, owned by `user`) and its files. */
+/** Makes the directory (mode 0700, owned by `user`) and its files. @throws PbkfsError server_failed where it cannot lie */
 export function makePrivateDir(path: string, user: ServerUser): PrivateDir {
-  mkdirSync(path, { mode: 0o700 });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw unmade(path, error);
+  }
   const files: PrivateDir = {
     path,
     socketDir: path,
@@ -51,9 +56,19 @@ export function makePrivateDir(path: string, user: ServerUser): PrivateDir {
     chmodSync(path, 0o700);
   } catch (error) {
     removePrivateDir(files);
-    throw error;
+    throw unmade(path, error);
   }
   return files;
+}
+
+/** The same error, or what to do where the place for it is full or read-only. */
+function unmade(path: string, error: unknown): unknown {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES'].includes(code)) return error;
+  return new PbkfsError('server_failed', `no directory ${path} for the socket and log of the server: ${message}`, {
+    hint: 'TMPDIR may name another place',
+    cause: error,
+  });
 }
 
 /** A descriptor for the server's standard output and error. */

@@ -15,6 +15,11 @@ const TROUBLES: readonly Trouble[] = [
     hint: () => 'for one that runs, mount the backup with --recovery-target-action pause or promote',
   },
   {
+    sign: /could not access directory "([^"]+)": Permission denied/,
+    what: (match) => `the user that the server runs as cannot reach ${match[1]}`,
+    hint: () => 'let that user enter the directories above it, or give another place (--work-dir, -D)',
+  },
+  {
     sign: /data directory "([^"]+)" has wrong ownership/,
     what: (match) => `${match[1]} does not belong to the user that the server runs as`,
     hint: (match) =>
@@ -56,7 +61,8 @@ const TROUBLES: readonly Trouble[] = [
   {
     sign: /No space left on device/,
     what: () => 'there is no room left for what the server writes',
-    hint: () => 'give the diff more room: a larger --diff-limit, or another place with --work-dir (start: -d)',
+    hint: () =>
+      'give the diff more room: on its file system, by a larger --diff-limit, or in another place with --work-dir (start: -d)',
   },
   {
     sign: /role "([^"]+)" does not exist/,

@@ -1,11 +1,12 @@
 // Replacing a small file so that after a crash or power loss either the old or the new content is there.
 
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
  * Writes `path` by way of `path`.tmp: file synced before the rename, directory synced after it.
- * @throws a system error; the old content is untouched then
+ * @param mode what it grants to others it does whatever the umask says
+ * @throws a system error that names the file; the old content is untouched then
  */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
   replace(path, content, mode, fsyncSync);
@@ -26,6 +27,7 @@ function replace(path: string, content: string, mode: number, sync: (fd: number)
   try {
     const fd = openSync(temporary, 'w', mode);
     try {
+      if ((mode & 0o077) !== 0) fchmodSync(fd, mode);
       const bytes = Buffer.from(content, 'utf8');
       for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
       sync(fd);
@@ -35,8 +37,17 @@ function replace(path: string, content: string, mode: number, sync: (fd: number)
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw naming(path, error as NodeJS.ErrnoException);
   }
+}
+
+/** write(2) and fsync(2), unlike open(2), do not say which file it was. */
+function naming(path: string, error: NodeJS.ErrnoException): Error {
+  if (error.path === undefined) {
+    error.path = path;
+    error.message += ` '${path}'`;
+  }
+  return error;
 }
 
 /** Makes names created, renamed or removed in a directory durable. */

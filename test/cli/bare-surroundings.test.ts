@@ -1,7 +1,7 @@
 // Containers and namespaces that lack what a host has: what is said there, and that nothing worse happens.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { refuseAsFirstProcess } from '../../src/cli/first-process.js';
@@ -64,7 +64,37 @@ t.test('a disk that has no room for a temporary diff', { skip }, async (t) => {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'pbkfs-test', small]);
   t.teardown(() => execFileSync('umount', [small]));
   const query = ['--database', 'app', '--query', 'select 1', '-o', join(base, 'out'), '--work-dir', small];
+  const within = await pbkfs(['rescue', '-B', catalog, '-I', 'a', '-i', 'latest', ...query.with(-1, base)]);
+  t.match(within, {
+    status: 1,
+    stderr: /the user .* cannot reach .*\/mount\nhint: let that user enter/,
+  });
+  chmodSync(base, 0o755);
   const result = await pbkfs(['rescue', '-B', catalog, '-I', 'a', '-i', 'latest', ...query]);
   t.match(result, { status: 1, stderr: /no room for a temporary diff: .*\nhint: it is gone again: .*--work-dir/ });
   t.strictSame(readdirSync(small), []);
+  const elsewhere = query.with(-1, '/tmp');
+  execFileSync('mount', ['-o', 'remount,ro', small]);
+  const readOnly = await pbkfs(['rescue', '-B', catalog, '-I', 'a', '-i', 'latest', ...elsewhere], { TMPDIR: small });
+  t.match(readOnly, { status: 1, stderr: /no directory .*\/pbkfs-pg-.* of the server: EROFS.*\nhint: TMPDIR/ });
+});
+
+t.test('a disk that has no room for the metrics of a drill', { skip }, async (t) => {
+  const { catalog } = await privateCatalog(t, 'mini');
+  const full = join(base, 'full');
+  const metrics = join(full, 'a.prom');
+  mkdirSync(full);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'pbkfs-test', full]);
+  t.teardown(() => execFileSync('umount', [full]));
+  const drill = ['drill', '-B', catalog, '-I', 'a', '--metrics-file', metrics];
+  t.match(await run('sh', ['-c', 'umask 077; exec "$@"', 'sh', process.execPath, CLI, ...drill]), { status: 0 });
+  t.equal(statSync(metrics).mode & 0o777, 0o644, 'for the user of node_exporter');
+  const before = readFileSync(metrics, 'utf8');
+  t.throws(() => writeFileSync(join(full, 'rest'), Buffer.alloc(65_536)), { code: 'ENOSPC' });
+  t.match(await pbkfs(drill), {
+    status: 1,
+    stdout: /passed/,
+    stderr: `ENOSPC: no space left on device, write '${metrics}'`,
+  });
+  t.equal(readFileSync(metrics, 'utf8'), before);
 });

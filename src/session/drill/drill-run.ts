@@ -43,6 +43,7 @@ export async function drillBackups(
   const { catalog, instance, metricsFile } = request;
   const source = { catalog, instance };
   const backups: Drilled[] = [];
+  let run: DrillRun;
   try {
     // Once for all backups: a pipe cannot be read again.
     const sql = request.sql.map(readSql);
@@ -54,12 +55,14 @@ export async function drillBackups(
       ended(drilled);
     }
     const passed = backups.every((drilled) => drilled.passed);
-    if (metricsFile !== undefined) await writeDrillMetrics(metricsFile, source, backups, passed);
-    return { ...source, passed, backups, passedOver: notDrilled(request, chosen) };
+    run = { ...source, passed, backups, passedOver: notDrilled(request, chosen) };
   } catch (error) {
     if (metricsFile !== undefined && !isUsage(error)) await writeDrillMetrics(metricsFile, source, backups, false);
     throw error;
   }
+  // What cannot be written is no reason to write that the drill failed.
+  if (metricsFile !== undefined) await writeDrillMetrics(metricsFile, source, backups, run.passed);
+  return run;
 }
 
 /** A newest backup that is no good must not hide behind an older one that is. */
