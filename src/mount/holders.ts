@@ -106,9 +106,12 @@ export function isOn(mount: MountEntry, target: string): boolean {
   return path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
 }
 
-/** Command line of a process, shortened. @param process its directory in /proc */
+/** Command line of a process, shortened, on one line. @param process its directory in /proc */
 export function commandOf(process: string): string {
-  const command = read(`${process}/cmdline`).replace(/\0+$/, '').replace(/\0/g, ' ').slice(0, 60);
+  const command = read(`${process}/cmdline`)
+    .replace(/[\0-\x20\x7f]+/g, ' ')
+    .trim()
+    .slice(0, 60);
   return displayPath(command || read(`${process}/comm`).trim());
 }
 

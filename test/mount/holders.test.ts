@@ -53,6 +53,8 @@ t.test('finds-working-directories-programs-and-open-files', { skip }, async (t) 
   t.strictSame(usesOf(running.pid), [`exe ${program}`, `mapped ${program}`]);
   t.strictSame(usesOf(process.pid), [`open ${deleted} (deleted)`]);
   t.match(describeHolders(entry()), new RegExp(`process ${inside.pid} \\(sleep 61\\): cwd ${dir}`));
+  const script = await start(t, 'sh', ['-c', '\nsleep 63\nsleep 64'], dir);
+  t.match(describeHolders(entry()), `process ${script.pid} (sh -c sleep 63 sleep 64): cwd`, 'on one line');
   closeSync(fd);
 });
 
