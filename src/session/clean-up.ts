@@ -43,7 +43,8 @@ export async function cleanUp(belongings: Belongings): Promise<void> {
   const began = performance.now();
   const deadline = began + PATIENCE_MS;
   for (;;) {
-    if (dataDir !== undefined) await killServer(dataDir);
+    const server = dataDir === undefined ? undefined : findPostmaster(dataDir, remove);
+    if (server !== undefined) await killServer(server);
     try {
       if (mountpoint !== undefined && isMountPoint(mountpoint)) await unmount(mountpoint);
     } catch (error) {
@@ -52,7 +53,7 @@ export async function cleanUp(belongings: Belongings): Promise<void> {
     }
     const mounted = mountpoint !== undefined && isMountPoint(mountpoint);
     const held = diff !== undefined && isDiffLocked(diff);
-    const served = dataDir !== undefined && findPostmaster(dataDir) !== undefined;
+    const served = dataDir !== undefined && findPostmaster(dataDir, remove) !== undefined;
     if (!mounted && !held && !served) break;
     // Copies of the mount in other mount namespaces keep its process, for nobody's sake.
     if (!mounted && !served && thrownAway && mount !== undefined && performance.now() - began > GOES_ON_MS)
@@ -80,13 +81,18 @@ export function isUsed(directory: string): boolean {
   });
 }
 
-/** The postmaster that was started with `-D dataDir`; by /proc alone. */
-export function findPostmaster(dataDir: string): ProcessIdentity | undefined {
+/**
+ * The postmaster that was started with `-D dataDir`; by /proc alone.
+ * @param directories only one with its configuration in one of them: on a mount that was there, somebody else's server may run
+ */
+export function findPostmaster(dataDir: string, directories?: readonly string[]): ProcessIdentity | undefined {
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
-      const [, flag, directory] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      const [, flag, directory] = command.split('\0');
       if (flag !== '-D' || directory !== dataDir) continue;
+      if (directories?.some((own) => command.includes(`config_file=${own}/`)) === false) continue;
       if (!isServer(`/proc/${name}`)) continue;
     } catch {
       // Not ours to look at, or ended meanwhile.
@@ -98,9 +104,7 @@ export function findPostmaster(dataDir: string): ProcessIdentity | undefined {
   return undefined;
 }
 
-async function killServer(dataDir: string): Promise<void> {
-  const postmaster = findPostmaster(dataDir);
-  if (postmaster === undefined) return;
+async function killServer(postmaster: ProcessIdentity): Promise<void> {
   const children = childrenOf(postmaster.pid);
   signal(postmaster, 'SIGQUIT');
   const all = [postmaster, ...children];

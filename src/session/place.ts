@@ -10,6 +10,7 @@ import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import { existingPart } from '../sys/existing-part.js';
 import { shellWord } from '../sys/shell-word.js';
+import { findPostmaster } from './clean-up.js';
 import type { Guarded } from './guarded.js';
 import type { SessionRequest } from './session-request.js';
 
@@ -41,6 +42,12 @@ export function existingMount(request: SessionRequest): Place {
   if (asked.length > 0) {
     throw new PbkfsError('usage', `${mountpoint} is mounted already, and takes no ${asked.join(', ')} any more`, {
       hint: 'leave that out, or give another directory',
+    });
+  }
+  const running = findPostmaster(mountpoint!);
+  if (running !== undefined) {
+    throw new PbkfsError('mount_busy', `a PostgreSQL server runs on ${mountpoint} already: process ${running.pid}`, {
+      hint: `use that one, or end it first: pbkfs stop -D ${shellWord(mountpoint!)}`,
     });
   }
   const { catalog, instance, backupId } = entry;

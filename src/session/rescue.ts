@@ -1,5 +1,6 @@
 // Rescue: from a backup and a moment to a dump of a few tables, by a throw-away server on a throw-away mount.
 
+import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, lstatSync, renameSync, statSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -98,10 +99,11 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   for (const job of jobs) {
     progress.step(`writing ${basename(job.path)}`);
     makeDirectories(dirname(job.path));
-    const unfinished = `${job.path}.pbkfs-part`;
+    // Another rescue may write the same output at the same time: the last one to end replaces it, whole.
+    const unfinished = `${job.path}.${randomBytes(4).toString('hex')}.pbkfs-part`;
     await guard.add({ remove: [unfinished] });
     // What is in it may be for few eyes, whichever program writes it.
-    await writeFile(unfinished, '', { mode: 0o600 });
+    await writeFile(unfinished, '', { mode: 0o600, flag: 'wx' });
     await job.run(session, role, unfinished);
     finished.push([unfinished, job.path]);
   }

@@ -140,6 +140,19 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     await nothingLeft(t);
   });
 
+  await t.test('two at a time into one file: it is whole, whichever ends last', async (t) => {
+    const output = join(serverTempDir(t), 'same.csv');
+    const rows = (first: number) => `select * from generate_series(${first}, ${first + 9999}) n`;
+    const both = [100_000, 200_000].map((first) =>
+      pbkfs(['rescue', ...source, '-i', backup, '--database', 'postgres', '--query', rows(first), '-o', output]),
+    );
+    for (const done of await Promise.all(both)) t.match(done, { status: 0 });
+    const [, ...written] = readFileSync(output, 'utf8').trimEnd().split('\n');
+    t.equal(written.length, 10_000);
+    t.equal(Number(written.at(-1)) - Number(written[0]), 9999);
+    t.strictSame(readdirSync(join(output, '..')), ['same.csv']);
+  });
+
   await t.test('so do the rows of a query, whatever ends it', async (t) => {
     const firstId = ['--query', 'select min(id) from orders; -- first'];
     const out = join(work, 'first.csv');
@@ -332,6 +345,9 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     t.equal(await ask('show work_mem'), '5MB');
     t.equal(await ask('show archive_mode'), 'off');
     t.equal(await ask('show recovery_init_sync_method'), 'syncfs', 'the mount is fresh');
+    const twice = await pbkfs(['start', '-D', mountpoint]);
+    t.match(twice, { status: 1, stderr: /a PostgreSQL server runs on .* already: process \d+\nhint: use that one/ });
+    t.equal(await ask('select count(*) from orders'), '3000', 'it goes on');
     t.equal(await ask('show fsync'), 'on', 'what is written is kept');
     await ask('create table kept()');
     t.match(await pbkfs(['stop', '-D', mountpoint]), { status: 0, stdout: /stopped the server, unmounted/ });

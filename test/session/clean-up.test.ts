@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findPostmaster } from '../../src/session/clean-up.js';
+import { cleanUp, findPostmaster } from '../../src/session/clean-up.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { until } from '../support/until.js';
 
@@ -21,6 +21,8 @@ t.test('an upgrade under a server does not hide it', { skip: !existsSync(PERL) &
   const server = spawn(program, ['-D', dataDir], { stdio: 'ignore' });
   t.teardown(() => server.kill('SIGKILL'));
   await until(() => findPostmaster(dataDir)?.pid === server.pid);
+  await cleanUp({ dataDir, remove: [join(directory, 'pbkfs-pg-another')] });
+  t.equal(findPostmaster(dataDir)?.pid, server.pid, 'a server that another session has started there is left alone');
   rmSync(program);
   t.equal(findPostmaster(dataDir)?.pid, server.pid);
   server.kill('SIGKILL');
