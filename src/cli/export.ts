@@ -24,7 +24,7 @@ Examples:
 interface ExportOptions {
   readonly output: string;
   readonly jobs?: number;
-  readonly tablespaceMapping: readonly (readonly [string, string])[];
+  readonly tablespaceMapping?: readonly (readonly [string, string])[];
   readonly force?: true;
   readonly sync: boolean;
   readonly json?: true;
@@ -38,7 +38,7 @@ export function addExportCommand(program: Command): void {
     .argument('<from>', 'mount point or diff', directory)
     .requiredOption('-o, --output <dir>', 'a new or empty directory', directory)
     .option('-j, --jobs <number>', 'threads (default: one a processor)', wholeNumber(1, 256))
-    .option('-T, --tablespace-mapping <old=new>', 'where a tablespace goes; OLD is its directory or oid', mapping, [])
+    .option('-T, --tablespace-mapping <old=new>', 'where a tablespace goes; OLD is its directory or oid', mapping)
     .option('--force', 'also while a server runs on the mount or somebody writes to it')
     .option('--no-sync', 'do not wait until the copy is durable')
     .option('--json', 'print JSON; errors too, on stderr')
@@ -56,7 +56,7 @@ export function addExportCommand(program: Command): void {
         jobs: options.jobs ?? availableParallelism(),
         force: options.force ?? false,
         sync: options.sync,
-        tablespaces: options.tablespaceMapping,
+        tablespaces: options.tablespaceMapping ?? [],
         progress: (done, total) => line.draw(done, total),
         warn: (message) => {
           line.clear();
@@ -73,7 +73,7 @@ export function addExportCommand(program: Command): void {
     });
 }
 
-function mapping(value: string, before: readonly (readonly [string, string])[]): (readonly [string, string])[] {
+function mapping(value: string, before: readonly (readonly [string, string])[] = []): (readonly [string, string])[] {
   const at = value.indexOf('=');
   const [from, to] = [value.slice(0, at), value.slice(at + 1)];
   if (at < 1 || !isAbsolute(to)) throw new InvalidArgumentError('It must be OLD=NEW, NEW an absolute path.');

@@ -95,8 +95,8 @@ function describe(result: Unmounted): string {
         ? `unmounted ${mountpoint}`
         : `unmounted ${mountpoint}; its writes are in ${result.diff}`;
     case 'cured': {
-      const where = result.diff === undefined ? 'the diff' : result.diff;
-      return `took away the dead mount on ${mountpoint}; its process had been killed, mount ${where} again to go on`;
+      const goOn = result.diff === undefined ? '' : `, mount ${result.diff} again to go on`;
+      return `took away the dead mount on ${mountpoint}; its process had been killed${goOn}`;
     }
     case 'detached': {
       const which = result.diff === undefined ? '' : `; "pbkfs unmount -d ${shellWord(result.diff)}" waits for that`;

@@ -13,7 +13,7 @@ import { POLL_MS, STOP_TIMEOUT_MS, type UnmountOptions, type Wait } from './unmo
 
 /**
  * @throws PbkfsError mount_busy when it does not come to its end in time, with what it goes on for; mount_failed when its
- * last sync failed
+ * last sync failed, or its diff is gone
  */
 export async function processEnd(owner: Owner, gone: Gone, options: UnmountOptions): Promise<void> {
   await ended(owner, gone, options);
@@ -80,7 +80,8 @@ function notEnded(owner: Owner, stopTimeout: number, gone: Gone): PbkfsError {
 function checkCleanEnd(owner: Owner): void {
   if (owner.diff === undefined || hasNewOwner(owner)) return;
   const last = readBinding(owner.diff)?.lastMount;
-  if (last === undefined || last.state === 'clean') return;
+  if (last === undefined) throw diffGone(owner.mountpoint, owner.diff);
+  if (last.state === 'clean') return;
   const where = owner.logFile === undefined ? '' : `; see ${owner.logFile}`;
   const what =
     last.state === 'failed'
@@ -88,6 +89,12 @@ function checkCleanEnd(owner: Owner): void {
       : `process ${owner.pid} ended without finishing its work`;
   throw new PbkfsError('mount_failed', `${owner.mountpoint} is unmounted, but the mount ${what}${where}`, {
     hint: `the writes it had accepted are in ${owner.diff}; mount it again to sync them before the host loses power. Where a sync has failed, some may be lost all the same: check the storage`,
+  });
+}
+
+function diffGone(mountpoint: string, diff: string): PbkfsError {
+  return new PbkfsError('mount_failed', `${mountpoint} is unmounted, but its diff ${diff} is not there any more`, {
+    hint: 'it was moved or removed while it was mounted: mount it where it is now, or what was written is lost',
   });
 }
 

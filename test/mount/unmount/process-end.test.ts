@@ -1,7 +1,7 @@
 // Unmounting waits for the end of the mount process, and says what it goes on for, or how it ended.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { isDiffLocked } from '../../../src/mount/diff/lock.js';
@@ -102,4 +102,14 @@ t.test('a failed last sync is reported', { skip: mountMissing }, async (t) => {
   });
   t.match(mount.state(), { state: 'failed', error: 'EIO: the fake disk is broken' });
   t.match(mount.log(), /ERROR the mount failed/);
+});
+
+t.test('a diff that was removed under the mount is no clean end', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  rmSync(mount.diff, { recursive: true });
+  await t.rejects(unmount(mount.mountpoint), {
+    code: 'mount_failed',
+    message: `its diff ${mount.diff} is not there any more`,
+  });
 });
