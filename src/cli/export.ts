@@ -7,6 +7,7 @@ import { counted } from '../counted.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
+import { warn } from './report.js';
 import { formatBytes } from './text-table.js';
 
 const HELP = `
@@ -60,7 +61,7 @@ export function addExportCommand(program: Command): void {
         progress: (done, total) => line.draw(done, total),
         warn: (message) => {
           line.clear();
-          process.stderr.write(`pbkfs: warning: ${message}\n`);
+          warn(message);
         },
       }).finally(() => line.clear());
       const seconds = secondsSince(begun);

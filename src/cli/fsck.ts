@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { displayPath } from '../backup/index.js';
 import type { FsckResult } from '../mount/diff/fsck.js';
 import { directory } from './options.js';
+import { warn } from './report.js';
 import { formatBytes } from './text-table.js';
 
 interface FsckOptions {
@@ -36,9 +37,7 @@ export function addFsckCommand(program: Command, setStatus: (status: number) => 
       // Needs the whole overlay, which no other command loads.
       const { fsck, repairs } = await import('../mount/diff/fsck.js');
       const { diff, backupPath, repair = false } = options;
-      const result = fsck({ diff, repair, ...(backupPath === undefined ? {} : { catalog: backupPath }) }, (message) => {
-        process.stderr.write(`pbkfs: warning: ${message}\n`);
-      });
+      const result = fsck({ diff, repair, ...(backupPath === undefined ? {} : { catalog: backupPath }) }, warn);
       process.stdout.write(
         options.json
           ? `${JSON.stringify(shown(result, repairs(result)), undefined, 2)}\n`

@@ -14,6 +14,7 @@ import { shellWord } from '../sys/shell-word.js';
 import { refuseAsFirstProcess } from './first-process.js';
 import { mountOptions } from './mount-options.js';
 import { type RecoveryOptions, recoveryOf } from './recovery-options.js';
+import { warn } from './report.js';
 import { catalogOfEnvironment, completeOptions, SETTINGS_HELP, showVariables, strangeVariables } from './settings.js';
 import { stopServers } from './stop-servers.js';
 
@@ -193,10 +194,6 @@ function refuseDiff(options: MountOptions): void {
 /** Where a mount in the foreground logs, and so warns, unless it is told otherwise. */
 function logsToTerminal({ logFile, log }: MountRequest): boolean {
   return logFile === undefined && log?.sink !== 'journald' && log?.level !== 'error';
-}
-
-function warn(text: string): void {
-  process.stderr.write(`pbkfs: warning: ${text}\n`);
 }
 
 /** @param told whether the log has shown the warnings to whoever reads this */

@@ -1,4 +1,4 @@
-// How a failed command speaks: `pbkfs: message`, `hint: …`, an exit status.
+// How a failed command speaks: `pbkfs: message`, `hint: …`, an exit status; and how one warns.
 
 import { CommanderError } from 'commander';
 import { PbkfsError } from '../errors.js';
@@ -12,6 +12,11 @@ Exit status:
   1  it did not work; the reason stands on stderr, and nothing was changed unless it says so;
      for validate, fsck and drill also: damage was found
   2  wrong options or arguments`;
+
+/** Prints a warning on stderr. */
+export function warn(text: string): void {
+  process.stderr.write(`pbkfs: warning: ${text}\n`);
+}
 
 /**
  * Prints a failure on stderr.

@@ -16,6 +16,7 @@ import { lockChain } from '../mount/index.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { catalogOption, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
+import { warn } from './report.js';
 import { formatBytes } from './text-table.js';
 
 interface ValidateOptions {
@@ -61,7 +62,7 @@ async function validate(options: ValidateOptions): Promise<number> {
   try {
     const chain = resolveChain(catalog, instance, found.target.id, { force: true, purpose: 'read' });
     for (const warning of [...passedOverWarning(found), ...lock.warnings, ...checksumSwitch(chain)]) {
-      process.stderr.write(`pbkfs: warning: ${warning}\n`);
+      warn(warning);
     }
     const line = new ProgressLine(process.stderr);
     const began = performance.now();

@@ -68,7 +68,7 @@ export function keep(mountpoint: string, suffix: string, value: object, director
       makeDirectories(directory, 0o700);
       if (!isPrivateDirectory(directory)) throw new Error(`${directory} belongs to somebody else`);
       // A power loss ends the mount too.
-      replaceFileUnsynced(fileOf(directory, mountpoint).replace(/json$/, suffix), `${JSON.stringify(value)}\n`);
+      replaceFileUnsynced(fileOf(directory, mountpoint, suffix), `${JSON.stringify(value)}\n`);
       return;
     } catch (error) {
       failure ??= error;
@@ -150,7 +150,7 @@ function putBack(aside: string, file: string): void {
 /** A file next to a mount's entry, for what another command remembers about it; undefined where nothing can be kept. */
 export function companionFile(mountpoint: string, suffix: string): string | undefined {
   const directory = writableDirectory();
-  return directory && fileOf(directory, mountpoint).replace(/json$/, suffix);
+  return directory && fileOf(directory, mountpoint, suffix);
 }
 
 /** Those that are there, wherever: the environment may have been another one when they were written. */
@@ -161,7 +161,7 @@ export function companionFiles(
 ): string[] {
   return directories
     .filter(isPrivateDirectory)
-    .map((directory) => fileOf(directory, mountpoint).replace(/json$/, suffix))
+    .map((directory) => fileOf(directory, mountpoint, suffix))
     .filter((file) => existsSync(file));
 }
 
@@ -185,8 +185,8 @@ export function privateDirectories(): string[] {
 }
 
 /** A mount point holds any bytes and any length: its hash is the file's name. */
-function fileOf(directory: string, mountpoint: string): string {
-  return join(directory, `${createHash('sha256').update(mountpoint).digest('hex').slice(0, 32)}.json`);
+function fileOf(directory: string, mountpoint: string, suffix = 'json'): string {
+  return join(directory, `${createHash('sha256').update(mountpoint).digest('hex').slice(0, 32)}.${suffix}`);
 }
 
 function readEntry(path: string): RegistryEntry | undefined {

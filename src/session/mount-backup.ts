@@ -4,7 +4,6 @@ import type { Chain } from '../backup/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
-import { forgetDeadServer } from '../postgres/dead-server.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import type { ServerUser } from '../postgres/server-user.js';
 import { identityOf } from '../sys/process-identity.js';
@@ -46,7 +45,6 @@ export async function mountBackup(
   for (const warning of info.warnings) progress.warn(warning);
   const mount = identityOf(info.pid);
   if (mount !== undefined) await guard.add({ mount });
-  forgetDeadServer(place.mountpoint);
   return info.externalDirectories;
 }
 

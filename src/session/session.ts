@@ -73,7 +73,7 @@ export async function openSession(
     recovery = recovery && { ...recovery, ...plan.earlier };
   }
   const externalDirectories = existing ? [] : await mountBackup(request, place, chain, recovery, user, guard, progress);
-  if (existing && !isServed(mountpoint)) forgetDeadServer(mountpoint);
+  if (!isServed(mountpoint)) forgetDeadServer(mountpoint);
   if (resumed && (await replaysBackup(mountpoint, target)))
     plan = planReplay(replaying, configuredTarget(mountpoint), true, progress);
   await guard.add({ dataDir: mountpoint });
