@@ -1,12 +1,12 @@
 // rescue and drill while somebody else has got a copy of their mounts, as a container has that was just started.
 
-import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { mountsBelow, nothingLeftIn } from '../support/left-behind.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
 import { copyMounts } from '../support/mount-copies.js';
-import { postgres15, serverTempDir } from '../support/postgres.js';
+import { serverDirectory, serverTempDir } from '../support/postgres.js';
 import { until } from '../support/until.js';
 import { smallStream } from './targets.js';
 
@@ -16,9 +16,7 @@ const BUSY = 20;
 t.test('a copy of the mount in another mount namespace is no reason to fail', { skip: mountMissing }, async (t) => {
   const { catalog, instance, backup } = await smallStream(t);
   const base = serverTempDir(t);
-  const scratch = join(base, 'scratch');
-  mkdirSync(scratch, { mode: 0o711 });
-  chownSync(scratch, postgres15().user.uid, postgres15().user.gid);
+  const scratch = serverDirectory(join(base, 'scratch'), 0o711);
   const [rows, sql] = [join(base, 'rows'), join(base, 'slow.sql')];
   writeFileSync(sql, `select pg_sleep(${BUSY})`);
   const source = ['-B', catalog, '-I', instance, '-i', backup, '--work-dir', scratch];

@@ -2,20 +2,18 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { eventually, nothingLeftIn } from '../support/left-behind.js';
 import { CLI, isMounted, mountMissing, pbkfs } from '../support/mount.js';
-import { postgres15, serverTempDir } from '../support/postgres.js';
+import { serverDirectory, serverTempDir } from '../support/postgres.js';
 import { smallStream } from './targets.js';
 
 t.test('its mount process is held up meanwhile', { skip: mountMissing }, async (t) => {
   const { catalog, instance, backup } = await smallStream(t);
   const base = serverTempDir(t);
-  const scratch = join(base, 'tmp');
-  mkdirSync(scratch, { mode: 0o755 });
-  chownSync(scratch, postgres15().user.uid, postgres15().user.gid);
+  const scratch = serverDirectory(join(base, 'tmp'));
   const env = { TMPDIR: scratch, XDG_STATE_HOME: join(base, 'state') };
   const source = ['-B', catalog, '-I', instance, '-i', backup];
   const started = await pbkfs(['start', ...source, '--ephemeral', '--json'], env);

@@ -4,14 +4,14 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { eventually, mountsBelow, nothingLeftIn, serversBelow } from '../support/left-behind.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
-import { postgres15, serverTempDir } from '../support/postgres.js';
+import { serverDirectory, serverTempDir } from '../support/postgres.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
@@ -91,11 +91,8 @@ const EVERY = (['rescue', 'drill', 'start'] as const).flatMap((command) =>
 t.test('a session that ends early', { skip: mountMissing }, async (t) => {
   const { catalog, instance, backup } = await smallStream(t);
   const base = serverTempDir(t);
-  const [scratch, out] = [join(base, 'scratch'), join(base, 'out')];
-  for (const directory of [scratch, out]) {
-    mkdirSync(directory, { mode: 0o755 });
-    chownSync(directory, postgres15().user.uid, postgres15().user.gid);
-  }
+  const scratch = serverDirectory(join(base, 'scratch'));
+  const out = serverDirectory(join(base, 'out'));
   const before = hashTree(catalog);
   const source = ['-B', catalog, '-I', instance, '-i', backup];
   const sql = join(base, 'check.sql');

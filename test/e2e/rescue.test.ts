@@ -1,16 +1,7 @@
 // From a backup and a moment to the rows of a table that was dropped: rescue, start and stop, and what they leave.
 
 import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +11,16 @@ import { nothingLeftIn } from '../support/left-behind.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { matchWhole } from '../support/match-whole.js';
 import { isMounted, mountMissing, pbkfs } from '../support/mount.js';
-import { clientProgram, connected, initdb, postgres15, query, serverTempDir, start } from '../support/postgres.js';
+import {
+  clientProgram,
+  connected,
+  initdb,
+  postgres15,
+  query,
+  serverDirectory,
+  serverTempDir,
+  start,
+} from '../support/postgres.js';
 import { run, runOk } from '../support/run.js';
 import { hashTree } from '../support/tree.js';
 
@@ -46,14 +46,10 @@ interface Disaster {
 
 /** An ARCHIVE backup, rows that came after it, a DROP TABLE, a tablespace made in production's directory, a DROP DATABASE. */
 async function disaster(t: Test): Promise<Disaster> {
-  const { user } = postgres15();
   const directory = serverTempDir(t);
-  const [dataDir, production, work] = ['data', 'production', 'work'].map((name) => {
-    const path = join(directory, name);
-    mkdirSync(path, { mode: 0o755 });
-    chownSync(path, user.uid, user.gid);
-    return path;
-  }) as [string, string, string];
+  const [dataDir, production, work] = ['data', 'production', 'work'].map((name) =>
+    serverDirectory(join(directory, name)),
+  ) as [string, string, string];
   chmodSync(dataDir, 0o700);
   await initdb(dataDir, ['--no-sync', '--wal-segsize=1']);
   const server = await start(t, dataDir, { settings: { wal_keep_size: '1GB', fsync: 'off' } });
@@ -311,8 +307,7 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
 
   await t.test('start and stop: a server that answers, and then nothing', async (t) => {
     const [mountpoint, diff] = ['mount', 'diff'].map((name) => join(serverTempDir(t), name)) as [string, string];
-    mkdirSync(mountpoint);
-    chownSync(mountpoint, postgres15().user.uid, postgres15().user.gid);
+    serverDirectory(mountpoint);
     const place = ['-D', mountpoint, '-d', diff];
     const target = ['--recovery-target-time', time, '--recovery-target-action', 'promote'];
     const refused = await pbkfs(['start', ...source, '-i', backup, ...place, ...target, '--', '-c', 'archive_mode=on']);

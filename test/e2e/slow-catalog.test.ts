@@ -1,13 +1,13 @@
 // rescue and drill on a catalog whose every read takes its time: they say how far they are, and come to their end.
 
-import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { unmounted } from '../mount/small-mount.js';
 import { nothingLeftIn } from '../support/left-behind.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
-import { postgres15, serverTempDir } from '../support/postgres.js';
+import { serverDirectory, serverTempDir } from '../support/postgres.js';
 import { smallStream } from './targets.js';
 
 const TERMINAL = fileURLToPath(new URL('../support/terminal.cjs', import.meta.url));
@@ -17,9 +17,7 @@ t.test('a slow catalog is no reason to give up', { skip: mountMissing }, async (
   const faults = unmounted(t);
   faults.fault('slow-read', `${catalog}\n10`);
   const base = serverTempDir(t);
-  const scratch = join(base, 'scratch');
-  mkdirSync(scratch, { mode: 0o711 });
-  chownSync(scratch, postgres15().user.uid, postgres15().user.gid);
+  const scratch = serverDirectory(join(base, 'scratch'), 0o711);
   const env = { ...faults.env, TMPDIR: scratch, NODE_OPTIONS: `${faults.env.NODE_OPTIONS} --require=${TERMINAL}` };
   const source = ['-B', catalog, '-I', instance, '-i', backup];
   const rows = join(base, 'rows');

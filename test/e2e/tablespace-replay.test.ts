@@ -10,7 +10,7 @@ import { childrenOf, killHard } from '../../src/postgres/processes.js';
 import { identityOf } from '../../src/sys/process-identity.js';
 import { LiveCatalog } from '../support/live-catalog.js';
 import { mountMissing, pbkfs } from '../support/mount.js';
-import { newCluster, postgres15, query, serverTempDir, start } from '../support/postgres.js';
+import { newCluster, postgres15, query, serverDirectory, serverTempDir, start } from '../support/postgres.js';
 import { hashTree } from '../support/tree.js';
 
 const ROOT = `/pbkfs-test-${process.pid}`;
@@ -65,8 +65,7 @@ t.test('replayed tablespaces are made on the mount', { skip }, async (t) => {
   const base = serverTempDir(t);
   const newMountpoint = (name: string): string => {
     const mountpoint = join(base, name);
-    mkdirSync(mountpoint);
-    chownSync(mountpoint, postgres15().user.uid, postgres15().user.gid);
+    serverDirectory(mountpoint);
     t.teardown(() => pbkfs(['stop', '-D', mountpoint, '--now']));
     return mountpoint;
   };

@@ -58,6 +58,14 @@ export function serverTempDir(t: Teardown, user = postgres15().user): string {
   return directory;
 }
 
+/** Makes a directory that belongs to the server's user. @returns its path */
+export function serverDirectory(path: string, mode = 0o755): string {
+  const { uid, gid } = postgres15().user;
+  mkdirSync(path, { mode });
+  chownSync(path, uid, gid);
+  return path;
+}
+
 /** initdb into an existing empty directory that the server's user owns. */
 export async function initdb(
   dataDir: string,
