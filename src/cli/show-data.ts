@@ -50,7 +50,7 @@ export function describeInstance(catalog: Catalog, instance: string): ShownInsta
   };
 }
 
-function describeBackup(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): ShownBackup {
+export function describeBackup(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): ShownBackup {
   const { mountable, reason, hint, members } = checkBackup(backups, instance, backup);
   return {
     id: backup.id,

@@ -11,10 +11,12 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
+export { type Reach, reachOf, reachText, type TimelineReach } from './reach.js';
 export { endsTransaction, type WalEvent } from './record-events.js';
 export { walkRecords } from './record-walk.js';
 export { isWalBlockSize } from './segment-header.js';
-export { checkTarget, formatTime, isoTime, type RecoveryTarget } from './target.js';
+export { checkTarget, type RecoveryTarget } from './target.js';
+export { formatTime, isoTime } from './time-text.js';
 export type { TimelineTarget } from './timelines.js';
 export type { WalRange } from './wal-pages.js';
 export { WalPath } from './wal-path.js';

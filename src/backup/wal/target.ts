@@ -4,7 +4,9 @@ import { PbkfsError } from '../../errors.js';
 import type { Catalog } from '../catalog.js';
 import type { BackupInfo } from '../types.js';
 import { formatLsn, type Lsn } from './lsn.js';
+import { reachAlong, reachText } from './reach.js';
 import { endsTransaction } from './record-events.js';
+import { formatTime } from './time-text.js';
 import type { TimelineTarget } from './timelines.js';
 import { WalPath } from './wal-path.js';
 
@@ -18,19 +20,6 @@ export type RecoveryTarget =
   | { readonly kind: 'lsn'; readonly lsn: Lsn }
   | { readonly kind: 'xid'; readonly xid: number }
   | { readonly kind: 'name'; readonly name: string };
-
-/** `2026-11-21T04:28:33.087043Z`, for JSON. @param time µs since 1970 */
-export function isoTime(time: number): string {
-  return formatTime(time).replace(' ', 'T').replace('+00', 'Z');
-}
-
-/** `2026-11-21 04:28:33.087043+00`, as PostgreSQL reads and prints it. @param time µs since 1970 */
-export function formatTime(time: number): string {
-  const seconds = Math.floor(time / 1e6);
-  const micros = time - seconds * 1e6;
-  const fraction = micros === 0 ? '' : `.${String(micros).padStart(6, '0')}`;
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}${fraction}+00`;
-}
 
 /**
  * Refuses what PostgreSQL would refuse after it has replayed everything: a target before the backup is consistent, or
@@ -47,14 +36,14 @@ export function checkTarget(
   inclusive = true,
 ): void {
   const path = new WalPath(catalog, instance, backup, timeline);
-  const end = path.end();
+  const reach = reachAlong(path, backup);
   const command = unusedCommand(catalog, instance);
-  if (end.lastRecord === undefined || end.lastRecord < lastNeeded(path)) throw walIsMissing(path, backup, command);
+  if (reach.lastLsn === undefined) throw walIsMissing(path, backup, command);
   const refuse: Refuse = (what, why, hint) => {
     throw new PbkfsError('target_unreachable', `backup ${backup.id} cannot be recovered to ${what}: ${why}`, { hint });
   };
   const range = (): string => {
-    return `it can be recovered to ${reachable(path, backup, end.lastRecord!, end.lastTime)}${command}`;
+    return `it can be recovered to ${reachText(reach)}${elsewhere(path)}${command}`;
   };
   const behindEnd = (what: string, why: string): never => {
     const missing = gap(path);
@@ -62,12 +51,11 @@ export function checkTarget(
   };
   switch (target.kind) {
     case 'time': {
-      const { recoveryTime } = backup;
+      const { firstTime, lastTime } = reach;
       const what = formatTime(target.time);
-      if (recoveryTime !== undefined && target.time < recoveryTime * 1e6)
-        refuse(what, `it is consistent only from ${formatTime(recoveryTime * 1e6)} on`, TOO_EARLY);
-      const tooLate =
-        end.lastTime === undefined || (inclusive ? target.time >= end.lastTime : target.time > end.lastTime);
+      if (firstTime !== undefined && target.time < firstTime)
+        refuse(what, `it is consistent only from ${formatTime(firstTime)} on`, TOO_EARLY);
+      const tooLate = lastTime === undefined || (inclusive ? target.time >= lastTime : target.time > lastTime);
       if (tooLate && !isPassed(path, target.time, inclusive))
         behindEnd(what, 'no later transaction is in the WAL that there is');
       break;
@@ -76,7 +64,7 @@ export function checkTarget(
       const what = formatLsn(target.lsn);
       if (target.lsn < path.consistent)
         refuse(what, `it is consistent only from ${formatLsn(path.consistent)} on`, TOO_EARLY);
-      if (target.lsn > end.lastRecord) behindEnd(what, 'the WAL that there is ends before');
+      if (target.lsn > reach.lastLsn) behindEnd(what, 'the WAL that there is ends before');
       break;
     }
     case 'xid':
@@ -148,11 +136,6 @@ function gap(path: WalPath): string {
   return missing === undefined ? '' : `: ${missing}`;
 }
 
-/** A stop-lsn at a segment's very start needs nothing of it; the last record needed begins before the stop-lsn. */
-function lastNeeded(path: WalPath): Lsn {
-  return Math.floor((path.consistent - 1) / path.segmentSize) * path.segmentSize;
-}
-
 function walIsMissing(path: WalPath, backup: BackupInfo, command: string): PbkfsError {
   const there = `${formatLsn(path.start)} to ${formatLsn(path.consistent)}`;
   return new PbkfsError('wal_missing', `backup ${backup.id} needs the WAL from ${there}, and not all of it is there`, {
@@ -160,15 +143,9 @@ function walIsMissing(path: WalPath, backup: BackupInfo, command: string): Pbkfs
   });
 }
 
-function reachable(path: WalPath, backup: BackupInfo, lastRecord: Lsn, lastTime: number | undefined): string {
-  const lsns = `LSNs from ${formatLsn(path.consistent)} to ${formatLsn(lastRecord)}`;
+/** The end of a hint: after a failover what is asked for often lies on the new timeline. */
+function elsewhere(path: WalPath): string {
   const others = path.otherTimelines();
-  // After a failover what is asked for often lies on the new timeline.
-  const elsewhere =
-    others.length === 0
-      ? ''
-      : `; that is along timeline ${path.spans.at(-1)!.timeline}: --recovery-target-timeline can also be ${others.join(', ')}`;
-  if (lastTime === undefined) return `${lsns}; no transaction ended in that WAL${elsewhere}`;
-  const first = backup.recoveryTime === undefined ? '' : `from ${formatTime(backup.recoveryTime * 1e6)} on `;
-  return `times ${first}before ${formatTime(lastTime)}, ${lsns}${elsewhere}`;
+  if (others.length === 0) return '';
+  return `; that is along timeline ${path.timeline}: --recovery-target-timeline can also be ${others.join(', ')}`;
 }

@@ -67,6 +67,11 @@ export class WalPath {
     this.spans = followTimelines(own, stop, timeline, this.#histories);
   }
 
+  /** The last one that recovery follows. */
+  get timeline(): number {
+    return this.spans.at(-1)!.timeline;
+  }
+
   /** Number of the last segment that recovery gets to without a gap; one less than the first where there is none. */
   lastSegment(): number {
     let number = Math.floor(this.start / this.segmentSize);
@@ -94,9 +99,8 @@ export class WalPath {
 
   /** Timelines that recovery of the backup could follow as well. */
   otherTimelines(): number[] {
-    const ours = this.spans.at(-1)!.timeline;
     const all = [this.#own, ...branchesOf(this.#own, this.consistent, this.#histories)];
-    return all.filter((timeline) => timeline !== ours);
+    return all.filter((timeline) => timeline !== this.timeline);
   }
 
   /** Decompressed and checked. @throws PbkfsError wal_damaged */
