@@ -1,6 +1,6 @@
 // Making everything durable that was written to a mount, whoever wrote it.
 
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
@@ -27,7 +27,17 @@ export async function syncMount(path: string, onHung: (why: string) => void): Pr
   } catch (error) {
     throw notSynced(error as NodeJS.ErrnoException, mounted);
   }
+  mustBeInPlace(mounted);
   return mounted;
+}
+
+/** A diff that was removed under the mount goes on taking writes, and ends with it. */
+function mustBeInPlace({ mountpoint, owner }: Mounted): void {
+  const diff = owner?.diff;
+  if (diff === undefined || existsSync(diff)) return;
+  throw new PbkfsError('diff_sync_failed', `${mountpoint} is synced, but its diff ${diff} is not there any more`, {
+    hint: 'it was moved or removed under the mount: put it back where it was, or what was written is lost',
+  });
 }
 
 function whyHung({ mountpoint, owner }: Mounted): string {

@@ -1,7 +1,7 @@
 // list, stat, sync, unmount and cleanup on real mounts: their output, what they do, and what they refuse.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { isAlive } from '../../src/sys/process-identity.js';
@@ -149,6 +149,14 @@ t.test('sync makes durable what nobody has synced', { skip: mountMissing }, asyn
   t.match(JSON.parse(stdout), { mountpoint: mount.mountpoint, diff: mount.diff });
   t.match(await pbkfs(['sync', '-D', mount.mountpoint]), { status: 0, stdout: /^everything written to .* is durable/ });
   t.match(await pbkfs(['sync', mount.path('base')]), { status: 1, stderr: /hint: it lies in the mount on/ });
+  renameSync(mount.diff, `${mount.diff}-moved`);
+  t.match(await pbkfs(['sync', mount.mountpoint]), {
+    status: 1,
+    stdout: '',
+    stderr: /its diff .* is not there any more/,
+  });
+  renameSync(`${mount.diff}-moved`, mount.diff);
+  t.equal((await pbkfs(['sync', mount.mountpoint])).status, 0);
   await mount.unmount();
 });
 
