@@ -3,7 +3,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
-import type { Rescued, RescueFormat } from '../session/rescue.js';
+import type { Rescued } from '../session/rescue.js';
+import type { RescueFormat } from '../session/rescue-plan.js';
 import { guardedSession } from './guarded-session.js';
 import { catalogOption, diffSize, directory, oneOf } from './options.js';
 import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';

@@ -141,11 +141,8 @@ async function refuse(options: StartOptions): Promise<void> {
 }
 
 /** @param off settings of the backup that the server does not follow */
-function asJson(
-  { backupId: backup, mountpoint, diff, server, binaries, user, paused }: Session,
-  off: string[],
-): string {
-  const shown = { backup, mountpoint, diff, ...server.connection, pid: server.pid, version: binaries.version };
+function asJson({ backupId, mountpoint, diff, server, binaries, user, paused }: Session, off: string[]): string {
+  const shown = { backupId, mountpoint, diff, ...server.connection, pid: server.pid, serverVersion: binaries.version };
   const all = { ...shown, user: user.name, paused: paused !== false, switchedOff: off };
   return `${JSON.stringify(all, undefined, 2)}\n`;
 }

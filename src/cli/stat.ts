@@ -82,7 +82,7 @@ function shown({ mountpoint, since, status }: MountStat): object {
 function render({ mountpoint, since, status }: MountStat): string {
   const from = since === undefined ? '' : `, counted since ${new Date(since).toISOString()}`;
   const lines = [
-    `backup ${status.backup} of ${status.instance} on ${mountpoint}${from}`,
+    `backup ${status.backupId} of ${status.instance} on ${mountpoint}${from}`,
     `  backups of the chain: ${status.chain.length}, ${status.chainState}`,
     `  inodes the kernel knows: ${status.inodes}; block indexes: ${formatBytes(status.indexBytes)}`,
   ];

@@ -78,7 +78,11 @@ async function validate(options: ValidateOptions): Promise<number> {
     const seconds = secondsSince(began);
     const ids = chain.members.map((member) => member.id);
     if (options.json) {
-      const shown = problems.map((problem) => ({ ...problem, file: displayPath(problem.file) }));
+      const shown = problems.map(({ backup, ...problem }) => ({
+        backupId: backup,
+        ...problem,
+        file: displayPath(problem.file),
+      }));
       const result = {
         instance,
         backupId: chain.target.id,

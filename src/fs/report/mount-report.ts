@@ -93,7 +93,7 @@ export class LiveReport implements MountReport {
       mountpoint,
       catalog,
       instance: chain.instance,
-      backup: chain.target.id,
+      backupId: chain.target.id,
       chain: chain.members.map((member) => member.id),
       chainState: chainState(words, chain),
       chainLock: { held: chainLock.held, description: chainLock.description },
@@ -121,7 +121,7 @@ export class LiveReport implements MountReport {
     const { control: words, arena } = this.#shared;
     return {
       instance: chain.instance,
-      backup: chain.target.id,
+      backupId: chain.target.id,
       chain: chain.members.map((member) => member.id),
       chainLock: chainLock.description,
       chainState: chainState(words, chain),

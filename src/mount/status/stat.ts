@@ -13,7 +13,7 @@ import { readByChild } from './ask-mount.js';
 /** What `.pbkfs/stat` holds. */
 export interface MountStatus {
   readonly instance: string;
-  readonly backup: string;
+  readonly backupId: string;
   readonly chain: readonly string[];
   readonly chainLock?: string;
   /** `intact`, or which backup was changed under the mount. */

@@ -38,8 +38,9 @@ function samplesOf(drilled: Drilled): Sample[] {
     { metric: 'pbkfs_drill_catalog_read_bytes', labels, value: drilled.catalogBytes },
     { metric: 'pbkfs_drill_diff_bytes', labels, value: drilled.diffBytes },
   ];
-  if (drilled.backupTime !== null) {
-    samples.push({ metric: 'pbkfs_drill_backup_timestamp_seconds', labels, value: drilled.backupTime });
+  if (drilled.backupEndTime !== null) {
+    const value = Date.parse(drilled.backupEndTime) / 1000;
+    samples.push({ metric: 'pbkfs_drill_backup_timestamp_seconds', labels, value });
   }
   for (const check of checks) {
     const found = drilled.findings.filter((finding) => finding.check === check && finding.skipped === undefined);

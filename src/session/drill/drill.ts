@@ -1,7 +1,7 @@
 // A verification drill: proves that a backup can be used, by using it. One backup: mount, recover, check, take away.
 
 import type { BackupInfo } from '../../backup/index.js';
-import type { RecoveryTarget, TimelineTarget } from '../../backup/wal/index.js';
+import { isoTime, type RecoveryTarget, type TimelineTarget } from '../../backup/wal/index.js';
 import { given } from '../../given.js';
 import { readControlFile } from '../../postgres/control-file.js';
 import { secondsSince } from '../../sys/stopwatch.js';
@@ -41,8 +41,8 @@ export interface DrillRequest {
 export interface Drilled extends Costs {
   readonly backupId: string;
   readonly mode: string;
-  /** When the backup ended, in seconds since 1970; null where its control file does not say. */
-  readonly backupTime: number | null;
+  /** When the backup ended, ISO 8601; null where its control file does not say. */
+  readonly backupEndTime: string | null;
   readonly passed: boolean;
   readonly findings: readonly Finding[];
   /** Of the server; null when none was started. */
@@ -91,7 +91,7 @@ export async function drill(
   return {
     backupId: backup.id,
     mode: backup.mode ?? '',
-    backupTime: backup.endTime ?? null,
+    backupEndTime: backup.endTime === undefined ? null : isoTime(backup.endTime * 1e6),
     passed: findings.every(({ passed }) => passed),
     findings,
     serverVersion: session?.binaries.version ?? null,

@@ -48,7 +48,13 @@ const finding = (check: Finding['check'], passed: boolean, skipped?: string): Fi
 t.test('metrics: a check that failed once has failed; one that was skipped is not told', async (t) => {
   const file = join(t.testdir(), 'pbkfs.prom');
   const drilled: Drilled = {
-    ...{ backupId: 'TOU5PO', mode: 'DELTA', backupTime: 1_700_000_000, passed: false, serverVersion: '15.18' },
+    ...{
+      backupId: 'TOU5PO',
+      mode: 'DELTA',
+      backupEndTime: '2023-11-14T22:13:20Z',
+      passed: false,
+      serverVersion: '15.18',
+    },
     ...{ catalogBytes: 1, diffBytes: 2, clusterBytes: 3, seconds: 4 },
     findings: [
       finding('recovery', true),
@@ -86,7 +92,7 @@ t.test('metrics: a check that failed once has failed; one that was skipped is no
   }
 
   const begun = Date.now() / 1000;
-  await writeDrillMetrics(file, source, [{ ...drilled, backupTime: null }], true);
+  await writeDrillMetrics(file, source, [{ ...drilled, backupEndTime: null }], true);
   const passed = lastSuccess()!;
   t.ok(passed >= begun && passed <= Date.now() / 1000 && read('pbkfs_drill_success') === 1);
   t.equal(read('pbkfs_drill_timestamp_seconds'), passed);
