@@ -5,11 +5,9 @@ import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
 import { launchMount } from '../mount/daemon.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
-import type { ServerUser } from '../postgres/server-user.js';
 import { identityOf } from '../sys/process-identity.js';
-import type { Guarded } from './guarded.js';
 import type { Place } from './place.js';
-import type { SessionProgress, SessionRequest } from './session-request.js';
+import type { SessionContext } from './session-request.js';
 
 /**
  * @param recovery what the mount is to write for the server; undefined: what it does by itself
@@ -17,13 +15,10 @@ import type { SessionProgress, SessionRequest } from './session-request.js';
  * @throws PbkfsError of the mount
  */
 export async function mountBackup(
-  request: SessionRequest,
+  { request, user, guard, progress }: SessionContext,
   place: Place,
   { instance, target }: Chain,
   recovery: RecoveryConfig | undefined,
-  user: ServerUser,
-  guard: Guarded,
-  progress: SessionProgress,
 ): Promise<readonly string[]> {
   progress.step(`mounting backup ${target.id} of ${instance}`);
   const info = await launchMount({

@@ -1,6 +1,8 @@
 // What is asked of a session, and how it tells what it does.
 
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
+import type { ServerUser } from '../postgres/server-user.js';
+import type { Guarded } from './guarded.js';
 
 export interface SessionRequest {
   readonly catalog?: string;
@@ -33,6 +35,16 @@ export interface SessionRequest {
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   readonly force: boolean;
+}
+
+/** What every step of a session goes by. */
+export interface SessionContext {
+  readonly request: SessionRequest;
+  /** Whom the server and its files belong to. */
+  readonly user: ServerUser;
+  /** Is told of everything before it is made. */
+  readonly guard: Guarded;
+  readonly progress: SessionProgress;
 }
 
 /** Says what is being done, and how far it is. */

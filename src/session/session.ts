@@ -53,6 +53,7 @@ export async function openSession(
   progress: SessionProgress,
 ): Promise<Session> {
   const user = serverUser();
+  const context = { request, user, guard, progress };
   await takeAwayAbandoned(progress);
   const existing = request.mountpoint !== undefined && isMountPoint(request.mountpoint);
   const place = existing ? existingMount(request) : await newPlace(request, user, guard);
@@ -72,7 +73,7 @@ export async function openSession(
     plan = planReplay(replaying, recovery, false, progress);
     recovery = recovery && { ...recovery, ...plan.earlier };
   }
-  const externalDirectories = existing ? [] : await mountBackup(request, place, chain, recovery, user, guard, progress);
+  const externalDirectories = existing ? [] : await mountBackup(context, place, chain, recovery);
   if (!isServed(mountpoint)) forgetDeadServer(mountpoint);
   if (resumed && (await replaysBackup(mountpoint, target)))
     plan = planReplay(replaying, configuredTarget(mountpoint), true, progress);
@@ -80,8 +81,8 @@ export async function openSession(
   makeTablespaceDirectories(plan.bindings, user);
   for (const { path } of plan.bindings)
     progress.warn(`the WAL creates a tablespace in ${path}: on this mount it is kept in the diff`);
-  const ground = { dataDir: mountpoint, backup: target, existing, plan };
-  const { server, paused } = await startOnMount(request, ground, binaries, user, guard, progress);
+  const ground = { dataDir: mountpoint, backup: target, existing, plan, binaries };
+  const { server, paused } = await startOnMount(context, ground);
   const mounted = { mountpoint, diff, backupId: target.id, mounted: !existing, externalDirectories };
   return { server, binaries, user, paused, ...mounted, temporary };
 }

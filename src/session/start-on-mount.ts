@@ -7,16 +7,14 @@ import { given } from '../given.js';
 import type { ServerBinaries } from '../postgres/find-server.js';
 import { memorySettings } from '../postgres/memory.js';
 import type { PostgresServer } from '../postgres/server.js';
-import type { ServerUser } from '../postgres/server-user.js';
 import { type StartOptions, startServer } from '../postgres/start-server.js';
 import { identityOf } from '../sys/process-identity.js';
-import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { isRecovering, isStandby, pausesAtTarget } from './mounted-recovery.js';
 import { type Paused, untilPaused } from './paused.js';
 import type { ReplayPlan } from './replay-plan.js';
 import { explainFailure } from './server-trouble.js';
-import type { SessionProgress, SessionRequest } from './session-request.js';
+import type { SessionContext } from './session-request.js';
 import { hasInPlace } from './tablespaces.js';
 import { dropUnknownSettings } from './unknown-settings.js';
 
@@ -28,6 +26,7 @@ export interface Ground {
   /** Somebody else has made the mount, and its settings are theirs. */
   readonly existing: boolean;
   readonly plan: ReplayPlan;
+  readonly binaries: ServerBinaries;
 }
 
 export interface Started {
@@ -38,12 +37,8 @@ export interface Started {
 
 /** @throws PbkfsError server_failed, with what this host lacks where the server says so */
 export async function startOnMount(
-  request: SessionRequest,
-  { dataDir, backup, existing, plan }: Ground,
-  binaries: ServerBinaries,
-  user: ServerUser,
-  guard: Guarded,
-  progress: SessionProgress,
+  { request, user, guard, progress }: SessionContext,
+  { dataDir, backup, existing, plan, binaries }: Ground,
 ): Promise<Started> {
   const { major } = binaries;
   progress.step(`starting PostgreSQL ${binaries.version}`);
