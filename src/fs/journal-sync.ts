@@ -1,6 +1,6 @@
 // Syncing the journal off the thread that has names to answer, while a disk takes its time.
 
-import { fdatasync } from 'node:fs';
+import { close, fdatasync, open } from 'node:fs';
 import { journalWords, syncInBackground } from '../overlay/data/group-sync.js';
 import { control } from '../overlay/shared/shared-state.js';
 
@@ -23,11 +23,21 @@ export class JournalSync {
     if (this.#underWay) return;
     const words = this.#words;
     this.#underWay = syncInBackground(words, journalWords, (ended) => {
-      fdatasync(Atomics.load(words, control.journalFd), (error) => {
-        this.#underWay = false;
-        ended(error);
-        this.#ended(error);
+      // Opened anew: the kernel tells each open file once of what it could not write. Were it told here of the one that
+      // data threads sync, their next sync would succeed, before anybody knows of the failure.
+      open(`/proc/self/fd/${Atomics.load(words, control.journalFd)}`, 'r', (fault, fd) => {
+        if (fault !== null) this.#end(fault);
+        else
+          fdatasync(fd, (error) => {
+            ended(error);
+            close(fd, () => this.#end(error));
+          });
       });
     });
+  }
+
+  #end(error: Error | null): void {
+    this.#underWay = false;
+    this.#ended(error);
   }
 }

@@ -122,23 +122,25 @@ export class Overlay {
   }
 
   /** From what the last mount left to a diff that can be served. */
-  #takeUp(records: readonly RawRecord[], options: OverlayOptions): void {
+  #takeUp(found: readonly RawRecord[], options: OverlayOptions): void {
     const { namespace, objects } = this;
     const journal = this.#journal;
     const watch = new EndingWatch();
-    namespace.replay(watch.pass(decodeRecords(records)));
+    namespace.replay(watch.pass(decodeRecords(found)));
     const ending = watch.ending(this.#bootId, options.afterPowerLoss);
     const givenUp = settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
+    const opened: Change = ['opened', this.#bootId];
     if (!ending.cleanlyClosed) {
       objects.sync();
+      // Not as a clean end, should this one fail: on a full disk a map may have stayed unsynced.
+      const records = namespace.snapshot(opened);
       // What a power loss has cut off, and objects that were given up, must be on record before anything is changed.
-      if (ending.cacheWasLost || givenUp > 0) journal.rewrite(namespace.snapshot());
-      else journal.rewriteAsRoomAllows(namespace.snapshot());
+      if (ending.cacheWasLost || givenUp > 0) journal.rewrite(records);
+      else journal.rewriteAsRoomAllows(records);
     }
     removeUnusedObjects(this);
     if (options.noWal) this.#transientWal = new TransientWal(namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
-    const opened: Change = ['opened', this.#bootId];
     journal.append(encodeRecord({ time: Date.now(), changes: [opened] }), true);
     Atomics.store(this.#shared.control, control.hiddenIno, this.hidden.directory.attributes.ino);
     const { compactJournalFrom } = options;

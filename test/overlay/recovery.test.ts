@@ -1,6 +1,7 @@
 // What a mount makes of a diff whose last mount did not end cleanly.
 
-import { rmSync, statSync, truncateSync } from 'node:fs';
+import fs, { readlinkSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
 import type { DataEngine } from '../../src/overlay/data/data-engine.js';
 import type { Inode } from '../../src/overlay/namespace/inode.js';
@@ -200,4 +201,31 @@ t.test('a diff that was made on another backup is refused', async (t) => {
       }),
     { code: 'diff_foreign' },
   );
+});
+
+t.test('a mount that fails on a full disk once the journal is short again leaves what a kill had left', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.kill();
+  const { writeSync } = fs;
+  const restore = () => {
+    Object.assign(fs, { writeSync });
+    syncBuiltinESMExports();
+  };
+  t.teardown(restore);
+  // The journal's shortest form still fits, and nothing else does.
+  Object.assign(fs, {
+    writeSync: (fd: number, ...rest: unknown[]) => {
+      if (/\/journal$|\.map$/.test(readlinkSync(`/proc/self/fd/${fd}`)))
+        throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
+      return (writeSync as (...args: unknown[]) => number)(fd, ...rest);
+    },
+  });
+  syncBuiltinESMExports();
+  t.throws(() => mount(diff), { code: 'diff_full' });
+  restore();
+  const after = mount(diff);
+  t.ok(after.read('base/1/100', 0, 8192).equals(block));
+  after.close();
 });

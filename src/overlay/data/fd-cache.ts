@@ -59,10 +59,12 @@ export class FdCache {
   }
 
   close(file: CachedFile): void {
-    if (file.fd < 0) return;
+    const { fd } = file;
+    if (fd < 0) return;
     this.#open.delete(file);
-    closeSync(file.fd);
+    // Also when close(2) fails, as NFS lets it, the number is free, and may be another file's from now on.
     file.fd = -1;
+    closeSync(fd);
   }
 
   closeAll(): void {

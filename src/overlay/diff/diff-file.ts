@@ -159,10 +159,13 @@ export class DiffFile {
   zeroRange(from: number, to: number, keepLength = false): void {
     const end = Math.min(to, this.#state.length);
     const [first, last] = [Math.ceil(from / BLCKSZ), Math.floor(end / BLCKSZ)];
-    // The file may have grown to terabytes.
-    const punched = first < last && this.#punch(first, last);
-    this.#writeZeros(from, punched ? first * BLCKSZ : end);
-    if (punched) this.#writeZeros(last * BLCKSZ, end);
+    if (first < last) {
+      // First what is likely to fail: blocks that change in part are completed from the base.
+      this.#writeZeros(from, first * BLCKSZ);
+      this.#writeZeros(last * BLCKSZ, end);
+      // The file may have grown to terabytes.
+      if (!this.#punch(first, last)) this.#writeZeros(first * BLCKSZ, last * BLCKSZ);
+    } else this.#writeZeros(from, end);
     if (!keepLength) this.#grow(to, true);
   }
 

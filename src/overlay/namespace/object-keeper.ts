@@ -2,6 +2,7 @@
 // a power loss a name whose object is gone would be damage.
 
 import { closeSync, fsyncSync, openSync, truncateSync } from 'node:fs';
+import { withLock } from '../../pending/mutex.js';
 import {
   closeObject,
   createObject,
@@ -136,13 +137,16 @@ export class ObjectKeeper {
   /** Makes their names durable. @throws diff_sync_failed once that has failed, in whichever thread */
   sync(): void {
     const { control: words } = this.#shared;
-    if (Atomics.load(words, control.objectsFailed) !== 0) throw failedBefore('the directory of objects');
-    try {
-      fsyncSync(this.#directoryFd);
-    } catch (error) {
-      Atomics.store(words, control.objectsFailed, 1);
-      throw error;
-    }
+    // Never beside a data thread's: of two syncs of one open file the kernel tells only one of what it could not write.
+    withLock(words, control.objectsLock, () => {
+      if (Atomics.load(words, control.objectsFailed) !== 0) throw failedBefore('the directory of objects');
+      try {
+        fsyncSync(this.#directoryFd);
+      } catch (error) {
+        Atomics.store(words, control.objectsFailed, 1);
+        throw error;
+      }
+    });
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 // One thread's open files: bounded, the least recently used goes first, everything can be opened again.
 
-import { readdirSync, readSync, writeFileSync } from 'node:fs';
+import fs, { readdirSync, readSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
 import { CachedFile, FdCache } from '../../../src/overlay/data/fd-cache.js';
 
@@ -47,4 +48,27 @@ t.test('a file that cannot be opened leaves no trace', async (t) => {
   t.throws(() => cache.fd(missing), { code: 'ENOENT' });
   t.equal(missing.fd, -1);
   cache.close(missing);
+});
+
+t.test('a file whose close fails, as on NFS, is opened again and never read through the number it had', async (t) => {
+  const directory = t.testdir({ a: 'a', b: 'b', c: 'c' });
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => new CachedFile(Buffer.from(`${directory}/${name}`), 0));
+  const cache = new FdCache(1, { hit: () => undefined, miss: () => undefined });
+  cache.fd(a);
+  const { closeSync } = fs;
+  Object.assign(fs, {
+    closeSync: (fd: number) => {
+      closeSync(fd);
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    },
+  });
+  syncBuiltinESMExports();
+  t.throws(() => cache.fd(b), { code: 'EIO' });
+  Object.assign(fs, { closeSync });
+  syncBuiltinESMExports();
+  cache.fd(c);
+  const out = Buffer.alloc(1);
+  readSync(cache.fd(a), out, 0, 1, 0);
+  t.equal(out.toString(), 'a');
+  cache.closeAll();
 });

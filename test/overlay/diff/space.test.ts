@@ -3,9 +3,9 @@
 import fs from 'node:fs';
 import { constants } from 'node:os';
 import t from 'tap';
-import { NodeStorage } from '../../../src/overlay/diff/index.js';
+import { DiffFile, NodeStorage } from '../../../src/overlay/diff/index.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate, systemError } from '../../../src/sys/libc.js';
-import { baseContent, FileUnderTest } from './file-under-test.js';
+import { baseContent, FileUnderTest, readerOf } from './file-under-test.js';
 
 t.test('block map and extensions reserve their space where a fallocate is given', async (t) => {
   const asked: number[][] = [];
@@ -68,6 +68,30 @@ t.test('a hole is zeros where the file system can make none', async (t) => {
   ];
   t.strictSame(asked, [...both, ...both]);
 });
+
+t.test(
+  'a hole that cannot be made since the base is damaged at its edge takes nothing from what lies within',
+  async (t) => {
+    for (const edge of [1, 4]) {
+      const storage = new NodeStorage({
+        punch: (fd, offset, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length),
+      });
+      const base = baseContent(40_000);
+      const under = new FileUnderTest(storage, t.testdir(), base);
+      const { region, object } = under;
+      const reader = {
+        readBlock(block: number, out: Uint8Array, at: number) {
+          if (block === edge) throw systemError('read', constants.errno.EIO);
+          readerOf(base).readBlock(block, out, at);
+        },
+      };
+      const damaged = new DiffFile(storage, object, region, reader, base.length);
+      t.throws(() => damaged.zeroRange(8192 + 5, 4 * 8192 + 5, true), { code: 'EIO' });
+      const within = (bytes: Uint8Array) => Buffer.from(bytes.subarray(2 * 8192, 4 * 8192));
+      t.strictSame(within(under.read()), within(base), `block ${edge} is damaged`);
+    }
+  },
+);
 
 t.test('a file system that has no fallocate is put up with, any other trouble is told', async (t) => {
   const failing = (errno: number): NodeStorage => {

@@ -114,6 +114,19 @@ t.test('after a failed sync of the names of objects none succeeds, in whichever 
   t.equal(Atomics.load(shared.control, control.objectsFailed), 1);
 });
 
+t.test(
+  'their names are not synced while a data thread does the same: the kernel would tell one of two of a failure',
+  async (t) => {
+    const { shared, objects } = keeper();
+    const locked: boolean[] = [];
+    const lock = () => Atomics.load(shared.control, control.objectsLock) !== 0;
+    failing(t, 'fsyncSync', 'EIO', () => !locked.push(lock()));
+    objects.sync();
+    t.strictSame(locked, [true]);
+    t.notOk(lock());
+  },
+);
+
 t.test('a first write whose record the journal does not take leaves no object, and can be done later', async (t) => {
   const { newDiff, mount, objects } = smallDiffs();
   const diff = newDiff();
