@@ -6,8 +6,9 @@ import { given } from '../given.js';
 import type { Rescued, RescueFormat } from '../session/rescue.js';
 import { guardedSession } from './guarded-session.js';
 import { catalogOption, diffSize, directory, oneOf } from './options.js';
-import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';
+import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
+import { targetTime } from './target-time.js';
 import { formatBytes } from './text-table.js';
 
 interface RescueOptions extends TargetOptions, ThrowAwayOptions {
