@@ -52,7 +52,7 @@ export async function mountBackup(
 function withoutRoom(error: unknown, diff: string): unknown {
   const full = error instanceof PbkfsError && (error.code === 'diff_full' || error.message.startsWith('ENOSPC'));
   if (!full) return error;
-  return new PbkfsError('diff_full', `no room for a temporary diff: ${diff}`, {
+  return new PbkfsError('no_place', `no room for a temporary diff: ${diff}`, {
     hint: 'it is gone again: make room, or name another place (--work-dir, for start -d or TMPDIR)',
     cause: error,
   });
