@@ -72,6 +72,7 @@ const catalogue = {
   wal_missing: { errno: 'ENOENT', exit: 1 },
   wal_damaged: { errno: 'EIO', exit: 1 },
   target_unreachable: { errno: 'EINVAL', exit: 1 },
+  no_place: { errno: 'ENOSPC', exit: 1 },
   listen_failed: { errno: 'EIO', exit: 1 },
   server_failed: { errno: 'EIO', exit: 1 },
   output_failed: { errno: 'EIO', exit: 1 },

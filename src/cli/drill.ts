@@ -91,14 +91,19 @@ async function run(options: DrillOptions): Promise<number> {
   };
   const { drillBackups } = await import('../session/drill/drill-run.js');
   process.chdir('/');
-  const result = await drillBackups(request, progress, (drilled) => {
-    progress.clear();
-    if (!options.json) process.stdout.write(describe(drilled));
+  let passed = false;
+  await drillBackups(request, progress, {
+    drilled: (drilled) => {
+      progress.clear();
+      if (!options.json) process.stdout.write(describe(drilled));
+    },
+    ended: (result) => {
+      progress.clear();
+      process.stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : summary(result));
+      passed = result.passed;
+    },
   });
-  progress.clear();
-  if (options.json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
-  else process.stdout.write(summary(result));
-  return result.passed ? 0 : 1;
+  return passed ? 0 : 1;
 }
 
 function describe(drilled: Drilled): string {

@@ -1,6 +1,10 @@
 #!/usr/bin/env node
 // The program `pbkfs`. Commands that somebody waits for, or that PostgreSQL starts once a WAL segment, are loaded alone.
 
+import { surviveHangup } from '../sys/hangup.js';
+
+surviveHangup();
+
 // With rights taken from the owner, too, nobody could open again what is made: not our lock files, nor pg_probackup's.
 process.umask(process.umask(0o077) & 0o077);
 

@@ -5,6 +5,7 @@ import { parseLsnNumber, type RecoveryTarget, type TimelineTarget } from '../bac
 import { PbkfsError } from '../errors.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import { oneOf, option } from './options.js';
+import { targetTime } from './target-time.js';
 
 export interface TargetOptions {
   readonly recoveryTarget?: 'immediate' | 'latest';
@@ -27,7 +28,11 @@ export interface RecoveryOptions extends TargetOptions {
 /** The options that choose a point in time. */
 export function targetOptions(): Option[] {
   return [
-    option('--recovery-target-time <time>', 'recover to this time; without a zone it is the local time', targetTime),
+    option(
+      '--recovery-target-time <time>',
+      'recover to this time; a zone is like +03 or Europe/Berlin, without one it is the local time',
+      targetTime,
+    ),
     option('--recovery-target-lsn <lsn>', 'recover to this WAL position', targetLsn),
     option('--recovery-target-xid <xid>', 'recover to the end of this transaction', targetXid),
     option('--recovery-target-name <name>', 'recover to this restore point'),
@@ -118,32 +123,6 @@ export function recoveryOf(options: RecoveryOptions): RecoveryConfig | undefined
         }
       : {}),
   };
-}
-
-/** @returns µs since 1970 */
-export function targetTime(value: string): number {
-  const match = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,6}))?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?$/i.exec(
-    value.trim(),
-  );
-  const [, date, clock, fraction = '', zone] = match ?? [];
-  const milliseconds = match === null ? Number.NaN : Date.parse(`${date}T${clock}${isoZone(zone)}`);
-  if (Number.isNaN(milliseconds) || !isDay(date!)) {
-    throw new InvalidArgumentError(
-      'It must be a time like "2026-11-21 04:28:33.087+00", with the distance of its zone from UTC; without one it is local.',
-    );
-  }
-  return milliseconds * 1000 + Number(fraction.padEnd(6, '0'));
-}
-
-/** To JavaScript the 30th of February is the 2nd of March, which nobody has asked for. @param date YYYY-MM-DD */
-function isDay(date: string): boolean {
-  return new Date(`${date}T00:00:00Z`).toISOString().startsWith(date);
-}
-
-function isoZone(zone: string | undefined): string {
-  if (zone === undefined) return '';
-  const offset = /^([+-]\d\d):?(\d\d)?$/.exec(zone);
-  return offset === null ? 'Z' : `${offset[1]}:${offset[2] ?? '00'}`;
 }
 
 function targetLsn(value: string): number {

@@ -7,8 +7,9 @@ import type { Rescued } from '../session/rescue.js';
 import type { RescueFormat } from '../session/rescue-plan.js';
 import { guardedSession } from './guarded-session.js';
 import { catalogOption, diffSize, directory, oneOf } from './options.js';
-import { type TargetOptions, targetOf, targetOptions, targetTime, timelineOf } from './recovery-options.js';
+import { type TargetOptions, targetOf, targetOptions, timelineOf } from './recovery-options.js';
 import { type ThrowAwayOptions, throwAwayOptions } from './session-options.js';
+import { targetTime } from './target-time.js';
 import { formatBytes } from './text-table.js';
 
 interface RescueOptions extends TargetOptions, ThrowAwayOptions {

@@ -26,7 +26,7 @@ export function newPrivatePath(user: ServerUser): string {
   return join(socketTempDir(user), `${PRIVATE_DIR}${unique}`);
 }
 
-/** Makes the directory (mode 0700, owned by `user`) and its files. @throws PbkfsError server_failed where it cannot lie */
+/** Makes the directory (mode 0700, owned by `user`) and its files. @throws PbkfsError no_place */
 export function makePrivateDir(path: string, user: ServerUser): PrivateDir {
   try {
     mkdirSync(path, { mode: 0o700 });
@@ -65,7 +65,7 @@ export function makePrivateDir(path: string, user: ServerUser): PrivateDir {
 function unmade(path: string, error: unknown): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES'].includes(code)) return error;
-  return new PbkfsError('server_failed', `no directory ${path} for the socket and log of the server: ${message}`, {
+  return new PbkfsError('no_place', `no directory ${path} for the socket and log of the server: ${message}`, {
     hint: 'TMPDIR may name another place',
     cause: error,
   });

@@ -5,9 +5,11 @@
 import { createInterface } from 'node:readline';
 import { sayHello } from '../mount/child-process.js';
 import { ENDING_SIGNALS } from '../sys/ending-signals.js';
+import { letGoOfLostTerminals } from '../sys/hangup.js';
 import { type Belongings, cleanUp, GAVE_UP } from './clean-up.js';
 
 for (const signal of ENDING_SIGNALS) process.on(signal, () => undefined);
+letGoOfLostTerminals();
 sayHello();
 
 async function guard(): Promise<void> {

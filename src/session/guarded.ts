@@ -6,7 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { endOf } from '../mount/child-process.js';
-import { ENDING_SIGNALS, statusOfSignal } from '../sys/ending-signals.js';
+import { statusOfSignal } from '../sys/ending-signals.js';
+import { heededSignals } from '../sys/hangup.js';
 import { type Belongings, cleanUp, GAVE_UP } from './clean-up.js';
 import { recordFile, writeRecord } from './session-record.js';
 
@@ -18,13 +19,14 @@ export class Guarded {
   #guard: ChildProcess;
   #ended: Promise<unknown>;
   #guards = 0;
+  readonly #signals = heededSignals();
   #belongings: Belongings = { remove: [] };
   #finishing = false;
   #interrupted = false;
 
   constructor() {
     [this.#guard, this.#ended] = this.#start();
-    for (const name of ENDING_SIGNALS) process.on(name, this.#interrupt);
+    for (const name of this.#signals) process.on(name, this.#interrupt);
   }
 
   /** Whether somebody wants this to end: what fails from now on fails because of that. */
@@ -54,7 +56,7 @@ export class Guarded {
   /** Takes away whatever is left, and waits for that. */
   async finish(): Promise<void> {
     // Whoever presses Ctrl-C again still waits for the end of it.
-    if (!this.#interrupted) for (const name of ENDING_SIGNALS) process.off(name, this.#interrupt);
+    if (!this.#interrupted) for (const name of this.#signals) process.off(name, this.#interrupt);
     this.#finishing = true;
     this.#guard.stdin?.end();
     await this.#ended;

@@ -54,7 +54,7 @@ export function existingMount(request: SessionRequest): Place {
   return { catalog, instance, backupId, mountpoint: mountpoint!, diff: entry.diff, temporary: [] };
 }
 
-/** Makes what is missing, after the guard has been told. @throws PbkfsError usage */
+/** Makes what is missing, after the guard has been told. @throws PbkfsError usage, no_place */
 export async function newPlace(request: SessionRequest, user: ServerUser, guard: Guarded): Promise<Place> {
   const { catalog, instance, backupId } = request;
   if (catalog === undefined || instance === undefined || backupId === undefined) {
@@ -72,7 +72,7 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
     try {
       mkdirSync(base, { mode: 0o700 });
     } catch (error) {
-      throw new PbkfsError('usage', `cannot make a temporary directory: ${(error as Error).message}`, {
+      throw new PbkfsError('no_place', `cannot make a temporary directory: ${(error as Error).message}`, {
         hint: request.workDir === undefined ? 'TMPDIR may name another place' : 'give another one with --work-dir',
         cause: error,
       });

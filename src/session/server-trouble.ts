@@ -54,12 +54,12 @@ const TROUBLES: readonly Trouble[] = [
       'name its library with --preload-libraries; where it is not installed, choose a target before its records',
   },
   {
-    sign: /pg_dump: error: could not (?:write|close)[^\n]*: No space left on device|(?:COPY|the query) failed: ENOSPC/,
+    sign: /pg_dump: error: could not (?:write|close)[^\n]*: (?:No space left on device|Disk quota exceeded)|(?:COPY|the query) failed: (?:ENOSPC|EDQUOT)/,
     what: () => 'there is no room left for the output',
     hint: () => 'make room where -o leads, or give another place',
   },
   {
-    sign: /No space left on device/,
+    sign: /No space left on device|Disk quota exceeded/,
     what: () => 'there is no room left for what the server writes',
     hint: () =>
       'give the diff more room: on its file system, by a larger --diff-limit, or in another place with --work-dir (start: -d)',

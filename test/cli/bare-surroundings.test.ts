@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { refuseAsFirstProcess } from '../../src/cli/first-process.js';
 import { copyCatalog } from '../support/catalogs.js';
+import { matchWhole } from '../support/match-whole.js';
 import { CLI, mountMissing, pbkfs } from '../support/mount.js';
 import { privateCatalog } from '../support/private-catalog.js';
 import { type RunResult, run } from '../support/run.js';
@@ -77,6 +78,19 @@ t.test('a disk that has no room for a temporary diff', { skip }, async (t) => {
   execFileSync('mount', ['-o', 'remount,ro', small]);
   const readOnly = await pbkfs(['rescue', '-B', catalog, '-I', 'a', '-i', 'latest', ...elsewhere], { TMPDIR: small });
   t.match(readOnly, { status: 1, stderr: /no directory .*\/pbkfs-pg-.* of the server: EROFS.*\nhint: TMPDIR/ });
+  const metrics = join(base, 'drill.prom');
+  const drill = ['drill', '-B', catalog, '-I', 'a', '--metrics-file', metrics];
+  for (const [more, env] of [
+    [['--work-dir', '/tmp'], { TMPDIR: small }],
+    [['--work-dir', small], {}],
+    [[], { TMPDIR: small }],
+  ] as const) {
+    const noDrill = await pbkfs([...drill, ...more], env);
+    const stderr = /pbkfs: (?:no|cannot make a temporary) directory.*EROFS.*\nhint: .*(?:TMPDIR|--work-dir)/;
+    t.match(noDrill, { status: 1, stdout: '', stderr }, 'no verdict on the backup');
+    t.match(readFileSync(metrics, 'utf8'), /^pbkfs_drill_success\S* 0$/m);
+    t.notMatch(readFileSync(metrics, 'utf8'), 'TOU5PO');
+  }
 });
 
 t.test('a disk that has no room for the metrics of a drill', { skip }, async (t) => {
@@ -96,5 +110,11 @@ t.test('a disk that has no room for the metrics of a drill', { skip }, async (t)
     stdout: /passed/,
     stderr: `ENOSPC: no space left on device, write '${metrics}'`,
   });
+  const json = await pbkfs([...drill, '--json']);
+  t.equal(json.status, 1);
+  matchWhole(t, JSON.parse(json.stdout), { passed: true, backups: [{ backupId: 'TOU5PO', passed: true }] });
+  t.match(JSON.parse(json.stderr.trimEnd().split('\n').at(-1)!), { error: { message: /ENOSPC/ } });
+  const nothing = await pbkfs([...drill.with(4, 'absent')]);
+  t.match(nothing, { status: 1, stderr: /warning: the metrics could not be written: ENOSPC.*\npbkfs: .*absent/ });
   t.equal(readFileSync(metrics, 'utf8'), before);
 });

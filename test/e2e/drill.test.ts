@@ -1,8 +1,11 @@
 // Verification drills: what is sound passes, what is not is found, and nothing is left of either.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { DrillRun } from '../../src/session/drill/drill-run.js';
 import { nothingLeftIn } from '../support/left-behind.js';
@@ -40,6 +43,32 @@ function place(t: Test, source: readonly string[]): Place {
       return join(base, name);
     },
   };
+}
+
+t.test('under nohup it goes on when its terminal is closed', { skip: mountMissing }, async (t) => {
+  const { catalog, instance } = await smallStream(t);
+  const { scratch } = place(t, []);
+  const args = ['drill', '-B', catalog, '-I', instance, '--work-dir', scratch];
+  const script = 'nohup "$@" > /dev/null 2>&1 & echo $!; wait $!';
+  const shell = spawn('bash', ['-c', script, 'bash', CLI, ...args], { stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' });
+  const ended = once(shell, 'exit');
+  const pid = Number(await once(shell.stdout, 'data'));
+  let hangups = 0;
+  while (shell.exitCode === null) {
+    if (readdirSync(scratch).length > 0 && mayHangUp(pid)) hangups++;
+    await sleep(20);
+  }
+  t.strictSame(await ended, [0, null]);
+  t.ok(hangups > 5, `${hangups} times`);
+  await nothingLeftIn(t, scratch);
+});
+
+function mayHangUp(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGHUP');
+  } catch {
+    return false;
+  }
 }
 
 t.test('a sound backup passes all checks', { skip: mountMissing }, async (t) => {

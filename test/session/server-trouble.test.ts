@@ -44,6 +44,12 @@ t.test('names what is missing, and what to do', async (t) => {
       'there is no room left for the output',
       /where -o leads/,
     ],
+    ['the query failed: EDQUOT: disk quota exceeded, write', 'there is no room left for the output', /where -o leads/],
+    [
+      'FATAL: could not extend file "base/5/16384": Disk quota exceeded',
+      'there is no room left for what the server writes',
+      /give the diff more room/,
+    ],
     [
       'FATAL: could not write to file "pg_wal/x": No space left on device',
       'there is no room left for what the server writes',

@@ -1,7 +1,8 @@
 // Ctrl-C while a copy is being made: it fails like any other, so that its target is emptied and the diff is closed.
 
 import { PbkfsError } from '../../errors.js';
-import { ENDING_SIGNALS, statusOfSignal } from '../../sys/ending-signals.js';
+import { statusOfSignal } from '../../sys/ending-signals.js';
+import { heededSignals } from '../../sys/hangup.js';
 
 export class Interrupted extends PbkfsError {
   readonly #signal: NodeJS.Signals;
@@ -22,16 +23,17 @@ export class Interrupted extends PbkfsError {
  * @throws Interrupted
  */
 export async function interruptible<T>(work: Promise<T>, stop: () => void): Promise<T> {
+  const signals = heededSignals();
   let interrupted: NodeJS.Signals | undefined;
   const interrupt = (signal: NodeJS.Signals): void => {
     interrupted = signal;
     stop();
   };
-  for (const name of ENDING_SIGNALS) process.once(name, interrupt);
+  for (const name of signals) process.once(name, interrupt);
   try {
     return await work;
   } finally {
-    for (const name of ENDING_SIGNALS) process.off(name, interrupt);
+    for (const name of signals) process.off(name, interrupt);
     // biome-ignore lint/correctness/noUnsafeFinally: what the work says then is only that it was stopped
     if (interrupted !== undefined) throw new Interrupted(interrupted);
   }

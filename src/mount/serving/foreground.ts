@@ -1,5 +1,6 @@
 // `pbkfs mount --console`: the mount lives in the caller's own process and ends with it.
 
+import { outlivesTerminal } from '../../sys/hangup.js';
 import type { MountedInfo, MountRequest } from '../request.js';
 import { killAfterGrace } from './last-resort.js';
 import { runMount } from './lifecycle.js';
@@ -21,7 +22,7 @@ export async function runForegroundMount(
 ): Promise<number> {
   process.chdir('/');
   const stopper = new Stopper();
-  stopOnSignals(stopper, 'stop');
+  stopOnSignals(stopper, outlivesTerminal() ? 'ignore' : 'stop');
   const timer =
     timeout === undefined ? undefined : setTimeout(() => stopper.stop('the time for mounting is over'), timeout);
   const caller = {

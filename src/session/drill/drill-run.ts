@@ -31,15 +31,20 @@ export interface DrillRun {
   readonly passedOver: readonly PassedOver[];
 }
 
+export interface DrillListener {
+  readonly drilled: (drilled: Drilled) => void;
+  readonly ended: (run: DrillRun) => void;
+}
+
 /**
- * @param ended told of each backup when its drill has ended
+ * @param listener told of what has been found before the metrics file is written
  * @throws PbkfsError when there is nothing to drill; the metrics file says so too
  */
 export async function drillBackups(
   request: DrillRunRequest,
   progress: SessionProgress,
-  ended: (drilled: Drilled) => void,
-): Promise<DrillRun> {
+  listener: DrillListener,
+): Promise<void> {
   const { catalog, instance, metricsFile } = request;
   const source = { catalog, instance };
   const backups: Drilled[] = [];
@@ -52,17 +57,22 @@ export async function drillBackups(
     for (const backup of chosen) {
       const drilled = await drill({ ...request, sql }, backup, new Guarded(), progress);
       backups.push(drilled);
-      ended(drilled);
+      listener.drilled(drilled);
     }
     const passed = backups.every((drilled) => drilled.passed);
     run = { ...source, passed, backups, passedOver: notDrilled(request, chosen) };
   } catch (error) {
-    if (metricsFile !== undefined && !isUsage(error)) await writeDrillMetrics(metricsFile, source, backups, false);
+    if (metricsFile !== undefined && !isUsage(error)) {
+      // What went wrong first says more.
+      await writeDrillMetrics(metricsFile, source, backups, false).catch((failure: Error) =>
+        progress.warn(`the metrics could not be written: ${failure.message}`),
+      );
+    }
     throw error;
   }
+  listener.ended(run);
   // What cannot be written is no reason to write that the drill failed.
   if (metricsFile !== undefined) await writeDrillMetrics(metricsFile, source, backups, run.passed);
-  return run;
 }
 
 /** A newest backup that is no good must not hide behind an older one that is. */

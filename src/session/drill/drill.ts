@@ -2,6 +2,7 @@
 
 import type { BackupInfo } from '../../backup/index.js';
 import { isoTime, type RecoveryTarget, type TimelineTarget } from '../../backup/wal/index.js';
+import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
 import { readControlFile } from '../../postgres/control-file.js';
 import { secondsSince } from '../../sys/stopwatch.js';
@@ -52,8 +53,9 @@ export interface Drilled extends Costs {
 }
 
 /**
- * Never rejects because of the backup: whatever is wrong is a finding. All of it is gone when this returns.
+ * Never rejects because of the backup: whatever is wrong with it is a finding. All of it is gone when this ends.
  * @param guard of this backup alone; it is finished here
+ * @throws PbkfsError usage; no_place where this host has no room for a drill
  */
 export async function drill(
   request: DrillRequest,
@@ -65,13 +67,21 @@ export async function drill(
   const findings: Finding[] = [];
   let session: Session | undefined;
   let login: Required<Login> = { role: '', database: '' };
+  let unmade: unknown;
   const recovery = await find('recovery', async () => {
-    session = await openSession(sessionOf(request, backup), guard, progress);
+    session = await openSession(sessionOf(request, backup), guard, progress).catch((error) => {
+      if (!isAboutBackup(error)) unmade = error;
+      throw error;
+    });
     login = await superuserOf(session.server.connection, backup, request.role);
     return recovered(session, login);
   });
   // After Ctrl-C everything under way fails; whoever interrupted it waits for the end of the process.
   if (guard.interrupted) await new Promise(() => undefined);
+  if (unmade !== undefined) {
+    await guard.finish();
+    throw unmade;
+  }
   findings.push(recovery);
   if (session !== undefined && recovery.passed) findings.push(...(await check(request, login, session, progress)));
   if (guard.interrupted) await new Promise(() => undefined);
@@ -99,6 +109,10 @@ export async function drill(
     clusterBytes: backup.pgdataBytes ?? 0,
     seconds: secondsSince(began),
   };
+}
+
+function isAboutBackup(error: unknown): boolean {
+  return !(error instanceof PbkfsError && (error.code === 'usage' || error.code === 'no_place'));
 }
 
 function sessionOf(request: DrillRequest, backup: BackupInfo): Parameters<typeof openSession>[0] {

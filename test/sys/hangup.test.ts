@@ -1,0 +1,59 @@
+// Programs whose terminal is closed: under nohup they go on, and none ends by an abort with a core file.
+
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { runOk } from '../support/run.js';
+import { until } from '../support/until.js';
+
+const HANGUP = fileURLToPath(new URL('../../src/sys/hangup.js', import.meta.url));
+
+/** A program that says whether it outlives its terminal. */
+function asking(t: Test): string {
+  const file = join(t.testdir(), 'ask.mjs');
+  writeFileSync(
+    file,
+    `import { outlivesTerminal } from '${HANGUP}';\nprocess.stdout.write(String(outlivesTerminal()));\n`,
+  );
+  return `'${process.execPath}' '${file}'`;
+}
+
+t.test('what outlives its terminal', async (t) => {
+  const ask = asking(t);
+  const bash = (script: string): Promise<string> => runOk('bash', ['-c', script]);
+  t.equal(await bash(`${ask}; true`), 'false');
+  t.equal(await bash(`${ask} < /dev/null; true`), 'false');
+  t.equal(await bash(`nohup ${ask} 2> /dev/null; true`), 'true');
+  t.equal(await bash(`nohup sh -c "${ask}; true" 2> /dev/null; true`), 'true', 'a script under it');
+  t.equal(await bash(`${ask} 0> /dev/null; true`), 'true', 'what nohup puts in the place of a terminal');
+  t.equal(await runOk('sh', ['-c', `trap '' HUP; ${ask}; true`]), 'true');
+  t.equal(await runOk('sh', ['-c', `trap '' INT; ${ask}; true`]), 'false');
+});
+
+t.test('a program that ends after its terminal ends with its own status', async (t) => {
+  const directory = t.testdir();
+  const [program, came, status] = ['end.mjs', 'came', 'status'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(
+    program,
+    `import { writeFileSync } from 'node:fs';
+     import { isatty } from 'node:tty';
+     import { letGoOfLostTerminals } from '${HANGUP}';
+     letGoOfLostTerminals();
+     if (isatty(1)) writeFileSync('${came}', '');
+     setInterval(() => !isatty(1) && process.exit(7), 10);`,
+  );
+  // The shell, the leader of the session, is the one that is told of the end of its terminal.
+  const inner = `trap : HUP; '${process.execPath}' '${program}'; echo $? > '${status}'`;
+  const terminal = spawn('script', ['-qc', inner, '/dev/null'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  t.teardown(() => terminal.kill('SIGKILL'));
+  await until(() => existsSync(came));
+  terminal.kill('SIGKILL');
+  await until(() => existsSync(status) && readFileSync(status, 'utf8') !== '');
+  t.equal(readFileSync(status, 'utf8'), '7\n');
+});
