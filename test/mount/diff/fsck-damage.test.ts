@@ -130,6 +130,10 @@ t.test('a diff copied while it was mounted: sound, or told to be broken, never s
     cpSync(diff, copy, { recursive: true });
     rmSync(join(copy, 'objects', name));
     t.match(look(copy).damage.join('\n'), /missing/, name);
+    const before = fingerprint(copy);
+    matchWhole(t, repair(copy), { repaired: [] }, 'the rest is not repaired either');
+    rmSync(join(copy, 'lock'), { force: true });
+    t.equal(fingerprint(copy), before);
     t.throws(() => shownBy(copy), { code: 'diff_damaged' });
   }
   const whole = join(workedRoot, 'copy');

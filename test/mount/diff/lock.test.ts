@@ -33,9 +33,13 @@ t.test('names-its-holder-by-pid-start-time-and-boot (trap 32)', async (t) => {
 
 t.test('a-lock-file-left-by-a-dead-or-reused-pid-is-no-lock (trap 32)', async (t) => {
   const diff = scratch(t);
-  writeFileSync(join(diff, 'lock'), JSON.stringify({ ...selfIdentity(), mountpoint: '/mnt/pg' }));
+  const file = join(diff, 'lock');
+  writeFileSync(file, JSON.stringify({ ...selfIdentity(), mountpoint: `/mnt/${'long'.repeat(50)}` }));
   t.notOk(isDiffLocked(diff));
-  acquireDiffLock(diff, '/mnt/pg').release();
+  const lock = acquireDiffLock(diff, '/mnt/pg');
+  t.strictSame(JSON.parse(readFileSync(file, 'utf8')), { ...selfIdentity(), mountpoint: '/mnt/pg' }, 'nothing is left');
+  lock.release();
+  t.equal(readFileSync(file, 'utf8'), '');
 });
 
 t.test('kill-9-of-the-holder-frees-it', async (t) => {
