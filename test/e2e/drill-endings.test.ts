@@ -20,7 +20,7 @@ interface Run {
 }
 
 /**
- * @param onStep what happens to the mount at a step of the drill
+ * @param onStep what happens to the mount at a step of the drill, or a detail of it
  * @param onFinish what happens before the guard takes away what is left
  */
 async function drillOf(
@@ -38,7 +38,7 @@ async function drillOf(
       steps.push(text);
       onStep(text, mountsBelow(scratch)[0] ?? '');
     },
-    detail: () => undefined,
+    detail: (text: string): void => onStep(text, mountsBelow(scratch)[0] ?? ''),
     warn: () => undefined,
   };
   const guard = new (class extends Guarded {
@@ -68,6 +68,24 @@ t.test('a server that does not stop in order: its pages are not checked', { skip
     { check: 'recovery', passed: false, problems: [/^the server stopped with signal SIGKILL\n/] },
   ]);
   t.ok(drilled.diffBytes > 0);
+  await nothingLeftIn(t, scratch);
+});
+
+t.test('a server that ends while its tables are checked', { skip: mountMissing }, async (t) => {
+  let killed = false;
+  const { drilled, steps, scratch } = await drillOf(t, { amcheck: true }, (text, mountpoint) => {
+    if (killed || !/: 100 of \d+ relations$/.test(text)) return;
+    killed = true;
+    process.kill(findPostmaster(mountpoint)!.pid, 'SIGKILL');
+  });
+  t.notOk(drilled.passed);
+  matchWhole(t, drilled.findings, [
+    { check: 'recovery', passed: true },
+    // Not one for every relation that was left.
+    { check: 'amcheck', passed: false, what: 'not finished', problemCount: 1 },
+    { check: 'recovery', passed: false, problems: [/^the server stopped with signal SIGKILL/] },
+  ]);
+  t.notOk(steps.includes('checking page checksums'));
   await nothingLeftIn(t, scratch);
 });
 
