@@ -92,6 +92,10 @@ t.test('a WAL directory and the others must not contain each other', async (t) =
 t.test('refuses-a-directory-with-something-mounted', { skip: root ? false : 'needs root to mount' }, async (t) => {
   const { paths } = scratch(t);
   mount('pbkfs-test', paths.mountpoint, 'tmpfs', MS_NODEV, 'size=64k');
-  t.throws(() => checkPaths(paths), { code: 'mountpoint_unusable', message: /a tmpfs file system is mounted there/ });
+  t.throws(() => checkPaths(paths), {
+    code: 'mountpoint_unusable',
+    message: /a tmpfs file system is mounted there/,
+    hint: 'choose another directory',
+  });
   umount2(paths.mountpoint);
 });
