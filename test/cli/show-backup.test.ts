@@ -3,8 +3,11 @@
 import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { backupIdOf } from '../../src/backup/index.js';
 import type { OneBackup } from '../../src/cli/show-backup.js';
+import { startTime, writeCatalog } from '../support/catalog-writer.js';
 import { copyCatalog, extractCatalog } from '../support/catalogs.js';
+import { matchWhole } from '../support/match-whole.js';
 import { pbkfs } from '../support/mount.js';
 import { faults } from '../support/schema.js';
 
@@ -16,6 +19,13 @@ async function one(t: Test, catalog: string, instance: string, id: string): Prom
   t.equal(instances[0].backups.length, 1);
   return instances[0].backups[0];
 }
+
+/** Of the table, as `name: value`. */
+const rowsOf = (stdout: string): string[] =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.replace(/ {2,}/, ': '));
 
 t.test('timelines-that-branch-off-behind-the-backup-each-have-a-range', async (t) => {
   const catalog = join(await extractCatalog('tli'), 'catalog');
@@ -44,8 +54,18 @@ t.test('latest-is-the-newest-that-can-be-mounted; external directories are named
   t.strictSame([id, externalDirectories], ['TOU5PO', ['/tmp/w/pg/ext_m']]);
   t.match(recovery, [{ timeline: 1, beforeTime: null, fromLsn: '0/1D00168', toLsn: '0/1E00060', fault: null }]);
   const { stdout } = await pbkfs(['show', '-B', catalog, '-I', 'a', '-i', 'latest']);
-  t.match(stdout, /\nnot mounted +external directories: \/tmp\/w\/pg\/ext_m\n/);
-  t.match(stdout, /\ntimeline 1 +recovery to LSNs from \S+ to \S+; no transaction ended in that WAL\n$/);
+  t.strictSame(rowsOf(stdout), [
+    'backup: TOU5PO of instance a: DELTA, OK',
+    'mountable: yes',
+    'chain: TOU5OE, TOU5OV, TOU5P9, TOU5PO',
+    'made: 2026-11-21T04:56:12Z to 2026-11-21T04:56:22Z',
+    'consistent: from 2026-11-21T04:56:13Z on',
+    'WAL: STREAM (1.0 MiB in the backup), 0/1D00028 to 0/1D00168, timeline 1',
+    'made by: pg_probackup 2.5.16, of PostgreSQL 15',
+    'stored: 186 KiB (zlib), of 30.8 MiB',
+    'not mounted: external directories: /tmp/w/pg/ext_m',
+    'timeline 1: recovery to LSNs from 0/1D00168 to 0/1E00060; no transaction ended in that WAL',
+  ]);
 });
 
 t.test('missing-and-damaged-WAL-is-told, and the rest of the backup too', async (t) => {
@@ -54,7 +74,7 @@ t.test('missing-and-damaged-WAL-is-told, and the rest of the backup too', async 
   const about = async (): Promise<string> =>
     (await pbkfs(['show', '-B', catalog, '-I', 'main', '-i', 'TOU4EP'])).stdout;
   truncateSync(join(wal, '000000030000000000000084.gz'), 100);
-  t.match(await about(), /\nmountable +yes\n[^]*\ntimeline 3 +its WAL cannot be read: .*000000030000000000000084/);
+  t.match(await about(), /\nmountable +yes\n[\s\S]*\ntimeline 3 +its WAL cannot be read: .*000000030000000000000084/);
   t.match((await one(t, catalog, 'main', 'TOU4EP')).recovery, [
     { timeline: 1, toLsn: '0/7C00028', fault: null },
     { timeline: 2, toLsn: '0/8200028', fault: null },
@@ -76,6 +96,37 @@ t.test('missing-and-damaged-WAL-is-told, and the rest of the backup too', async 
     gap: /^segment \S+78 is missing, before \S+79$/,
     fault: 'WAL that the backup itself needs is missing',
   });
+});
+
+t.test('what backup.control does not say is shown as unknown', async (t) => {
+  const catalog = t.testdir();
+  const said = [
+    'start-lsn',
+    'stop-lsn',
+    'recovery-time',
+    'end-time',
+    'program-version',
+    'server-version',
+    'timelineid',
+  ];
+  const missing = Object.fromEntries([...said, 'compress-alg', 'data-bytes', 'pgdata-bytes'].map((key) => [key, null]));
+  const start = startTime(0);
+  const id = backupIdOf(start);
+  writeCatalog(catalog, [{ start, mode: 'FULL', files: [], control: { ...missing, note: 'before the move' } }]);
+  const { stdout } = await pbkfs(['show', '-B', catalog, '-I', 'main', '-i', id]);
+  matchWhole(t, rowsOf(stdout), [
+    `backup: ${id} of instance main: FULL, OK`,
+    /^mountable: no: .*program-version is missing$/,
+    /^hint: /,
+    `chain: ${id}`,
+    /^made: \S+Z to \?$/,
+    'consistent: ?',
+    'WAL: STREAM (- in the backup), ? to ?, timeline ?',
+    'made by: pg_probackup ?, of PostgreSQL ?',
+    'stored: - (none), of -',
+    'note: before the move',
+  ]);
+  t.strictSame((await one(t, catalog, 'main', id)).recovery, []);
 });
 
 t.test('a backup that cannot be mounted is shown with the reason; ids need an instance', async (t) => {

@@ -116,6 +116,19 @@ t.test('a sound backup passes all checks', { skip: mountMissing }, async (t) => 
   const { status: refused, stdout } = await run(sh!, all, { timeout: 120_000 });
   t.equal(refused, 1);
   t.match(stdout, /\n0 of \d backups passed: FAILED\n$/, 'a pipe is read once, for all backups');
+  t.match(
+    stdout,
+    new RegExp(
+      [
+        `^backup ${backup} \\(DELTA\\) FAILED in [\\d.]+ s`,
+        ' {2}recovery {3}ok {4}PostgreSQL 15\\.\\d+ recovered to .* \\([\\d.]+ s\\)',
+        ' {2}sql {8}FAIL {2}1 problem \\([\\d.]+ s\\)',
+        ' {4}/dev/stdin: statement 1: 1 of 1 rows do not say true',
+        ' {2}[\\d.]+ MiB read from the catalog of a cluster of 30\\.8 MiB; the diff took [\\d.]+ MiB and is gone',
+        'backup ',
+      ].join('\n'),
+    ),
+  );
 
   const narrow = await drill(['--diff-limit', '1MB']);
   t.equal(narrow.status, 1);

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
+import { fsck } from '../../src/mount/diff/fsck.js';
 import { mountMissing } from '../support/mount.js';
 import { openFilesOf } from '../support/open-files.js';
 import { smallFiles } from '../support/small-catalog.js';
@@ -78,6 +79,10 @@ for (const thread of ['control', 'namespace', 'data'])
           t.match(mount.log(), /ERROR/);
         }
         if (mount.mounted) await mount.tryUnmount();
+        if (thread === 'data') {
+          const { journal } = fsck({ diff: mount.diff, repair: false }, (warning) => t.fail(warning));
+          t.equal(journal?.closedCleanly, false, 'nothing that was in memory then is written as a clean end');
+        }
         await usableAgain(t, mount);
       },
     );

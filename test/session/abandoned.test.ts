@@ -8,6 +8,8 @@ import t, { type Test } from 'tap';
 import { cleanUpAbandoned } from '../../src/session/session-record.js';
 import { removeUnstopped } from '../../src/session/started.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
+import { smallMount } from '../mount/small-mount.js';
+import { mountMissing } from '../support/mount.js';
 
 const self = selfIdentity();
 const dead = { ...self, startTime: self.startTime - 1 };
@@ -64,6 +66,20 @@ for (const [what, mount] of [
     t.ok(existsSync(file));
   });
 }
+
+t.test('beside a dead mount it is left for stop', { skip: mountMissing }, async (t) => {
+  const mount = await smallMount(t);
+  const { file, directories } = started(t, mount.process(), 'pbkfs-pg-a');
+  await mount.kill9();
+  t.ok(mount.mounted, 'the dead endpoint is there');
+  t.strictSame(removed(...directories), []);
+  t.ok(existsSync(directories[0]!));
+  t.ok(existsSync(file));
+  await mount.tryUnmount();
+  t.notOk(mount.mounted);
+  t.strictSame(removed(...directories), directories);
+  t.notOk(existsSync(file));
+});
 
 t.test('one that a process uses is left alone', async (t) => {
   const { file, directories } = started(t, dead, 'pbkfs-pg-a');

@@ -1,11 +1,17 @@
-// Finding the server of a session, which may outlive the program that it was started from.
+// Taking a session away: its server, which may outlive the program that it was started from, its mount, and only then its files.
 
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { acquireDiffLock } from '../../src/mount/diff/lock.js';
 import { cleanUp, findPostmaster } from '../../src/session/clean-up.js';
+import { identityOf, isAlive } from '../../src/sys/process-identity.js';
+import { smallMount } from '../mount/small-mount.js';
+import { mountMissing } from '../support/mount.js';
 import { temporaryDirectory } from '../support/swept.js';
 import { until } from '../support/until.js';
 
@@ -28,4 +34,69 @@ t.test('an upgrade under a server does not hide it', { skip: !existsSync(PERL) &
   server.kill('SIGKILL');
   await once(server, 'exit');
   t.equal(findPostmaster(dataDir), undefined);
+});
+
+/** A directory for the files of a session, and a data directory. */
+function place() {
+  const base = temporaryDirectory('pbkfs-clean-up-');
+  t.teardown(() => rmSync(base, { recursive: true, force: true }));
+  const [own, diff, record] = [join(base, 'own'), join(base, 'own/diff'), join(base, 'record')];
+  mkdirSync(diff, { recursive: true });
+  writeFileSync(record, '{}');
+  return { base, own, diff, record };
+}
+
+t.test(
+  'a server that does not stop is killed, and so are its processes',
+  { skip: !existsSync(PERL) && 'no perl' },
+  async (t) => {
+    const { base, own, record } = place();
+    const [program, dataDir] = [join(base, 'postgres'), join(base, 'data')];
+    copyFileSync(PERL, program);
+    writeFileSync(dataDir, `$SIG{QUIT} = 'IGNORE'; $| = 1; my $child = fork(); print "$child\n" if $child; sleep 60`);
+    const options = ['-D', dataDir, '-c', `config_file=${own}/postgresql.conf`];
+    const server = spawn(program, options, { stdio: ['ignore', 'pipe', 'ignore'] });
+    t.teardown(() => server.kill('SIGKILL'));
+    const child = Number(await new Promise((resolve) => server.stdout.once('data', resolve)));
+    const identities = [identityOf(server.pid!)!, identityOf(child)!];
+    await cleanUp({ dataDir, remove: [own], record });
+    t.strictSame(identities.map(isAlive), [false, false]);
+    t.notOk(existsSync(own) || existsSync(record));
+  },
+);
+
+t.test('its mount is unmounted, and its files go when the diff is free', { skip: mountMissing }, async (t) => {
+  const { own, record } = place();
+  const mount = await smallMount(t);
+  await cleanUp({ mountpoint: mount.mountpoint, diff: mount.diff, remove: [own], record });
+  t.notOk(mount.mounted);
+  t.equal(mount.state().state, 'clean');
+  t.notOk(existsSync(own) || existsSync(record));
+});
+
+t.test('a process that works on the diff is waited for', async (t) => {
+  const { own, diff, record } = place();
+  const lock = acquireDiffLock(diff, '/proc');
+  let ended = false;
+  const cleaned = cleanUp({ diff, remove: [own], record }).then(() => {
+    ended = true;
+  });
+  await sleep(300);
+  t.notOk(ended);
+  t.ok(existsSync(diff) && existsSync(record));
+  lock.release();
+  await cleaned;
+  t.notOk(existsSync(own) || existsSync(record));
+});
+
+t.test('one that goes on without a mount is killed some time later, where nobody wants its diff', async (t) => {
+  const { own, diff, record } = place();
+  const holder = fork(fileURLToPath(new URL('../mount/fake/lock-holder.js', import.meta.url)), [diff]);
+  t.teardown(() => holder.kill('SIGKILL'));
+  await once(holder, 'message');
+  const begun = performance.now();
+  await cleanUp({ diff, mount: identityOf(holder.pid!)!, remove: [own], record });
+  t.ok(performance.now() - begun > 5000, 'it may have been about to end');
+  t.equal(holder.signalCode ?? (await once(holder, 'exit'))[1], 'SIGKILL');
+  t.notOk(existsSync(own) || existsSync(record));
 });

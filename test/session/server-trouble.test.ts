@@ -51,6 +51,41 @@ t.test('names what is missing, and what to do', async (t) => {
       /give the diff more room/,
     ],
     [
+      'LOG: shutdown at recovery target',
+      'the server has reached its recovery target and shut down there, as recovery_target_action asks',
+      /^for one that runs, mount the backup with --recovery-target-action/,
+    ],
+    [
+      'postgres: could not access directory "/mnt/pg": Permission denied',
+      'the user that the server runs as cannot reach /mnt/pg',
+      /^let that user enter .*--work-dir/,
+    ],
+    [
+      'DETAIL: The database was initialized with LC_COLLATE "de_DE.utf8",  which is not recognized by setlocale().',
+      'this host lacks the locale de_DE.utf8 of the database',
+      /^make it: localedef -i de_DE -f UTF-8 de_DE\.utf8 /,
+    ],
+    [
+      'FATAL: invalid value for parameter "lc_messages": "fr_FR"',
+      'this host lacks the locale fr_FR of the database',
+      /^make it: localedef -i fr_FR -f UTF-8 fr_FR /,
+    ],
+    [
+      'FATAL: could not access file "$libdir/pg_trgm": No such file or directory',
+      'this host lacks the library $libdir/pg_trgm',
+      /apt-cache search postgresql-15-pg-trgm\)/,
+    ],
+    [
+      'ERROR: could not load library "/usr/lib/timescaledb-2.so": /usr/lib/timescaledb-2.so: undefined symbol',
+      'this host lacks the library /usr/lib/timescaledb-2.so',
+      /apt-cache search postgresql-15-timescaledb-2\)/,
+    ],
+    [
+      'FATAL: resource manager with ID 128 not registered',
+      'the WAL holds records of an extension (resource manager 128) that is not loaded',
+      /--preload-libraries/,
+    ],
+    [
       'FATAL: could not write to file "pg_wal/x": No space left on device',
       'there is no room left for what the server writes',
       /give the diff more room/,
@@ -61,6 +96,22 @@ t.test('names what is missing, and what to do', async (t) => {
     t.match(explained.hint, hint);
     t.ok(explained.hint.includes(text), 'the server is quoted');
   }
+});
+
+t.test('the cause may say more than the error; what is no error of ours stays as it is', async (t) => {
+  const error = new PbkfsError('server_failed', 'the query failed', { cause: { detail: 'role "app" does not exist' } });
+  const explained = explainFailure(error, 15) as PbkfsError;
+  t.match(explained, { code: 'server_failed', message: 'the cluster has no role app', cause: error });
+  t.match(explained.hint, /\nthe server said: the query failed$/);
+  const foreign = new Error('role "app" does not exist');
+  t.equal(explainFailure(foreign, 15), foreign);
+  const other = new PbkfsError('server_failed', 'something else');
+  t.equal(explainFailure(other, 15), other);
+});
+
+t.test('where the major version is not known, a place is left for it', async (t) => {
+  const error = new PbkfsError('server_failed', 'could not load library "postgis-3.so": nothing');
+  t.match(explainFailure(error, Number.NaN), { hint: /postgresql-N-postgis-3\)/ });
 });
 
 t.test('a setting of the command line is not one of the backup', async (t) => {

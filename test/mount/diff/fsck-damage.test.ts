@@ -107,6 +107,18 @@ t.test('bindings: damaged, newer, of a backup that is not there, of another back
   t.end();
 });
 
+t.test('a diff without journal and objects has lost them if a mount has ended, and is new if none has', (t) => {
+  for (const end of ['close', 'kill'] as const) {
+    const diff = workedDiff(t, end);
+    for (const name of ['journal', 'objects']) rmSync(join(diff, name), { recursive: true });
+    const { damage } = look(diff);
+    if (end === 'close') t.match(damage, [/has lost its journal/]);
+    else t.same(damage, []);
+    matchWhole(t, repair(diff), { damage, repaired: [] });
+  }
+  t.end();
+});
+
 t.test('what pbkfs did not make is named and stays; a diff without fsyncs is named, too', async (t) => {
   const diff = workedDiff(t, 'kill');
   writeFileSync(join(diff, 'notes.txt'), 'mine');
@@ -130,6 +142,10 @@ t.test('a diff copied while it was mounted: sound, or told to be broken, never s
     cpSync(diff, copy, { recursive: true });
     rmSync(join(copy, 'objects', name));
     t.match(look(copy).damage.join('\n'), /missing/, name);
+    const before = fingerprint(copy);
+    matchWhole(t, repair(copy), { repaired: [] }, 'the rest is not repaired either');
+    rmSync(join(copy, 'lock'), { force: true });
+    t.equal(fingerprint(copy), before);
     t.throws(() => shownBy(copy), { code: 'diff_damaged' });
   }
   const whole = join(workedRoot, 'copy');

@@ -1,15 +1,27 @@
 // fsck: what it says of sound, killed and broken diffs, that looking changes nothing, and what --repair does.
 
-import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { noteClients } from '../../../src/fs/kernel-clients.js';
 import { fsck, repairs } from '../../../src/mount/diff/fsck.js';
 import { acquireDiffLock } from '../../../src/mount/diff/lock.js';
+import { mountOn } from '../../../src/sys/mountinfo.js';
 import { DirectOverlay } from '../../support/direct-overlay.js';
 import { matchWhole } from '../../support/match-whole.js';
-import { pbkfs } from '../../support/mount.js';
+import { mountMissing, pbkfs } from '../../support/mount.js';
 import { smallFiles } from '../../support/small-catalog.js';
 import { fingerprint, workedCatalog, workedDiff, workedPage, workedRoot } from '../../support/worked-diff.js';
+import { smallMount } from '../small-mount.js';
 
 const silent = (message: string): never => {
   throw new Error(message);
@@ -123,13 +135,29 @@ t.test('a mounted diff, no diff, a lost catalog: refused', (t) => {
   t.throws(() => look(diff), { code: 'diff_busy' });
   t.throws(() => repair(diff), { code: 'diff_busy' });
   lock.release();
-  t.throws(() => look(join(workedRoot, 'absent')), { code: 'diff_foreign' });
+  t.throws(() => look(join(workedRoot, 'absent')), { code: 'diff_foreign', message: /does not exist: no diff$/ });
   t.throws(() => look(workedCatalog), { code: 'diff_foreign' });
+  t.throws(() => look(t.testdir()), { code: 'diff_foreign', message: /is empty: no diff$/ });
   t.throws(() => fsck({ diff, repair: false, catalog: workedRoot }, silent), { code: 'catalog_not_found' });
   const binding = readFileSync(join(diff, 'binding.json'), 'utf8');
   writeFileSync(join(diff, 'binding.json'), binding.replace(workedCatalog, '/nowhere'));
   t.throws(() => look(diff), { code: 'catalog_not_found', hint: /give its new place with -B/ });
   t.end();
+});
+
+t.test('a diff that programs may still write to is neither judged nor repaired', { skip: mountMissing }, async (t) => {
+  const diff = workedDiff(t, 'kill');
+  // Of a mount that was killed, whose connection is there as long as one has a file open.
+  const { mountpoint } = await smallMount(t);
+  noteClients(diff, mountOn(mountpoint)!.device);
+  const fd = openSync(join(diff, 'objects', readdirSync(join(diff, 'objects'))[0]!), 'r+');
+  const before = fingerprint(diff);
+  for (const act of [look, repair]) t.throws(() => act(diff), { code: 'diff_busy', message: /still have files/ });
+  rmSync(join(diff, 'lock'));
+  t.equal(fingerprint(diff), before);
+  closeSync(fd);
+  t.same(look(diff).damage, []);
+  matchWhole(t, repair(diff).repaired, [/durable/, /compact/]);
 });
 
 t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) => {

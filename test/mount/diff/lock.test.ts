@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -20,12 +20,20 @@ t.test('names-its-holder-by-pid-start-time-and-boot (trap 32)', async (t) => {
   // Something is mounted on it.
   const lock = acquireDiffLock(diff, '/proc');
   t.ok(isDiffLocked(diff));
+  t.equal(statSync(join(diff, 'lock')).mode & 0o777, 0o600);
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const before = open();
   t.strictSame(JSON.parse(readFileSync(join(diff, 'lock'), 'utf8')), { ...selfIdentity(), mountpoint: '/proc' });
   t.throws(() => acquireDiffLock(diff, '/mnt/other'), {
     code: 'diff_busy',
     message: `the diff ${diff} is in use by process ${process.pid}, mounted on /proc`,
     hint: /^pbkfs unmount -D \/proc ends it/,
   });
+  for (const unreadable of ['', '{"pid":5}', '{"mountpoint":"/proc"}']) {
+    writeFileSync(join(diff, 'lock'), unreadable);
+    t.throws(() => acquireDiffLock(diff, '/mnt/other'), { code: 'diff_busy', message: /in use by another process$/ });
+  }
+  t.equal(open(), before, 'who is refused holds nothing');
   lock.release();
   t.notOk(isDiffLocked(diff));
   acquireDiffLock(diff, '/mnt/other').release();
@@ -33,9 +41,13 @@ t.test('names-its-holder-by-pid-start-time-and-boot (trap 32)', async (t) => {
 
 t.test('a-lock-file-left-by-a-dead-or-reused-pid-is-no-lock (trap 32)', async (t) => {
   const diff = scratch(t);
-  writeFileSync(join(diff, 'lock'), JSON.stringify({ ...selfIdentity(), mountpoint: '/mnt/pg' }));
+  const file = join(diff, 'lock');
+  writeFileSync(file, JSON.stringify({ ...selfIdentity(), mountpoint: `/mnt/${'long'.repeat(50)}` }));
   t.notOk(isDiffLocked(diff));
-  acquireDiffLock(diff, '/mnt/pg').release();
+  const lock = acquireDiffLock(diff, '/mnt/pg');
+  t.strictSame(JSON.parse(readFileSync(file, 'utf8')), { ...selfIdentity(), mountpoint: '/mnt/pg' }, 'nothing is left');
+  lock.release();
+  t.equal(readFileSync(file, 'utf8'), '');
 });
 
 t.test('kill-9-of-the-holder-frees-it', async (t) => {

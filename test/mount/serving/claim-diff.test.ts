@@ -139,6 +139,9 @@ t.test('the mark of --perf-unsafe goes with a clean end, and with a mount that d
   const marked = ({ diff }: Place): boolean => existsSync(join(diff, UNSAFE_MARKER));
   const first = place(t);
   first.bind();
+  const safe = first.claim();
+  t.notOk(marked(first));
+  safe.rollback();
   const refused = first.claim({ perfUnsafe: true });
   t.ok(marked(first));
   refused.rollback();
@@ -176,6 +179,7 @@ t.test('how the mount stands is in the binding, and room is kept for the next on
   t.ok(spare());
   mkdirSync(join(diff, 'binding.json.tmp'));
   t.throws(() => claimed.mark('clean'), { code: 'EISDIR' });
+  t.throws(() => claimed.rollback(), { code: 'EISDIR' });
   rmSync(join(diff, 'binding.json.tmp'), { recursive: true });
   claimed.rollback();
 
@@ -207,6 +211,10 @@ t.test('a directory for WAL is claimed with the diff, and given back with it', a
   t.throws(() => claim({ walDir, backend: 'fuse-native' }), { code: 'usage', message: /--wal-dir needs/ });
   t.equal(state(), 'absent');
   t.notOk(existsSync(walDir));
+  const made = place(t);
+  mkdirSync(made.diff);
+  t.throws(() => made.claim({ walDir, backend: 'fuse-native' }), { code: 'usage' });
+  t.strictSame(made.state(), [[], false], 'a directory that was there stays');
   const claimed = claim({ walDir });
   t.match(claimed.wal, { path: walDir, ready: false });
   t.strictSame(binding().walDirectory, claimed.wal);

@@ -1,8 +1,9 @@
 // Several processes that mount on one mount point at the same moment: one of them gets it.
 
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { lockMountpoint } from '../../../src/mount/serving/mountpoint-lock.js';
 import { flock, LOCK_EX } from '../../../src/sys/libc.js';
 import { mountMissing, pbkfs } from '../../support/mount.js';
 import { privateCatalog } from '../../support/private-catalog.js';
@@ -57,4 +58,19 @@ t.test('while another process has the lock nothing is mounted', { skip: mountMis
   t.notOk(existsSync(join(base, 'diff')));
   t.match(await mount('diff'), { status: 0 });
   t.match(await pbkfs(['unmount', mountpoint]), { status: 0 });
+});
+
+t.test('what has come upon it since the last look counts, and no refusal keeps it open', async (t) => {
+  const mountpoint = t.testdir();
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const before = open();
+  t.throws(() => lockMountpoint('/proc'), { code: 'mountpoint_unusable', message: /a proc file system is mounted/ });
+  const release = lockMountpoint(mountpoint);
+  t.throws(() => lockMountpoint(mountpoint), { code: 'mountpoint_unusable', message: /another process/ });
+  t.equal(open(), before + 1);
+  release();
+  release();
+  t.equal(open(), before);
+  lockMountpoint(mountpoint)();
+  lockMountpoint(`${mountpoint}/absent`)();
 });

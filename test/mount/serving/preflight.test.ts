@@ -1,7 +1,7 @@
 import { chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { checkPaths } from '../../../src/mount/serving/preflight.js';
+import { checkPaths, type GivenPaths } from '../../../src/mount/serving/preflight.js';
 import { MS_NODEV, mount, umount2 } from '../../../src/sys/libc.js';
 import { temporaryDirectory } from '../../support/swept.js';
 
@@ -40,8 +40,9 @@ t.test('refuses-what-is-no-empty-directory', async (t) => {
 
 t.test('refuses-directories-that-contain-each-other', async (t) => {
   const { base, paths } = scratch(t);
+  const other = scratch(t).base;
   const nested = { ...paths, diff: join(paths.mountpoint, 'diff') };
-  const refused = (given: typeof paths & { logFile?: string; metricsSocket?: string }, message: RegExp) =>
+  const refused = (given: typeof paths & Partial<GivenPaths>, message: RegExp) =>
     t.throws(() => checkPaths(given), { code: 'mountpoint_unusable', message });
   refused(nested, /the diff .* lies within the mount point/);
   mkdirSync(join(paths.catalog, 'mnt'));
@@ -50,8 +51,11 @@ t.test('refuses-directories-that-contain-each-other', async (t) => {
   refused({ ...paths, mountpoint: base }, /the catalog .* lies within the mount point/);
   mkdirSync(join(paths.diff, 'mnt'), { recursive: true });
   refused({ ...paths, mountpoint: join(paths.diff, 'mnt') }, /the mount point .* lies within the diff/);
+  refused({ ...paths, diff: base, mountpoint: join(other, 'mnt') }, /the catalog .* lies within the diff/);
   refused({ ...paths, logFile: join(paths.mountpoint, 'log') }, /the log file .* lies within the mount point/);
   refused({ ...paths, logFile: join(paths.catalog, 'log') }, /the log file .* lies within the catalog/);
+  refused({ ...paths, pidFile: join(paths.mountpoint, 'pid') }, /the pid file .* lies within the mount point/);
+  refused({ ...paths, pidFile: join(paths.catalog, 'pid') }, /the pid file .* lies within the catalog/);
   for (const [outer, name] of [
     [paths.mountpoint, 'mount point'],
     [paths.catalog, 'catalog'],
@@ -63,9 +67,35 @@ t.test('refuses-directories-that-contain-each-other', async (t) => {
   refused({ ...paths, diff: join(base, 'detour', 'diff') }, /the diff .* lies within the mount point/);
 });
 
+t.test('a WAL directory and the others must not contain each other', async (t) => {
+  const { base, paths } = scratch(t);
+  mkdirSync(paths.diff);
+  for (const [name, what] of [
+    ['mountpoint', 'mount point'],
+    ['catalog', 'catalog'],
+    ['diff', 'diff'],
+  ] as const) {
+    const code = 'mountpoint_unusable';
+    const inner = { ...paths, walDir: join(paths[name], 'wal') };
+    t.throws(() => checkPaths(inner), { code, message: new RegExp(`the WAL directory .* lies within the ${what} `) });
+    const walDir = join(base, `around-${name}`);
+    const outer = { ...paths, [name]: join(walDir, 'x'), walDir };
+    mkdirSync(outer[name], { recursive: true });
+    t.throws(() => checkPaths(outer), { code, message: new RegExp(`the ${what} .* lies within the WAL directory `) });
+  }
+  const walDir = join(base, 'wal');
+  t.match(checkPaths({ ...paths, walDir }), { walDir });
+  const { diff: _, ...readOnly } = paths;
+  t.match(checkPaths({ ...readOnly, walDir }), { walDir }, 'without a diff');
+});
+
 t.test('refuses-a-directory-with-something-mounted', { skip: root ? false : 'needs root to mount' }, async (t) => {
   const { paths } = scratch(t);
   mount('pbkfs-test', paths.mountpoint, 'tmpfs', MS_NODEV, 'size=64k');
-  t.throws(() => checkPaths(paths), { code: 'mountpoint_unusable', message: /a tmpfs file system is mounted there/ });
+  t.throws(() => checkPaths(paths), {
+    code: 'mountpoint_unusable',
+    message: /a tmpfs file system is mounted there/,
+    hint: 'choose another directory',
+  });
   umount2(paths.mountpoint);
 });

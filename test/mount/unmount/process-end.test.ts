@@ -4,11 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
-import { isDiffLocked } from '../../../src/mount/diff/lock.js';
+import { type MountState, writeBinding } from '../../../src/mount/diff/binding.js';
+import { acquireDiffLock, isDiffLocked } from '../../../src/mount/diff/lock.js';
 import { unmount, type Wait } from '../../../src/mount/index.js';
 import { findRegistered, unregister } from '../../../src/mount/registry.js';
+import { processEnd } from '../../../src/mount/unmount/process-end.js';
 import { umount2 } from '../../../src/sys/libc.js';
-import { isAlive } from '../../../src/sys/process-identity.js';
+import { isAlive, type ProcessIdentity, selfIdentity } from '../../../src/sys/process-identity.js';
 import { matchWhole } from '../../support/match-whole.js';
 import { mountMissing } from '../../support/mount.js';
 import { copyMounts } from '../../support/mount-copies.js';
@@ -112,4 +114,32 @@ t.test('a diff that was removed under the mount is no clean end', { skip: mountM
     code: 'mount_failed',
     message: `its diff ${mount.diff} is not there any more`,
   });
+});
+
+t.test('what the binding says of its end counts, and of a diff that is mounted again nothing', async (t) => {
+  const diff = t.testdir();
+  const self = selfIdentity();
+  const mountpoint = join(diff, 'mount');
+  const owner = { ...self, startTime: self.startTime - 1, mountpoint, diff, logFile: '/var/log/pbkfs' };
+  const end = (): Promise<void> => processEnd(owner, { mountpoint }, { stopTimeout: 200 });
+  const leave = (state: MountState, by: ProcessIdentity = owner, error?: string): void =>
+    writeBinding(diff, {
+      catalog: '/backups',
+      backup: { instance: 'main', backupId: 'TOU5PO', startTime: 1, systemIdentifier: '7' },
+      lastMount: { ...by, mountpoint, state, ...(error === undefined ? {} : { error }) },
+    });
+  leave('clean');
+  await end();
+  leave('failed', owner, 'EIO');
+  await t.rejects(end(), { code: 'mount_failed', message: /the mount failed: EIO; see \/var\/log\/pbkfs$/ });
+  leave('mounted');
+  await t.rejects(end(), { code: 'mount_failed', message: /ended without finishing its work; see/ });
+  const lock = acquireDiffLock(diff, '/proc');
+  leave('clean');
+  await t.rejects(end(), { code: 'mount_busy' }, 'a thread of the dead process may hold the lock still');
+  leave('mounted', self);
+  await end();
+  lock.release();
+  leave('failed', self);
+  await end();
 });

@@ -6,6 +6,7 @@ import t from 'tap';
 import { pageChecksum } from '../../../src/backup/index.js';
 import { Problems } from '../../../src/session/drill/finding.js';
 import { pageCheck } from '../../../src/session/drill/page-check.js';
+import { controlFile } from '../../support/control-file.js';
 import { matchWhole } from '../../support/match-whole.js';
 import { makePage } from '../../support/pages.js';
 
@@ -104,3 +105,18 @@ t.test(
     t.equal(readdirSync('/proc/self/fd').length, before, 'no descriptor is left open');
   },
 );
+
+for (const [what, segmentBlocks] of [
+  ['of 1 GiB, where pg_control does not say', 131072],
+  ['as the server was built', 16],
+] as const) {
+  t.test(`checksums count blocks of the relation: segments ${what}`, async (t) => {
+    const dataDir = t.testdir({ global: {}, base: { 5: {} } });
+    if (segmentBlocks === 16) writeFileSync(join(dataDir, 'global/pg_control'), controlFile(segmentBlocks));
+    writeFileSync(join(dataDir, 'base/5/100.2'), Buffer.concat([good(2 * segmentBlocks), good(2 * segmentBlocks + 1)]));
+    writeFileSync(join(dataDir, 'base/5/100.1'), good(0));
+    const { said, problems } = await check(dataDir);
+    t.equal(said, '3 blocks of 2 files');
+    matchWhole(t, problems, [/^base\/5\/100\.1, block 0: /]);
+  });
+}

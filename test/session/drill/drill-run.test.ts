@@ -1,0 +1,50 @@
+// What a run of drills refuses before anything is mounted, and what the metrics file says then.
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { type DrillRunRequest, drillBackups } from '../../../src/session/drill/drill-run.js';
+import { startTime, writeCatalog } from '../../support/catalog-writer.js';
+
+const progress = { step: () => undefined, detail: () => undefined, warn: () => undefined };
+
+/** A catalog whose only backup cannot be mounted. */
+function place(t: Test) {
+  const base = t.testdir();
+  const catalog = join(base, 'catalog');
+  writeCatalog(catalog, [{ start: startTime(0), mode: 'FULL', status: 'ERROR', files: [] }]);
+  const metricsFile = join(base, 'pbkfs.prom');
+  const request: DrillRunRequest = {
+    ...{ catalog, instance: 'main', timeline: 'current', amcheck: false, checksums: false, sql: [] },
+    ...{ database: 'postgres', jobs: 1, force: false, all: false, metricsFile },
+  };
+  const run = (changes: Partial<DrillRunRequest>) =>
+    drillBackups({ ...request, ...changes }, progress, () => t.fail('nothing is drilled'));
+  return { base, metricsFile, run };
+}
+
+t.test('nothing to drill is a failure that cron hears of', async (t) => {
+  for (const all of [false, true]) {
+    const { metricsFile, run } = place(t);
+    await t.rejects(run({ all }), { code: 'backup_not_found' });
+    t.match(readFileSync(metricsFile, 'utf8'), /^pbkfs_drill_success\{.*backup_instance="main"\} 0$/m);
+  }
+});
+
+t.test('what was asked for wrongly is no failed drill: the metrics stay', async (t) => {
+  const { base, metricsFile, run } = place(t);
+  writeFileSync(metricsFile, 'as it was\n');
+  const absent = join(base, 'absent.sql');
+  await t.rejects(run({ sql: [absent] }), { code: 'usage', message: `cannot read ${absent}: ENOENT` });
+  t.equal(readFileSync(metricsFile, 'utf8'), 'as it was\n');
+});
+
+t.test('metrics that cannot be written are refused at once', async (t) => {
+  const { base, run } = place(t);
+  const directory = join(base, 'directory.prom');
+  mkdirSync(directory);
+  await t.rejects(run({ metricsFile: directory }), { code: 'usage', hint: /--metrics-file wants/ });
+  const nowhere = join(base, 'nowhere', 'pbkfs.prom');
+  await t.rejects(run({ metricsFile: nowhere }), { code: 'usage', message: `cannot write ${nowhere}: ENOENT` });
+  t.notOk(existsSync(join(base, 'nowhere')));
+});
