@@ -18,8 +18,9 @@ function place(t: Test) {
     ...{ catalog, instance: 'main', timeline: 'current', amcheck: false, checksums: false, sql: [] },
     ...{ database: 'postgres', jobs: 1, force: false, all: false, metricsFile },
   };
+  const nothing = () => t.fail('nothing is drilled');
   const run = (changes: Partial<DrillRunRequest>) =>
-    drillBackups({ ...request, ...changes }, progress, () => t.fail('nothing is drilled'));
+    drillBackups({ ...request, ...changes }, progress, { drilled: nothing, ended: nothing });
   return { base, metricsFile, run };
 }
 
