@@ -199,12 +199,14 @@ export class Overlay {
   /** Before a change of data. With the flag dropSetId the set-id bits go, on record: they must not come back after a kill. */
   ensureObject(row: number, generation: number): string {
     const inode = this.inode(row, generation);
+    const isNew = inode.objectId === null;
     this.namespace.ensureObject(inode);
     if (this.#shared.table.takeFlag(row, rowFlag.dropSetId)) {
       this.namespace.setAttributes(inode, { mode: withoutSetId(this.namespace.attributes(inode).mode) });
     }
-    // A new object has no durable image yet; without one it would not survive a restart of the host.
-    this.#shared.table.addFlag(row, rowFlag.dirtyData);
+    // A new object has no durable image yet; without one it would not survive a restart of the host. Of an older one the
+    // block map may not be loaded: then there is nothing to sync, and nothing to sync it by.
+    if (isNew) this.#shared.table.addFlag(row, rowFlag.dirtyData);
     return '';
   }
 
