@@ -98,6 +98,7 @@ export class Recovery {
     const { table } = this.#shared;
     const flags = inode.row === 0 ? inode.flags : table.get(inode.row, word.flags);
     if ((flags & rowFlag.dirtyData) === 0) return;
+    if ((flags & rowFlag.syncFailed) !== 0) throw failedBefore(`object ${inode.objectId}`);
     if (inode.isBased) {
       this.#with(inode, (diff) => {
         if (diff.needsSync()) diff.sync(diff.snapshot());
@@ -105,7 +106,6 @@ export class Recovery {
       return;
     }
     if ((flags & rowFlag.object) === 0) return;
-    if ((flags & rowFlag.syncFailed) !== 0) throw failedBefore(`object ${inode.objectId}`);
     const fd = this.#openPlain(inode.objectId!, false)!;
     try {
       fdatasyncSync(fd);

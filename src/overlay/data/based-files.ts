@@ -44,7 +44,7 @@ export class BasedFiles {
     if (!file.hasDiff && table.hasFlag(row, rowFlag.object)) {
       if (table.getDouble(row, double.diffState) === 0) namespace.loadDiff(row, generation);
       const state = { buffer: shared.arena.buffer, byteOffset: table.getDouble(row, double.diffState) };
-      file.useDiff(objects.diffFile(table.objectId(row), state, file.base));
+      file.useDiff(objects.diffFile(row, generation, state, file.base));
     }
     return file;
   }

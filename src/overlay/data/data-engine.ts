@@ -72,7 +72,7 @@ export class DataEngine {
     });
     const { verify = 'checksum', suspect = () => undefined, warn } = options;
     const { shared, counters, namespace } = options;
-    const objects = new ObjectFiles(options.objects, this.#fds, shared.control);
+    const objects = new ObjectFiles(options.objects, this.#fds, shared);
     this.#indexCache = new IndexCache(shared, () => counters.add(counter.indexEvicted, 1));
     this.#based = new BasedFiles({
       shared,

@@ -14,10 +14,26 @@ export class CachedFile {
   used = 0;
   /** how often it was opened: what a path leads to may be another file each time */
   opened = 0;
+  readonly #lost: () => void;
 
-  constructor(path: Buffer, flags: number) {
+  /** @param lost told when close(2) fails: NFS says then, and to no later sync, that it has lost what was written */
+  constructor(path: Buffer, flags: number, lost: () => void = () => undefined) {
     this.path = path;
     this.flags = flags;
+    this.#lost = lost;
+  }
+
+  /** Closes it, if it is open. Whoever needs the room has not written it: no failure is theirs. */
+  close(): void {
+    const { fd } = this;
+    if (fd < 0) return;
+    // Also when close(2) fails the number is free, and may be another file's from now on.
+    this.fd = -1;
+    try {
+      closeSync(fd);
+    } catch {
+      this.#lost();
+    }
   }
 }
 
@@ -59,12 +75,8 @@ export class FdCache {
   }
 
   close(file: CachedFile): void {
-    const { fd } = file;
-    if (fd < 0) return;
     this.#open.delete(file);
-    // Also when close(2) fails, as NFS lets it, the number is free, and may be another file's from now on.
-    file.fd = -1;
-    closeSync(fd);
+    file.close();
   }
 
   closeAll(): void {

@@ -3,6 +3,7 @@
 import { fdatasyncSync, fsyncSync } from 'node:fs';
 import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
 import { withLock } from '../../pending/mutex.js';
+import { failedBefore } from '../diff/index.js';
 import { rowFlag, rowKind, word } from '../shared/row-layout.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import type { BasedFiles } from './based-files.js';
@@ -73,7 +74,8 @@ export class FileSync {
       const kind = table.get(row, word.kind);
       const file = kind === rowKind.based ? based.file(row, generation) : null;
       withLock(words, table.wordBase(row) + word.syncLock, () => {
-        if (file === null) plain.mustBeSyncable(row);
+        // Nothing later can prove that the data is durable.
+        if (table.hasFlag(row, rowFlag.syncFailed)) throw failedBefore('this file');
         // What the kernel writes by itself nobody tells: that flag stays.
         if (kind !== rowKind.passthrough && !table.takeFlag(row, rowFlag.dirtyData)) return;
         unflushed.synced(row);

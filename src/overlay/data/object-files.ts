@@ -3,7 +3,8 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
 import { type BaseReader, DiffFile, NodeStorage, type StateRegion } from '../diff/index.js';
-import { control } from '../shared/shared-state.js';
+import { rowFlag, rowKind, word } from '../shared/row-layout.js';
+import { control, type SharedState } from '../shared/shared-state.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
 
 /** Handles of cached files; a handle stands where DiffStorage expects a descriptor. */
@@ -67,13 +68,13 @@ export interface OpenDiff {
 export class ObjectFiles {
   readonly #directory: string;
   readonly #fds: FdCache;
-  readonly #control: Int32Array;
+  readonly #shared: SharedState;
 
-  /** @param directory of the objects @param controlWords of the mount: they count the objects that were made */
-  constructor(directory: string, fds: FdCache, controlWords: Int32Array) {
+  /** @param directory of the objects */
+  constructor(directory: string, fds: FdCache, shared: SharedState) {
     this.#directory = directory;
     this.#fds = fds;
-    this.#control = controlWords;
+    this.#shared = shared;
   }
 
   /**
@@ -82,26 +83,45 @@ export class ObjectFiles {
    */
   make(objectId: string, mayExist: boolean): void {
     const { O_RDWR, O_CREAT, O_EXCL } = constants;
-    closeSync(openSync(`${this.#directory}/${objectId}`, O_RDWR | O_CREAT | (mayExist ? 0 : O_EXCL), 0o600));
-    Atomics.add(this.#control, control.objectsCreated, 1);
+    const fd = openSync(`${this.#directory}/${objectId}`, O_RDWR | O_CREAT | (mayExist ? 0 : O_EXCL), 0o600);
+    Atomics.add(this.#shared.control, control.objectsCreated, 1);
+    try {
+      closeSync(fd);
+    } catch {
+      // Nothing was written through it; and it is there: to fail would be to try again, in vain.
+    }
   }
 
-  /** The data file of an object. */
-  file(objectId: string): CachedFile {
-    return new CachedFile(Buffer.from(`${this.#directory}/${objectId}`), constants.O_RDWR);
+  /** The data file of a row's object. */
+  file(row: number, generation: number): CachedFile {
+    return this.#cached(row, generation, '');
   }
 
   /** The diff of a file of the backup: its object and block map over shared state. */
-  diffFile(objectId: string, state: StateRegion, base: BaseReader & { length: number }): OpenDiff {
+  diffFile(row: number, generation: number, state: StateRegion, base: BaseReader & { length: number }): OpenDiff {
     const storage = new HandleStorage(this.#fds);
-    const data = this.file(objectId);
-    const map = new CachedFile(Buffer.from(`${this.#directory}/${objectId}.map`), constants.O_RDWR);
+    const data = this.file(row, generation);
+    const map = this.#cached(row, generation, '.map');
     const object = {
-      objectId,
+      objectId: this.#shared.table.objectId(row),
       directory: this.#directory,
       objectFd: storage.add(data),
       mapFd: storage.add(map),
     };
     return { diff: new DiffFile(storage, object, state, base, base.length), data, map };
+  }
+
+  #cached(row: number, generation: number, suffix: string): CachedFile {
+    const path = Buffer.from(`${this.#directory}/${this.#shared.table.objectId(row)}${suffix}`);
+    return new CachedFile(path, constants.O_RDWR, () => this.#lost(row, generation));
+  }
+
+  /** What was written to the file may not be on its way to the disk any more: its syncs must fail, as after one that has. */
+  #lost(row: number, generation: number): void {
+    const { table, control: words } = this.#shared;
+    const isThere = table.get(row, word.kind) !== rowKind.free && table.get(row, word.generation) === generation;
+    if (isThere) table.addFlag(row, rowFlag.syncFailed);
+    // The kernel has forgotten it, and nobody knows which file it was: the end of the mount is no clean one.
+    else Atomics.store(words, control.objectsFailed, 1);
   }
 }

@@ -3,7 +3,6 @@
 
 import { fdatasyncSync, fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
-import { failedBefore } from '../diff/index.js';
 import type { FileTable } from '../shared/file-table.js';
 import { withObject } from '../shared/missing-object.js';
 import type { ObjectState } from '../shared/object-state.js';
@@ -82,12 +81,6 @@ export class PlainFiles {
     }
   }
 
-  /** @throws PbkfsError diff_sync_failed after a failed sync: nothing later can prove that the data is durable */
-  mustBeSyncable(row: number): void {
-    if (!this.#table.hasFlag(row, rowFlag.syncFailed)) return;
-    throw failedBefore('this file');
-  }
-
   sync(row: number, generation: number): void {
     const fd = this.#fd(row, generation);
     try {
@@ -117,7 +110,7 @@ export class PlainFiles {
     if (plain === undefined || plain.generation !== generation) {
       if (plain !== undefined) this.#fds.close(plain.file);
       if (this.#files.size >= MAX_FILES) this.#dropOldest();
-      plain = { generation, file: this.#objects.file(this.#table.objectId(row)) };
+      plain = { generation, file: this.#objects.file(row, generation) };
       this.#files.set(row, plain);
     }
     return plain.file;

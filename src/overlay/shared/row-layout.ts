@@ -65,7 +65,7 @@ export const rowFlag = {
   object: 1,
   /** data was written since the last completed sync */
   dirtyData: 2,
-  /** an fdatasync of a plain file failed: what is durable is unknown until the next mount */
+  /** an fdatasync of a plain file failed, or a close of any: what is durable is unknown until the next mount */
   syncFailed: 8,
   /** a data thread is about to change data for somebody unprivileged and asks the namespace to record that set-id bits go */
   dropSetId: 16,

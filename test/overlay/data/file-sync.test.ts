@@ -1,7 +1,9 @@
 // Syncs of one file, of all and of names: what each makes durable, and what the next ones say after one that failed.
 
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { control } from '../../../src/overlay/shared/shared-state.js';
 import { DirectOverlay } from '../../support/direct-overlay.js';
 import { scratchDirectory, writeSmallCatalog } from '../../support/small-catalog.js';
@@ -14,7 +16,7 @@ const BASED = 'base/1/100';
 const MADE = 'base/1/made';
 
 /** A mount with a changed file of the backup and one made on it. */
-function mount(diff: string, options: { noWal?: boolean } = {}): DirectOverlay {
+function mount(diff: string, options: { noWal?: boolean; fdLimit?: number } = {}): DirectOverlay {
   const direct = new DirectOverlay({ catalog, diff: `${root}/${diff}`, ...options });
   direct.keepInodes = true;
   direct.create(MADE).write(0, block);
@@ -81,5 +83,48 @@ t.test('nothing is synced where nothing was written, nor where the data goes wit
     syncs.done.filter((name) => name !== 'journal' && name !== 'objects'),
     [],
   );
+  direct.close();
+});
+
+/** From now on every close(2) of an object or map fails, as on NFS where what was written does not reach the server; the number is free. */
+function failingCloses(t: Test): () => void {
+  const { closeSync } = fs;
+  const end = (): void => {
+    Object.assign(fs, { closeSync });
+    syncBuiltinESMExports();
+  };
+  Object.assign(fs, {
+    closeSync: (fd: number) => {
+      const path = fs.readlinkSync(`/proc/self/fd/${fd}`);
+      closeSync(fd);
+      if (path.includes('/objects/')) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    },
+  });
+  syncBuiltinESMExports();
+  t.teardown(end);
+  return end;
+}
+
+for (const path of [BASED, MADE]) {
+  t.test(`what a failed close has told of a file its next fsync tells, and nobody else: ${path}`, async (t) => {
+    const direct = mount(`closed-${basename(path)}`, { fdLimit: 2 });
+    direct.write(path, 0, block);
+    const end = failingCloses(t);
+    // Its descriptors have to go for these.
+    for (const other of ['base/1/101', 'base/1/raw', 'base/1/101'])
+      t.equal(direct.read(other, 0, 100).length, 100, other);
+    end();
+    t.throws(() => direct.fsync(path), { code: 'diff_sync_failed' });
+    t.throws(() => direct.close(), { code: 'diff_sync_failed' }, 'the end is no clean one');
+  });
+}
+
+t.test('a file whose object was made and could not be closed can be written', async (t) => {
+  const direct = mount('unclosed');
+  const file = direct.create('base/1/another');
+  const end = failingCloses(t);
+  t.equal(file.write(0, block), 8192);
+  end();
+  t.equal(file.write(8192, block), 8192);
   direct.close();
 });
