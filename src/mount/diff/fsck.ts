@@ -43,23 +43,17 @@ export interface FsckResult extends DiffReport {
  */
 export function fsck(request: FsckRequest, warn: (message: string) => void): FsckResult {
   const diff = resolveFuture(request.diff);
-  const found = inspectDiff(diff);
-  if (found.kind !== 'bound') {
-    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`, {
-      hint: 'give the directory that was given to mount with -d',
-    });
-  }
-  const { binding } = found;
-  const endedCleanly = binding.lastMount.state === 'clean';
-  const about = { diff, unsafe: isMarkedUnsafe(diff), foreign: foreignNames(diff) };
+  const found = bindingOf(diff);
   if (!request.repair) {
-    if (isDiffLocked(diff)) throw busy(diff, binding);
+    if (isDiffLocked(diff)) throw busy(diff, found);
     refuseKernelClients(diff, false);
-    const chain = chainOf(binding, request.catalog);
-    return { ...about, binding, ...inspect(diff, binding, chain, endedCleanly), repaired: [] };
+    const chain = chainOf(found, request.catalog);
+    return { ...about(diff), binding: found, ...inspect(diff, found, chain), repaired: [] };
   }
   const lock = acquireDiffLock(diff, '(pbkfs fsck)');
   try {
+    // A mount that was waited for may have changed it.
+    const binding = bindingOf(diff);
     refuseKernelClients(diff, false);
     const chain = chainOf(binding, request.catalog);
     checkIdentity(diff, binding, {
@@ -67,19 +61,33 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
       backupId: chain.target.id,
       startTime: chain.target.startTime ?? 0,
     });
-    const before = inspect(diff, binding, chain, endedCleanly);
+    const before = inspect(diff, binding, chain);
     const todo = repairs(before);
-    if (before.damage.length > 0 || todo.length === 0) return { ...about, binding, ...before, repaired: [] };
+    if (before.damage.length > 0 || todo.length === 0) return { ...about(diff), binding, ...before, repaired: [] };
     openAndClose(diff, chain, binding, warn);
-    return { ...about, binding: markClean(diff, binding), ...inspect(diff, binding, chain, true), repaired: todo };
+    const clean = markClean(diff, binding);
+    return { ...about(diff), binding: clean, ...inspect(diff, clean, chain), repaired: todo };
   } finally {
     lock.release();
   }
 }
 
+/** @throws PbkfsError diff_foreign */
+function bindingOf(diff: string): Binding {
+  const found = inspectDiff(diff);
+  if (found.kind === 'bound') return found.binding;
+  throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`, {
+    hint: 'give the directory that was given to mount with -d',
+  });
+}
+
+function about(diff: string): Pick<FsckResult, 'diff' | 'unsafe' | 'foreign'> {
+  return { diff, unsafe: isMarkedUnsafe(diff), foreign: foreignNames(diff) };
+}
+
 /** Of the diff's own directory, and whether its WAL is there where that lies elsewhere. */
-function inspect(diff: string, { walDirectory }: Binding, chain: Chain, endedCleanly: boolean): DiffReport {
-  const report = inspectContent(diff, chain, endedCleanly);
+function inspect(diff: string, { walDirectory, lastMount }: Binding, chain: Chain): DiffReport {
+  const report = inspectContent(diff, chain, lastMount.state === 'clean');
   try {
     if (walDirectory?.ready) checkWalDirectory(walDirectory, diff);
     return report;

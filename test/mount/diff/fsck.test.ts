@@ -1,5 +1,7 @@
 // fsck: what it says of sound, killed and broken diffs, that looking changes nothing, and what --repair does.
 
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   closeSync,
@@ -11,8 +13,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { noteClients } from '../../../src/fs/kernel-clients.js';
+import { readBinding, writeBinding } from '../../../src/mount/diff/binding.js';
 import { fsck, repairs } from '../../../src/mount/diff/fsck.js';
 import { acquireDiffLock } from '../../../src/mount/diff/lock.js';
 import { mountOn } from '../../../src/sys/mountinfo.js';
@@ -185,4 +189,18 @@ t.test('the command: explains in lines and JSON, exit 1 for damage', async (t) =
   );
   const refused = await pbkfs(['fsck', '-d', workedCatalog, '--json']);
   t.match(refused, { status: 1, stdout: '', stderr: /^\{"error"/ });
+});
+
+t.test('--repair keeps what a mount has written into the binding while it was waited for', async (t) => {
+  const diff = workedDiff(t, 'kill');
+  const before = readBinding(diff)!;
+  const unwritten = { target: { kind: 'latest' }, timeline: 'current', action: 'pause' } as const;
+  writeBinding(diff, { ...before, unwritten });
+  const holder = fork(fileURLToPath(new URL('../fake/ending-mount.js', import.meta.url)), [
+    diff,
+    JSON.stringify(before),
+  ]);
+  await once(holder, 'message');
+  t.equal(repair(diff).binding.unwritten, undefined);
+  t.equal(readBinding(diff)?.unwritten, undefined, 'it has been written: the next mount must not write it again');
 });
