@@ -1,11 +1,11 @@
 // PostgreSQL servers that have outlived their mount: its process was killed, they still sit in the dead endpoint.
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
 import { isServer } from '../postgres/processes.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
-import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
+import { isOurs, type MountEntry, mountOn, parseMountinfo } from '../sys/mountinfo.js';
 import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
 import { resolveMountpoint } from './paths.js';
@@ -23,7 +23,8 @@ const STOP_SIGNALS = [
 ] as const;
 
 /**
- * The postmasters whose working directory lies on the mount. Found in /proc alone; without root only those of this user.
+ * The postmasters whose working directory lies on the mount, in whichever mount namespace. Found in /proc alone; without
+ * root only those of this user.
  * @param mount of readMounts()
  */
 export function findServers(mount: MountEntry): OrphanedServer[] {
@@ -95,12 +96,20 @@ function workingDirectory(process: string, mount: MountEntry): string | undefine
   try {
     if (!isServer(process)) return undefined;
     const directory = readlinkSync(`${process}/cwd`, 'latin1');
-    const onMount = isOn(mount, directory) && mountIdOfLink(`${process}/cwd`) === mount.id;
+    const id = mountIdOfLink(`${process}/cwd`);
+    const onMount = id === mount.id ? isOn(mount, directory) : isOnCopy(process, mount, id);
     return onMount ? displayPath(directory) : undefined;
   } catch {
     // Not ours to look at, or ended meanwhile.
     return undefined;
   }
+}
+
+/** Whether a mount of that number is this one in a mount namespace of the process's own, as sessions give to some servers. */
+function isOnCopy(process: string, { device }: MountEntry, id: number | undefined): boolean {
+  if (readlinkSync(`${process}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt')) return false;
+  const mounts = parseMountinfo(readFileSync(`${process}/mountinfo`, 'latin1'));
+  return mounts.some((entry) => entry.id === id && entry.device === device && isOurs(entry));
 }
 
 function stillRunning(mountpoint: string, servers: readonly OrphanedServer[]): PbkfsError {

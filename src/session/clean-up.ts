@@ -84,8 +84,13 @@ export function isUsed(directory: string): boolean {
 /**
  * The postmaster that was started with `-D dataDir`; by /proc alone.
  * @param directories only one with its configuration in one of them: on a mount that was there, somebody else's server may run
+ * @param isIt whether that process can be it
  */
-export function findPostmaster(dataDir: string, directories?: readonly string[]): ProcessIdentity | undefined {
+export function findPostmaster(
+  dataDir: string,
+  directories?: readonly string[],
+  isIt: (pid: number) => boolean = () => true,
+): ProcessIdentity | undefined {
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
@@ -93,7 +98,7 @@ export function findPostmaster(dataDir: string, directories?: readonly string[])
       const [, flag, directory] = command.split('\0');
       if (flag !== '-D' || directory !== dataDir) continue;
       if (directories?.some((own) => command.includes(`config_file=${own}/`)) === false) continue;
-      if (!isServer(`/proc/${name}`)) continue;
+      if (!isServer(`/proc/${name}`) || !isIt(Number(name))) continue;
     } catch {
       // Not ours to look at, or ended meanwhile.
       continue;

@@ -10,8 +10,8 @@ import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import { existingPart } from '../sys/existing-part.js';
 import { shellWord } from '../sys/shell-word.js';
-import { findPostmaster } from './clean-up.js';
 import type { Guarded } from './guarded.js';
+import { serverOn } from './server-on.js';
 import type { SessionRequest } from './session-request.js';
 
 export interface Place {
@@ -44,7 +44,7 @@ export function existingMount(request: SessionRequest): Place {
       hint: 'leave that out, or give another directory',
     });
   }
-  const running = findPostmaster(mountpoint!);
+  const running = serverOn(mountpoint!);
   if (running !== undefined) {
     throw new PbkfsError('mount_busy', `a PostgreSQL server runs on ${mountpoint} already: process ${running.pid}`, {
       hint: `use that one, or end it first: pbkfs stop -D ${shellWord(mountpoint!)}`,

@@ -12,8 +12,9 @@ import { isMountPoint } from '../sys/mountinfo.js';
 import { bootId, isAlive, type ProcessIdentity, sameProcess } from '../sys/process-identity.js';
 import { readJson } from '../sys/read-json.js';
 import { shellWord } from '../sys/shell-word.js';
-import { cleanUp, findPostmaster, isUsed } from './clean-up.js';
+import { cleanUp, isUsed } from './clean-up.js';
 import { holdingSignals } from './held-signals.js';
+import { serverOn } from './server-on.js';
 import type { Session } from './session.js';
 
 interface Started {
@@ -72,7 +73,7 @@ export interface StopRequest {
 export async function stopSession(path: string, request: StopRequest): Promise<Stopped> {
   const mountpoint = existing(path);
   const started = startedOn(mountpoint);
-  const postmaster = findPostmaster(mountpoint);
+  const postmaster = serverOn(mountpoint, started?.remove);
   if (started === undefined && postmaster === undefined) {
     throw new PbkfsError('not_mounted', `no server was started by pbkfs on ${mountpoint}`, {
       hint: isMountPoint(mountpoint)

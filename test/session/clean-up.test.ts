@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { acquireDiffLock } from '../../src/mount/diff/lock.js';
+import { findServers } from '../../src/mount/orphaned-server.js';
 import { cleanUp, findPostmaster } from '../../src/session/clean-up.js';
+import { stopSession } from '../../src/session/started.js';
+import { mountOn } from '../../src/sys/mountinfo.js';
 import { identityOf, isAlive } from '../../src/sys/process-identity.js';
 import { smallMount } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
@@ -100,3 +103,37 @@ t.test('one that goes on without a mount is killed some time later, where nobody
   t.equal(holder.signalCode ?? (await once(holder, 'exit'))[1], 'SIGKILL');
   t.notOk(existsSync(own) || existsSync(record));
 });
+
+const aloneOnThisPath = "a server on a directory that is no mount of ours, or a container's, is not stopped";
+t.test(aloneOnThisPath, { skip: !existsSync(PERL) && 'no perl' }, async (t) => {
+  const { base } = place();
+  const [program, dataDir] = [join(base, 'postgres'), join(base, 'data')];
+  copyFileSync(PERL, program);
+  writeFileSync(dataDir, '$| = 1; print "runs"; sleep 60');
+  const server = spawn(program, ['-D', dataDir], { stdio: ['ignore', 'pipe', 'ignore'] });
+  t.teardown(() => server.kill('SIGKILL'));
+  await once(server.stdout, 'data');
+  rmSync(dataDir);
+  mkdirSync(dataDir);
+  const request = { now: false, timeout: 2000, waiting: () => undefined };
+  await t.rejects(stopSession(dataDir, request), { code: 'not_mounted' });
+  t.equal(findPostmaster(dataDir)?.pid, server.pid);
+});
+
+t.test(
+  'a server on a mount is found in a mount namespace of its own, too',
+  { skip: mountMissing || (!existsSync(PERL) && 'no perl') || (process.getuid?.() !== 0 && 'needs root') },
+  async (t) => {
+    const { base } = place();
+    const program = join(base, 'postgres');
+    copyFileSync(PERL, program);
+    const { mountpoint } = await smallMount(t);
+    const run = ['--mount', '--propagation', 'slave', program, '-e', '$| = 1; print "runs"; sleep 60'];
+    const server = spawn('unshare', run, { cwd: mountpoint, stdio: ['ignore', 'pipe', 'ignore'] });
+    await once(server.stdout, 'data');
+    const found = findServers(mountOn(mountpoint)!).map(({ pid }) => pid);
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+    t.strictSame(found, [server.pid], 'no second one may be started beside it');
+  },
+);
