@@ -35,9 +35,11 @@ export interface Cleaned {
  */
 export function cleanup(path: string, force: boolean): Cleaned {
   const diff = resolveFuture(path);
-  const { binding, damage } = bindingIn(diff, force);
+  bindingIn(diff, force);
   const lock = acquireDiffLock(diff, WHO);
   try {
+    // A mount that was waited for may have changed it.
+    const { binding, damage } = bindingIn(diff, force);
     refuseKernelClients(diff, false);
     const objects = countObjects(diff);
     const bytes = bytesOnDisk(diff) ?? 0;

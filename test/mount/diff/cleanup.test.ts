@@ -1,7 +1,10 @@
 // Wiping a diff: what may hold somebody's writes needs --force, and what is not of pbkfs, or in use, stays even then.
 
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type Binding, writeBinding } from '../../../src/mount/diff/binding.js';
 import { cleanup } from '../../../src/mount/diff/cleanup.js';
@@ -127,4 +130,16 @@ t.test('WAL that lies elsewhere goes along, unless it is that of another diff, o
     cleanup(diff, false);
     t.notOk(existsSync(diff), `the WAL is missing${made ? ' in its directory' : ''}`);
   }
+});
+
+t.test('WAL that a mount has moved while it was waited for goes along', async (t) => {
+  const { base, diff } = place(t);
+  const path = join(base, 'wal');
+  mkdirSync(join(path, 'pg_wal'), { recursive: true });
+  writeFileSync(join(path, 'pbkfs-wal.json'), JSON.stringify({ format: 'pbkfs wal directory', id: 'ours', diff }));
+  const moved = JSON.stringify({ ...binding, walDirectory: { path, id: 'ours', ready: true } });
+  const holder = fork(fileURLToPath(new URL('../fake/ending-mount.js', import.meta.url)), [diff, moved]);
+  await once(holder, 'message');
+  cleanup(diff, false);
+  t.notOk(existsSync(diff) || existsSync(path));
 });
