@@ -92,7 +92,7 @@ t.test('what is missing or cannot be is refused', async (t) => {
   }
   const { workDir, made } = place(t, {});
   const absent = place(t, { workDir: join(workDir, 'absent') });
-  await t.rejects(absent.made(), { code: 'usage', message: /ENOENT/, hint: /--work-dir/ });
+  await t.rejects(absent.made(), { code: 'no_place', message: /ENOENT/, hint: /--work-dir/ });
   await made();
 });
 
