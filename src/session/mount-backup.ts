@@ -50,7 +50,8 @@ export async function mountBackup(
 
 /** Of a diff that is gone by the time somebody reads this. */
 function withoutRoom(error: unknown, diff: string): unknown {
-  const full = error instanceof PbkfsError && (error.code === 'diff_full' || /^(?:ENOSPC|EDQUOT)\b/.test(error.message));
+  const full =
+    error instanceof PbkfsError && (error.code === 'diff_full' || /^(?:ENOSPC|EDQUOT)\b/.test(error.message));
   if (!full) return error;
   return new PbkfsError('no_place', `no room for a temporary diff: ${diff}`, {
     hint: 'it is gone again: make room, or name another place (--work-dir, for start -d or TMPDIR)',

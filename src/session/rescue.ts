@@ -12,6 +12,7 @@ import { existingPart } from '../sys/existing-part.js';
 import { makeDirectories } from '../sys/make-directories.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
 import { secondsSince } from '../sys/stopwatch.js';
+import { withChildren } from './children.js';
 import { chooseBackup } from './choose-backup.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
 import { type Costs, costsOf } from './costs.js';
@@ -216,7 +217,10 @@ async function dump(
   pgDump: string | undefined,
 ): Promise<void> {
   const server = session.server.connection;
-  if (pgDump !== undefined) return runPgDump(pgDump, { server, role, database, tables, format, file });
+  if (pgDump !== undefined) {
+    const all = tables.length === 0 ? [] : await withChildren(server, { role, database }, tables);
+    return runPgDump(pgDump, { server, role, database, tables: all, format, file });
+  }
   await appendFile(file, `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host\n\n`);
   for (const table of tables) await copyOut(server, { role, database }, table, 'script', file);
 }
