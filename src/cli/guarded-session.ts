@@ -12,7 +12,9 @@ export async function guardedSession<T>(
   run: (guard: Guarded, progress: SessionProgress & { clear(): void }) => Promise<T>,
 ): Promise<T> {
   const { Guarded } = await import('../session/guarded.js');
+  const { withRefusedReads } = await import('../session/refused-reads.js');
   process.chdir('/');
+  const began = Date.now();
   const guard = new Guarded();
   const progress = sessionProgress();
   try {
@@ -21,7 +23,9 @@ export async function guardedSession<T>(
     progress.clear();
     // After Ctrl-C whatever was under way fails; the signal says why.
     if (guard.interrupted) await new Promise(() => undefined);
+    // The log may be gone with the rest.
+    const explained = withRefusedReads(error, guard.mountpoint, began);
     await guard.finish();
-    throw error;
+    throw explained;
   }
 }

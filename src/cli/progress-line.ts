@@ -16,7 +16,7 @@ export class ProgressLine {
 
   /** @param done of total, in bytes */
   draw(done: number, total: number): void {
-    if (!this.#stream.isTTY) return;
+    if (!isDrawable(this.#stream)) return;
     const line = describeProgress(done, total, (performance.now() - this.#began) / 1000);
     this.#stream.write(`\r${line.slice(0, lineWidth(this.#stream))}\u001b[K`);
     this.#drawn = true;
@@ -27,6 +27,11 @@ export class ProgressLine {
     if (this.#drawn) this.#stream.write('\r\u001b[K');
     this.#drawn = false;
   }
+}
+
+/** A terminal of which lines can be cleared; in that of an editor (TERM=dumb) every step would be a line of its own. */
+export function isDrawable(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && process.env.TERM !== 'dumb';
 }
 
 /** Characters that may be drawn on one line of a terminal, so that it does not wrap. One that does not know its width says 0. */

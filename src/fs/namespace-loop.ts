@@ -59,6 +59,8 @@ export function runNamespaceLoop(options: NamespaceLoopOptions): void {
   const waiter = new BellWaiter(controlWords);
   for (;;) {
     const bell = Atomics.load(controlWords, control.bell);
+    // Before the channels are looked at: what was posted before it is found there.
+    const stopping = Atomics.load(controlWords, control.stop) !== 0;
     const worked = serveAll(options, virtual);
     if (worked) {
       Atomics.store(controlWords, control.inodes, overlay.namespace.rows.live);
@@ -71,7 +73,7 @@ export function runNamespaceLoop(options: NamespaceLoopOptions): void {
       options.receiveMail((content) => virtual.end(content));
     }
     if (worked || tidied || mail) continue;
-    if (Atomics.load(controlWords, control.stop) !== 0) return;
+    if (stopping) return;
     if (virtual.waiting > 0) virtual.expire();
     let timeout = overlay.pendingRemovals > 0 ? TIDY_AFTER : Number.POSITIVE_INFINITY;
     if (virtual.waiting > 0) timeout = Math.min(timeout, EXPIRE_EVERY);

@@ -5,6 +5,7 @@ import { appendFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { PbkfsError } from '../errors.js';
 import type { ConnectionParameters } from '../postgres/server.js';
+import { childrenOf } from './children.js';
 import { connect, type Login, serverError } from './query.js';
 import { explainFailure } from './server-trouble.js';
 import { quote, quoted, type TableName } from './table-name.js';
@@ -27,9 +28,10 @@ export async function copyOut(
   const { to } = await import('pg-copy-streams');
   const client = await connect(server, login);
   try {
-    const source = typeof what === 'string' ? `(${what})` : await sourceOf(client, what);
+    const { source, target } =
+      typeof what === 'string' ? { source: `(${what})`, target: '' } : await sourceOf(client, what);
     const options = format === 'csv' ? ' with (format csv, header)' : '';
-    if (format === 'script' && typeof what !== 'string') await appendFile(file, `COPY ${source} FROM stdin;\n`);
+    if (format === 'script') await appendFile(file, `COPY ${target} FROM stdin;\n`);
     const stream = client.query(to(`copy ${source} to stdout${options}`));
     await pipeline(stream, createWriteStream(file, { flags: 'a' }));
     if (format === 'script') await appendFile(file, '\\.\n\n');
@@ -41,14 +43,20 @@ export async function copyOut(
   }
 }
 
-/** COPY takes an ordinary table by name, with its columns as they are stored; anything else only as a query. */
-async function sourceOf(client: import('pg').Client, table: TableName): Promise<string> {
+/**
+ * What COPY reads, and what it would write: it takes a table by name, with its columns as they are stored, and without the
+ * rows of tables that inherit from it; anything else only as a query.
+ */
+async function sourceOf(
+  client: import('pg').Client,
+  table: TableName,
+): Promise<{ readonly source: string; readonly target: string }> {
   const name = quoted(table);
-  const { rows } = await client.query<{ relkind: string; columns: string[] }>(
-    `select c.relkind, array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns
+  const { rows } = await client.query<{ relkind: string; relpersistence: string; columns: string[] }>(
+    `select c.relkind, c.relpersistence, array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
      left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     where n.nspname = $1 and c.relname = $2 group by c.relkind`,
+     where n.nspname = $1 and c.relname = $2 group by c.oid, c.relkind, c.relpersistence`,
     [table.schema, table.table],
   );
   const found = rows[0];
@@ -57,6 +65,13 @@ async function sourceOf(client: import('pg').Client, table: TableName): Promise<
       hint: 'choose an earlier --time, or look with: pbkfs start',
     });
   }
+  if (found.relpersistence === 'u') {
+    throw new PbkfsError('server_failed', `${name} is an unlogged table: no backup has its rows`, {
+      hint: '--format custom and plain dump how it is made',
+    });
+  }
   const columns = (found.columns ?? []).map(quote).join(', ');
-  return found.relkind === 'r' ? `${name} (${columns})` : `(select ${columns || '*'} from ${name})`;
+  const target = columns === '' ? name : `${name} (${columns})`;
+  const plain = found.relkind === 'r' && (await childrenOf(client, table)).length === 0;
+  return { source: plain ? target : `(select ${columns || '*'} from ${name})`, target };
 }

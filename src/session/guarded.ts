@@ -34,6 +34,11 @@ export class Guarded {
     return this.#interrupted;
   }
 
+  /** Of the mount that its session has made, or is about to make. */
+  get mountpoint(): string | undefined {
+    return this.#belongings.mountpoint ?? this.#belongings.dataDir;
+  }
+
   /** To be called before something is made. Resolves when the guard has been told. */
   async add(more: Partial<Omit<Belongings, 'remove'>> & { readonly remove?: readonly string[] }): Promise<void> {
     const remove = [...this.#belongings.remove, ...(more.remove ?? [])];

@@ -4,6 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
+import { withChildren } from './children.js';
 import { type CopyFormat, copyOut } from './copy-out.js';
 import { runPgDump } from './pg-dump.js';
 import type { Session } from './session.js';
@@ -79,7 +80,10 @@ async function dump(
   pgDump: string | undefined,
 ): Promise<void> {
   const server = session.server.connection;
-  if (pgDump !== undefined) return runPgDump(pgDump, { server, role, database, tables, format, file });
+  if (pgDump !== undefined) {
+    const all = tables.length === 0 ? [] : await withChildren(server, { role, database }, tables);
+    return runPgDump(pgDump, { server, role, database, tables: all, format, file });
+  }
   await appendFile(file, `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host\n\n`);
   for (const table of tables) await copyOut(server, { role, database }, table, 'script', file);
 }

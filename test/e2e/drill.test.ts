@@ -124,7 +124,7 @@ t.test('a sound backup passes all checks', { skip: mountMissing }, async (t) => 
         ' {2}recovery {3}ok {4}PostgreSQL 15\\.\\d+ recovered to .* \\([\\d.]+ s\\)',
         ' {2}sql {8}FAIL {2}1 problem \\([\\d.]+ s\\)',
         ' {4}/dev/stdin: statement 1: 1 of 1 rows do not say true',
-        ' {2}[\\d.]+ MiB read from the catalog of a cluster of 30\\.8 MiB; the diff took [\\d.]+ MiB and is gone',
+        ' {2}[\\d.]+ [KM]iB read from the catalog of a cluster of 30\\.8 MiB; the diff took [\\d.]+ [KM]iB and is gone',
         'backup ',
       ].join('\n'),
     ),

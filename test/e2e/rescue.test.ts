@@ -57,6 +57,17 @@ async function disaster(t: Test): Promise<Disaster> {
   await query(server, 'create table orders(id int primary key, word text, note text)');
   await query(server, 'create database dropped');
   await query(server, 'create database dropped_slowly');
+  for (const sql of [
+    'create table days(day int, note text) partition by range (day)',
+    'create table days_1 partition of days for values from (1) to (5)',
+    'create table days_2 partition of days for values from (5) to (9)',
+    `insert into days select n, 'note' from generate_series(1, 8) n`,
+    'create table old_style(day int)',
+    'create table "Old Style 1"() inherits (old_style)',
+    'insert into "Old Style 1" values (7)',
+    'create unlogged table scratchpad(id int)',
+  ])
+    await query(server, sql);
   const backup = await catalog.backup(server, { stream: false });
   await query(server, 'select pg_sleep(1.1)'); // recovery-time has whole seconds
   await query(server, INSERT);
@@ -229,6 +240,28 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
     await nothingLeft(t);
   });
 
+  await t.test('partitions and inheriting tables come with their table', { skip }, async (t) => {
+    const tables = ['--table', 'postgres.public.days', '--table', 'postgres.public.old_style'];
+    const get = async (format: string, out: string): Promise<void> => {
+      const asked = ['-i', backup, ...tables, '--format', format, '-o', out, '--work-dir', scratch];
+      t.match(await pbkfs(['rescue', ...source, ...asked]), { status: 0, stderr: '' });
+    };
+    const dumped = join(work, 'children.sql');
+    await get('plain', dumped);
+    const script = readFileSync(dumped, 'utf8');
+    const rowsOf = (name: string): string | undefined =>
+      new RegExp(`^COPY public\\.${name} .*\\n([^\\\\]*)^\\\\\\.$`, 'm').exec(script)?.[1];
+    t.equal(rowsOf('days_1'), '1\tnote\n2\tnote\n3\tnote\n4\tnote\n');
+    t.equal(rowsOf('days_2'), '5\tnote\n6\tnote\n7\tnote\n8\tnote\n');
+    t.equal(rowsOf('"Old Style 1"'), '7\n');
+    t.equal(script.match(/ATTACH PARTITION/g)?.length, 2);
+    const copied = `${join(work, 'children')}/`;
+    await get('csv', copied);
+    t.equal(readFileSync(join(copied, 'postgres.public.days.csv'), 'utf8').split('\n').length, 10);
+    t.equal(readFileSync(join(copied, 'postgres.public.old_style.csv'), 'utf8'), 'day\n7\n');
+    await nothingLeft(t);
+  });
+
   await t.test('what cannot be is refused, and leaves nothing', async (t) => {
     const out = join(work, 'never');
     for (const [args, status, message] of [
@@ -236,6 +269,11 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
         ['-i', backup, '--table', 'postgres.public.nothing', '--format', 'csv'],
         1,
         /has no table "public"."nothing" at that point/,
+      ],
+      [
+        ['-i', backup, '--table', 'postgres.public.scratchpad', '--format', 'csv'],
+        1,
+        /"scratchpad" is an unlogged table: no backup has its rows/,
       ],
       ...(skip === false
         ? ([

@@ -93,15 +93,27 @@ t.test('a process that works on the diff is waited for', async (t) => {
 });
 
 t.test('one that goes on without a mount is killed some time later, where nobody wants its diff', async (t) => {
-  const { own, diff, record } = place();
-  const holder = fork(fileURLToPath(new URL('../mount/fake/lock-holder.js', import.meta.url)), [diff]);
-  t.teardown(() => holder.kill('SIGKILL'));
-  await once(holder, 'message');
+  const holding = async (diff: string) => {
+    const holder = fork(fileURLToPath(new URL('../mount/fake/lock-holder.js', import.meta.url)), [diff]);
+    t.teardown(() => holder.kill('SIGKILL'));
+    await once(holder, 'message');
+    return { holder, mount: identityOf(holder.pid!)! };
+  };
+  const [thrown, kept] = [place(), place()];
+  const [one, other] = [await holding(thrown.diff), await holding(kept.diff)];
   const begun = performance.now();
-  await cleanUp({ diff, mount: identityOf(holder.pid!)!, remove: [own], record });
+  const cleaned = cleanUp({ diff: kept.diff, mount: other.mount, remove: [], record: kept.record });
+  await cleanUp({ diff: thrown.diff, mount: one.mount, remove: [thrown.own], record: thrown.record });
   t.ok(performance.now() - begun > 5000, 'it may have been about to end');
-  t.equal(holder.signalCode ?? (await once(holder, 'exit'))[1], 'SIGKILL');
-  t.notOk(existsSync(own) || existsSync(record));
+  t.equal(one.holder.signalCode ?? (await once(one.holder, 'exit'))[1], 'SIGKILL');
+  t.notOk(existsSync(thrown.own) || existsSync(thrown.record));
+  await sleep(1000);
+  t.equal(other.holder.signalCode, null, 'one whose diff is kept is waited for');
+  t.ok(isAlive(other.mount) && existsSync(kept.record));
+  other.holder.kill('SIGKILL');
+  await cleaned;
+  t.ok(existsSync(kept.diff));
+  t.notOk(existsSync(kept.record));
 });
 
 const aloneOnThisPath = "a server on a directory that is no mount of ours, or a container's, is not stopped";

@@ -55,6 +55,12 @@ export function checkTarget(
       const what = formatTime(target.time);
       if (firstTime !== undefined && target.time < firstTime)
         refuse(what, `it is consistent only from ${formatTime(firstTime)} on`, TOO_EARLY);
+      const stop =
+        firstTime !== undefined && target.time < firstTime + ROUNDED
+          ? earlyStop(path, target.time, inclusive)
+          : undefined;
+      if (stop !== undefined)
+        refuse(what, `recovery would end at a transaction of ${formatTime(stop)}, before it is consistent`, TOO_EARLY);
       const tooLate = lastTime === undefined || (inclusive ? target.time >= lastTime : target.time > lastTime);
       if (tooLate && !isPassed(path, target.time, inclusive))
         behindEnd(what, 'no later transaction is in the WAL that there is');
@@ -95,6 +101,18 @@ function unusedCommand(catalog: Catalog, instance: string): string {
 }
 
 type Refuse = (what: string, why: string, hint: string) => never;
+
+/** backup.control says in whole seconds when the backup is consistent. In µs. */
+const ROUNDED = 1e6;
+
+/** When the transaction ended before which recovery would stop while the backup is not consistent yet, if there is one. */
+function earlyStop(path: WalPath, time: number, inclusive: boolean): number | undefined {
+  for (const event of path.events()) {
+    if (event.lsn >= path.consistent) return undefined;
+    if (endsTransaction(event) && (inclusive ? event.time > time : event.time >= time)) return event.time;
+  }
+  return undefined;
+}
 
 /** Whether a transaction ended later by a clock that was set back afterwards, at which recovery then ends. Reads all the WAL. */
 function isPassed(path: WalPath, time: number, inclusive: boolean): boolean {

@@ -10,10 +10,11 @@ import { type Costs, costsOf } from '../costs.js';
 import type { Guarded } from '../guarded.js';
 import { superuserOf } from '../login.js';
 import { ask, type Login } from '../query.js';
+import { isIoError, refusedReads } from '../refused-reads.js';
 import { closeSession, openSession, type Session, unmountSession } from '../session.js';
 import type { SessionProgress } from '../session-request.js';
 import { amcheck, connectableDatabases, invalidDatabases } from './amcheck.js';
-import { type Finding, find } from './finding.js';
+import { type Finding, find, withProblems } from './finding.js';
 import { pageCheck } from './page-check.js';
 import { type SqlFile, sqlCheck } from './sql-check.js';
 
@@ -64,6 +65,7 @@ export async function drill(
   progress: SessionProgress,
 ): Promise<Drilled> {
   const began = performance.now();
+  const since = Date.now();
   const findings: Finding[] = [];
   let session: Session | undefined;
   let login: Required<Login> = { role: '', database: '' };
@@ -84,6 +86,7 @@ export async function drill(
   }
   findings.push(recovery);
   if (session !== undefined && recovery.passed) findings.push(...(await check(request, login, session, progress)));
+  explain(findings, guard.mountpoint, since);
   if (guard.interrupted) await new Promise(() => undefined);
   let costs: Costs = { catalogBytes: 0, diffBytes: 0 };
   if (session !== undefined) {
@@ -109,6 +112,17 @@ export async function drill(
     clusterBytes: backup.pgdataBytes ?? 0,
     seconds: secondsSince(began),
   };
+}
+
+/** What the server was told was an I/O error; the mount knows of which backup, file and block. */
+function explain(findings: Finding[], mountpoint: string | undefined, since: number): void {
+  const at = findings.findIndex(({ problems }) => problems.some(isIoError));
+  const said = at < 0 ? [] : refusedReads(mountpoint, since);
+  if (said.length > 0)
+    findings[at] = withProblems(
+      findings[at]!,
+      said.map((line) => `the mount says: ${line}`),
+    );
 }
 
 function isAboutBackup(error: unknown): boolean {

@@ -59,3 +59,9 @@ export async function find(
   };
   return typeof what === 'string' ? { ...found, what } : { ...found, what: '', skipped: what.skipped };
 }
+
+/** One that failed, with more that is wrong ahead of the rest. */
+export function withProblems(finding: Finding, more: readonly string[]): Finding {
+  const problems = [...more, ...finding.problems].slice(0, MOST_PROBLEMS);
+  return { ...finding, problems, problemCount: finding.problemCount + more.length };
+}

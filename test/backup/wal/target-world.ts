@@ -39,10 +39,15 @@ interface World {
 }
 
 /** An ARCHIVE backup that is consistent behind the second record. */
-export function world(t: Test, wal: WalWriter, system = '7'): World {
+export function world(t: Test, wal: WalWriter, system = '7', more: Record<string, string> = {}): World {
   const root = temporaryDirectory('pbkfs-target-');
   t.teardown(() => rmSync(root, { recursive: true }));
-  const control = { stream: 'false', 'start-lsn': formatLsn(wal.records[0]!), 'stop-lsn': formatLsn(wal.records[2]!) };
+  const control = {
+    stream: 'false',
+    'start-lsn': formatLsn(wal.records[0]!),
+    'stop-lsn': formatLsn(wal.records[2]!),
+    ...more,
+  };
   writeCatalog(root, [{ start: startTime(0), mode: 'FULL', files: [], control }]);
   const config = `system-identifier = ${system}\nxlog-seg-size = ${SEGMENT}\n`;
   writeFileSync(join(root, 'backups/main/pg_probackup.conf'), config);

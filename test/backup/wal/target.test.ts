@@ -46,6 +46,36 @@ t.test('targets on the very edge', async (t) => {
   );
 });
 
+t.test('a time within the second of backup.control at which recovery would stop too early', async (t) => {
+  const begin = new WalWriter(FIRST).record(100).commit(99, NOON + 0.4 * SECOND);
+  const wal = begin
+    .commit(100, NOON + 0.6 * SECOND)
+    .fillTo(FIRST + SEGMENT / 2)
+    .commit(101, NOON + 3 * SECOND);
+  const { check } = world(t, wal, '7', { 'recovery-time': `'2026-11-21 12:00:00+00'` });
+  const [before, within] = ['2026-11-21 11:59:59', '2026-11-21 12:00:00'].map((time) => `backup .* to ${time}`);
+  t.match(
+    reason(() => check(at(-0.1))),
+    new RegExp(`${before}\\.900000\\+00: it is consistent only from 2026-11-21 12:00:00\\+00 on`),
+  );
+  t.match(
+    reason(() => check(at(0.2))),
+    new RegExp(
+      `${within}\\.2.*: recovery would end at a transaction of 2026-11-21 12:00:00\\.4.*, before it is consistent\\nchoose an older`,
+    ),
+  );
+  t.match(
+    reason(() => check(at(0.4), 'current', false)),
+    /recovery would end at/,
+  );
+  for (const seconds of [0.4, 0.5, 1.5, 2.9])
+    t.equal(
+      reason(() => check(at(seconds))),
+      'reached',
+      `${seconds}`,
+    );
+});
+
 t.test(
   "a server whose clock was set back: recovery to a time ends at the first later one in the WAL's order",
   async (t) => {

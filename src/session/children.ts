@@ -1,0 +1,36 @@
+// The partitions of tables, and the tables that inherit from them: a dump holds rows of these only where it names them.
+
+import type { Client } from 'pg';
+import type { ConnectionParameters } from '../postgres/server.js';
+import { connect, type Login } from './query.js';
+import { quoted, type TableName } from './table-name.js';
+
+/** A table with all below it; by itself where it has none, or is not there. */
+const FAMILY = `with recursive family(oid) as (
+    select to_regclass($1)::oid union select inhrelid from pg_inherits join family on inhparent = family.oid)
+  select n.nspname as schema, c.relname as table from family join pg_class c using (oid)
+  join pg_namespace n on n.oid = c.relnamespace where c.oid <> to_regclass($1) order by 1, 2`;
+
+/** Each once. @throws PbkfsError server_failed */
+export async function withChildren(
+  server: ConnectionParameters,
+  login: Login,
+  tables: readonly TableName[],
+): Promise<TableName[]> {
+  const client = await connect(server, login);
+  try {
+    const all = new Map<string, TableName>();
+    for (const table of tables) {
+      for (const one of [table, ...(await childrenOf(client, table))]) all.set(quoted(one), one);
+    }
+    return [...all.values()];
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Also those of its children. */
+export async function childrenOf(client: Client, table: TableName): Promise<TableName[]> {
+  const found = await client.query<Pick<TableName, 'schema' | 'table'>>(FAMILY, [quoted(table)]);
+  return found.rows.map((child) => ({ database: table.database, ...child }));
+}
