@@ -54,7 +54,6 @@ export class PlainFiles {
     return length;
   }
 
-  mustBeSyncable(): void {}
 
   sync(row: number): Thread {
     return becomesDurable(row, () => disk.written[row]);
