@@ -72,9 +72,9 @@ suite 'model check of the diff' 'all short sequences of operations, kills and po
   '[0-9]+ actions led to [0-9]+ different worlds' overlay/diff/model-check "PBKFS_MODEL_CHECK=$model"
 suite 'seeded faults' 'known mistakes, which the model check must find' '^$' overlay/diff/seeded-faults
 suite 'orders of threads: requests' 'data threads and namespace thread, their compiled code in every order of its steps up to so many preemptions; known mistakes are found' \
-  '^$' fs/thread-orders
-suite 'orders of threads: indexes' 'the same of shared block indexes, file table and arena' '^$' overlay/shared/index-orders
-suite 'orders of threads: data' 'the same of writes, syncs and barriers' '^$' overlay/data/engine-orders
+  '^$' fs/thread-orders PBKFS_STORM=long
+suite 'orders of threads: indexes' 'the same of shared block indexes, file table and arena' '^$' overlay/shared/index-orders PBKFS_STORM=long
+suite 'orders of threads: data' 'the same of writes, syncs and barriers' '^$' overlay/data/engine-orders PBKFS_STORM=long
 suite 'journal, simulated disk' 'cuts at any byte of the journal' '^$' overlay/diff/journal-crash
 suite 'random operations' 'clean remounts, kills, power losses against a model in memory' \
   '[0-9]+ sequences, [0-9]+ operations' overlay/random-operations PBKFS_PROPERTY_RUNS=1000

@@ -3,12 +3,13 @@
 // mistakes would be found is shown by making some.
 
 import t from 'tap';
+import { asFarAs } from '../support/interleave/depth.js';
 import { explore } from '../support/interleave/explore.js';
 import type { Mistake } from '../support/interleave/stepwise.js';
 import type { Bounds } from '../support/interleave/world.js';
 import { type Mount, mountThreads } from './mount-threads.js';
 
-type Case = readonly [what: string, mount: Mount, bounds: Bounds];
+type Case = readonly [what: string, mount: Mount, bounds: Bounds & { readonly preemptions: number }];
 
 const readers: readonly Case[] = [
   ['two readers', { readers: 2, requests: ['slow', 'slow', 'quick'], nameless: true }, { preemptions: 2 }],
@@ -53,7 +54,7 @@ const names: readonly Case[] = [
 
 for (const [what, mount, bounds] of [...readers, ...names]) {
   t.test(`${mount.nameless ? 'readers' : 'namespace'}: ${what}`, async (t) => {
-    const explored = explore(await mountThreads(mount), bounds);
+    const explored = explore(await mountThreads(mount), asFarAs(bounds));
     t.comment(JSON.stringify(explored));
     t.ok(explored.complete);
   });

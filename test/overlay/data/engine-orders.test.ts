@@ -2,6 +2,7 @@
 // circle of threads that wait for each other, and what was written before a sync is durable after it.
 
 import t from 'tap';
+import { asFarAs } from '../../support/interleave/depth.js';
 import { explore } from '../../support/interleave/explore.js';
 import type { Mistake } from '../../support/interleave/stepwise.js';
 import { BASED, engineThreads, PLAIN, type Work } from './engine-threads.js';
@@ -39,7 +40,7 @@ type Case = keyof typeof cases;
 
 for (const what of Object.keys(cases) as Case[]) {
   t.test(what, async (t) => {
-    const explored = explore(await engineThreads(cases[what]), { preemptions: 2 });
+    const explored = explore(await engineThreads(cases[what]), asFarAs({ preemptions: 2 }));
     t.comment(JSON.stringify(explored));
     t.ok(explored.complete);
   });

@@ -54,7 +54,6 @@ export class PlainFiles {
     return length;
   }
 
-
   sync(row: number): Thread {
     return becomesDurable(row, () => disk.written[row]);
   }

@@ -2,6 +2,7 @@
 // back or belongs to another file, nothing leaks, and nobody sleeps for ever. index-model.test.ts looks further, at a model.
 
 import t from 'tap';
+import { asFarAs } from '../../support/interleave/depth.js';
 import { explore } from '../../support/interleave/explore.js';
 import type { Mistake } from '../../support/interleave/stepwise.js';
 import { type File, indexThreads } from './index-threads.js';
@@ -23,7 +24,7 @@ type Case = keyof typeof cases;
 
 for (const what of Object.keys(cases) as Case[]) {
   t.test(what, async (t) => {
-    const explored = explore(await indexThreads(cases[what]), { preemptions: preemptions[what] });
+    const explored = explore(await indexThreads(cases[what]), asFarAs({ preemptions: preemptions[what] }));
     t.comment(JSON.stringify(explored));
     t.ok(explored.complete);
   });
