@@ -64,7 +64,7 @@ t.test(
       mount('pbkfs-test', place, 'tmpfs', MS_NODEV, `nr_inodes=${inodes}`);
       try {
         t.throws(() => makePrivateDir(join(place, 'own'), user), {
-          code: 'server_failed',
+          code: 'no_place',
           message: /^no directory .*full\/own for the socket and log of the server: ENOSPC/,
           hint: 'TMPDIR may name another place',
         });

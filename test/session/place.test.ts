@@ -57,7 +57,7 @@ t.test('directories that nobody named are temporary', async (t) => {
 t.test('what was named is kept, and no mount point is made', async (t) => {
   const named = { mountpoint: '/nowhere/mount', diff: '/nowhere/diff' };
   const both = place(t, named);
-  t.match(await both.made(), { ...named, temporary: [] });
+  matchWhole(t, await both.made(), { ...named, temporary: [] });
   t.strictSame(both.told, [{ ...named, names: 0 }]);
   for (const { mountpoint, diff } of [
     { mountpoint: named.mountpoint, diff: undefined },
