@@ -63,10 +63,10 @@ export function renderBackup(catalog: Catalog, instance: string, backup: BackupI
 function reachable(reach: TimelineReach): string {
   if ('fault' in reach) return `its WAL cannot be read: ${reach.fault.message}`;
   const missing = reach.gap === undefined ? '' : `; ${reach.gap}`;
-  return reach.lastLsn === undefined
-    ? `WAL that the backup itself needs is missing${missing}`
-    : `recovery to ${reachText(reach)}${missing}`;
+  return reach.lastLsn === undefined ? `${NEEDED_IS_MISSING}${missing}` : `recovery to ${reachText(reach)}${missing}`;
 }
+
+const NEEDED_IS_MISSING = 'WAL that the backup itself needs is missing';
 
 /** None for a backup that does not say which WAL it needs. */
 function reaches(catalog: Catalog, instance: string, backup: BackupInfo): TimelineReach[] {
@@ -83,7 +83,7 @@ function shownReach(reach: TimelineReach): ShownReach {
   const nothing = { timeline, fromTime: null, beforeTime: null, fromLsn: null, toLsn: null, gap: null };
   if ('fault' in reach) return { ...nothing, fault: reach.fault.message };
   const { firstLsn, firstTime, lastLsn, lastTime, gap = null } = reach;
-  if (lastLsn === undefined) return { ...nothing, gap, fault: 'WAL that the backup itself needs is missing' };
+  if (lastLsn === undefined) return { ...nothing, gap, fault: NEEDED_IS_MISSING };
   return {
     timeline,
     fromTime: firstTime === undefined ? null : isoTime(firstTime),

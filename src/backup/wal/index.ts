@@ -11,7 +11,7 @@ export {
   parseSegmentName,
   segmentName,
 } from './lsn.js';
-export { type Reach, reachOf, reachText, type TimelineReach } from './reach.js';
+export { reachOf, reachText, type TimelineReach } from './reach.js';
 export { endsTransaction, type WalEvent } from './record-events.js';
 export { walkRecords } from './record-walk.js';
 export { isWalBlockSize } from './segment-header.js';

@@ -61,7 +61,7 @@ export function checkTarget(
           : undefined;
       if (stop !== undefined)
         refuse(what, `recovery would end at a transaction of ${formatTime(stop)}, before it is consistent`, TOO_EARLY);
-      const tooLate = lastTime === undefined || (inclusive ? target.time >= lastTime : target.time > lastTime);
+      const tooLate = lastTime === undefined || !isBehind(lastTime, target.time, inclusive);
       if (tooLate && !isPassed(path, target.time, inclusive))
         behindEnd(what, 'no later transaction is in the WAL that there is');
       break;
@@ -109,16 +109,20 @@ const ROUNDED = 1e6;
 function earlyStop(path: WalPath, time: number, inclusive: boolean): number | undefined {
   for (const event of path.events()) {
     if (event.lsn >= path.consistent) return undefined;
-    if (endsTransaction(event) && (inclusive ? event.time > time : event.time >= time)) return event.time;
+    if (endsTransaction(event) && isBehind(event.time, time, inclusive)) return event.time;
   }
   return undefined;
+}
+
+/** Whether recovery to a time ends ahead of a transaction that ended then. */
+function isBehind(ended: number, time: number, inclusive: boolean): boolean {
+  return inclusive ? ended > time : ended >= time;
 }
 
 /** Whether a transaction ended later by a clock that was set back afterwards, at which recovery then ends. Reads all the WAL. */
 function isPassed(path: WalPath, time: number, inclusive: boolean): boolean {
   for (const event of path.events()) {
-    if (event.lsn < path.consistent || !endsTransaction(event)) continue;
-    if (inclusive ? event.time > time : event.time >= time) return true;
+    if (event.lsn >= path.consistent && endsTransaction(event) && isBehind(event.time, time, inclusive)) return true;
   }
   return false;
 }
