@@ -1,11 +1,13 @@
 // PostgreSQL servers that have outlived their mount: its process was killed, they still sit in the dead endpoint.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
 import { isServer } from '../postgres/processes.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
-import { isOurs, type MountEntry, mountOn, parseMountinfo } from '../sys/mountinfo.js';
+import { mountsOf, namespaceOf } from '../sys/mount-namespace.js';
+import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
 import { resolveMountpoint } from './paths.js';
@@ -107,9 +109,9 @@ function workingDirectory(process: string, mount: MountEntry): string | undefine
 
 /** Whether a mount of that number is this one in a mount namespace of the process's own, as sessions give to some servers. */
 function isOnCopy(process: string, { device }: MountEntry, id: number | undefined): boolean {
-  if (readlinkSync(`${process}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt')) return false;
-  const mounts = parseMountinfo(readFileSync(`${process}/mountinfo`, 'latin1'));
-  return mounts.some((entry) => entry.id === id && entry.device === device && isOurs(entry));
+  const name = basename(process);
+  if (namespaceOf(name) === namespaceOf('self')) return false;
+  return mountsOf(name).some((entry) => entry.id === id && entry.device === device && isOurs(entry));
 }
 
 function stillRunning(mountpoint: string, servers: readonly OrphanedServer[]): PbkfsError {

@@ -2,7 +2,7 @@
 
 import type { Client } from 'pg';
 import type { ConnectionParameters } from '../postgres/server.js';
-import { connect, type Login } from './query.js';
+import { type Login, withClient } from './query.js';
 import { quoted, type TableName } from './table-name.js';
 
 /** A table with all below it; by itself where it has none, or is not there. */
@@ -17,16 +17,13 @@ export async function withChildren(
   login: Login,
   tables: readonly TableName[],
 ): Promise<TableName[]> {
-  const client = await connect(server, login);
-  try {
-    const all = new Map<string, TableName>();
+  const all = new Map<string, TableName>();
+  await withClient(server, login, async (client) => {
     for (const table of tables) {
       for (const one of [table, ...(await childrenOf(client, table))]) all.set(quoted(one), one);
     }
-    return [...all.values()];
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  });
+  return [...all.values()];
 }
 
 /** Also those of its children. */

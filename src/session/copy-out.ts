@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { PbkfsError } from '../errors.js';
 import type { ConnectionParameters } from '../postgres/server.js';
 import { childrenOf } from './children.js';
-import { connect, type Login, serverError } from './query.js';
+import { type Login, serverError, withClient } from './query.js';
 import { explainFailure } from './server-trouble.js';
 import { quote, quoted, type TableName } from './table-name.js';
 
@@ -26,20 +26,19 @@ export async function copyOut(
   file: string,
 ): Promise<void> {
   const { to } = await import('pg-copy-streams');
-  const client = await connect(server, login);
   try {
-    const { source, target } =
-      typeof what === 'string' ? { source: `(${what})`, target: '' } : await sourceOf(client, what);
-    const options = format === 'csv' ? ' with (format csv, header)' : '';
-    if (format === 'script') await appendFile(file, `COPY ${target} FROM stdin;\n`);
-    const stream = client.query(to(`copy ${source} to stdout${options}`));
-    await pipeline(stream, createWriteStream(file, { flags: 'a' }));
-    if (format === 'script') await appendFile(file, '\\.\n\n');
+    await withClient(server, login, async (client) => {
+      const { source, target } =
+        typeof what === 'string' ? { source: `(${what})`, target: '' } : await sourceOf(client, what);
+      const options = format === 'csv' ? ' with (format csv, header)' : '';
+      if (format === 'script') await appendFile(file, `COPY ${target} FROM stdin;\n`);
+      const stream = client.query(to(`copy ${source} to stdout${options}`));
+      await pipeline(stream, createWriteStream(file, { flags: 'a' }));
+      if (format === 'script') await appendFile(file, '\\.\n\n');
+    });
   } catch (error) {
     if (error instanceof PbkfsError) throw error;
     throw explainFailure(serverError(error, `${typeof what === 'string' ? 'the query' : 'COPY'} failed: `), 0);
-  } finally {
-    await client.end().catch(() => undefined);
   }
 }
 

@@ -69,6 +69,20 @@ async function open(server: ConnectionParameters, login: Login, options: string)
   }
 }
 
+/** Runs what needs a client of its own, and ends that. @throws what `run` throws; PbkfsError server_failed */
+export async function withClient<T>(
+  server: ConnectionParameters,
+  login: Login,
+  run: (client: import('pg').Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(server, login);
+  try {
+    return await run(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
 /** The first row of the answer. */
 export async function ask(server: ConnectionParameters, sql: string, login: Login): Promise<unknown[]> {
   return (await rows(server, sql, login))[0] ?? [];
@@ -80,10 +94,5 @@ export async function rows<T extends unknown[] = unknown[]>(
   sql: string,
   login: Login,
 ): Promise<T[]> {
-  const client = await connect(server, login);
-  try {
-    return (await client.query<T>({ text: sql, rowMode: 'array' })).rows;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  return withClient(server, login, async (client) => (await client.query<T>({ text: sql, rowMode: 'array' })).rows);
 }

@@ -1,9 +1,10 @@
 // Copies of a mount in other mount namespaces (containers, `unshare --mount`): unmounting here leaves them, and with them
 // the process that serves it. Reads /proc only, never the mount.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { byteString, displayPath } from '../../backup/byte-path.js';
-import { isOurs, type MountEntry, parseMountinfo, readMounts } from '../../sys/mountinfo.js';
+import { mountsOf, namespaceOf } from '../../sys/mount-namespace.js';
+import { isOurs, type MountEntry, readMounts } from '../../sys/mountinfo.js';
 import { commandOf } from '../holders.js';
 import { ownerOf } from '../mounted.js';
 
@@ -65,22 +66,4 @@ export function findCopies({ device }: Gone): string[] {
 function isThat(gone: Gone, mount: MountEntry): boolean {
   if (!isOurs(mount)) return false;
   return gone.device === undefined ? mount.mountPoint === byteString(gone.mountpoint) : mount.device === gone.device;
-}
-
-// A process may end while it is looked at, and those of others may be closed to us: neither has anything then.
-
-function namespaceOf(process: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/${process}/ns/mnt`);
-  } catch {
-    return undefined;
-  }
-}
-
-function mountsOf(process: string): MountEntry[] {
-  try {
-    return parseMountinfo(readFileSync(`/proc/${process}/mountinfo`, 'latin1'));
-  } catch {
-    return [];
-  }
 }
