@@ -5,11 +5,19 @@ import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import { ENDING_SIGNALS } from './ending-signals.js';
 
+let outlives: boolean | undefined;
+
 /**
  * Whether this process was started to outlive its terminal: by nohup, by a script under nohup, or by a shell with `trap '' HUP`.
- * That SIGHUP was ignored then cannot be asked: Node sets it back at its start. The rest of what nohup does can be seen.
+ * That SIGHUP was ignored then cannot be asked: Node sets it back at its start. The rest of what nohup does can be seen, as
+ * long as the process that started this one is there: what was found first stays.
  */
 export function outlivesTerminal(): boolean {
+  outlives ??= startedToOutlive();
+  return outlives;
+}
+
+function startedToOutlive(): boolean {
   // What bash and zsh run; their children inherit it.
   if (basename(process.env._ ?? '') === 'nohup') return true;
   // In place of the terminal nohup gives a standard input that cannot be read.

@@ -32,6 +32,27 @@ t.test('what outlives its terminal', async (t) => {
   t.equal(await runOk('sh', ['-c', `trap '' INT; ${ask}; true`]), 'false');
 });
 
+t.test('what was found first stays when the shell that says so has ended', async (t) => {
+  const directory = t.testdir();
+  const [program, answers] = ['twice.mjs', 'answers'].map((name) => join(directory, name)) as [string, string];
+  writeFileSync(
+    program,
+    `import { appendFileSync } from 'node:fs';
+     import { outlivesTerminal } from '${HANGUP}';
+     const parent = process.ppid;
+     const tell = () => appendFileSync('${answers}', outlivesTerminal() + ' ');
+     tell();
+     const timer = setInterval(() => process.ppid !== parent && (tell(), clearInterval(timer)), 10);`,
+  );
+  const shell = spawn('sh', ['-c', `trap '' HUP; '${process.execPath}' '${program}' & read _`], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  await until(() => existsSync(answers));
+  shell.stdin.end();
+  await until(() => readFileSync(answers, 'utf8').length > 'true '.length);
+  t.equal(readFileSync(answers, 'utf8'), 'true true ');
+});
+
 t.test('a program that ends after its terminal ends with its own status', async (t) => {
   const directory = t.testdir();
   const [program, came, status] = ['end.mjs', 'came', 'status'].map((name) => join(directory, name)) as [
