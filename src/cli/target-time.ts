@@ -14,7 +14,9 @@ const TIME =
 export function targetTime(value: string): number {
   const [, date, clock, fraction = '', utc, hours, minutes = '00', name] = TIME.exec(value.trim()) ?? [];
   const shown = Date.parse(`${date}T${clock}Z`);
-  if (Number.isNaN(shown) || !isDay(date!)) throw notATime();
+  // To PostgreSQL 04:28.5 is 4 minutes and 28.5 seconds after midnight.
+  const fractionOfMinute = fraction !== '' && clock?.length === 5;
+  if (Number.isNaN(shown) || !isDay(date!) || fractionOfMinute) throw notATime();
   let moment = shown;
   if (hours !== undefined)
     moment = Date.parse(`${date}T${clock}${hours[0]}${hours.slice(1).padStart(2, '0')}:${minutes}`);

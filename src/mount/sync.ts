@@ -1,6 +1,6 @@
 // Making everything durable that was written to a mount, whoever wrote it.
 
-import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { HIDDEN_DIRECTORY } from '../overlay/namespace/hidden-directory.js';
@@ -33,11 +33,24 @@ export async function syncMount(path: string, onHung: (why: string) => void): Pr
 
 /** A diff that was removed under the mount goes on taking writes, and ends with it. */
 function mustBeInPlace({ mountpoint, owner }: Mounted): void {
-  const diff = owner?.diff;
-  if (diff === undefined || existsSync(diff)) return;
-  throw new PbkfsError('diff_sync_failed', `${mountpoint} is synced, but its diff ${diff} is not there any more`, {
-    hint: 'it was moved or removed under the mount: put it back where it was, or what was written is lost',
-  });
+  if (owner?.diff === undefined || !isGone(`/proc/${owner.pid}/root${owner.diff}`)) return;
+  throw new PbkfsError(
+    'diff_sync_failed',
+    `${mountpoint} is synced, but its diff ${owner.diff} is not there any more`,
+    {
+      hint: 'it was moved or removed under the mount: put it back where it was, or what was written is lost',
+    },
+  );
+}
+
+/** Not where this user may not look. */
+function isGone(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
 }
 
 function whyHung({ mountpoint, owner }: Mounted): string {

@@ -5,10 +5,15 @@ import type { ConnectionParameters } from '../postgres/server.js';
 import { type Login, withClient } from './query.js';
 import { quoted, type TableName } from './table-name.js';
 
+export interface Child extends TableName {
+  /** Its rows lie elsewhere, in no backup. */
+  readonly foreign: boolean;
+}
+
 /** A table with all below it; by itself where it has none, or is not there. */
 const FAMILY = `with recursive family(oid) as (
     select to_regclass($1)::oid union select inhrelid from pg_inherits join family on inhparent = family.oid)
-  select n.nspname as schema, c.relname as table from family join pg_class c using (oid)
+  select n.nspname as schema, c.relname as table, c.relkind = 'f' as foreign from family join pg_class c using (oid)
   join pg_namespace n on n.oid = c.relnamespace where c.oid <> to_regclass($1) order by 1, 2`;
 
 /** Each once. @throws PbkfsError server_failed */
@@ -27,7 +32,7 @@ export async function withChildren(
 }
 
 /** Also those of its children. */
-export async function childrenOf(client: Client, table: TableName): Promise<TableName[]> {
-  const found = await client.query<Pick<TableName, 'schema' | 'table'>>(FAMILY, [quoted(table)]);
+export async function childrenOf(client: Client, table: TableName): Promise<Child[]> {
+  const found = await client.query<Omit<Child, 'database'>>(FAMILY, [quoted(table)]);
   return found.rows.map((child) => ({ database: table.database, ...child }));
 }

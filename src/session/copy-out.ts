@@ -69,8 +69,15 @@ async function sourceOf(
       hint: '--format custom and plain dump how it is made',
     });
   }
+  const children = await childrenOf(client, table);
+  const outside = found.relkind === 'f' ? table : children.find(({ foreign }) => foreign);
+  if (outside !== undefined) {
+    throw new PbkfsError('server_failed', `${quoted(outside)} is a foreign table: no backup has its rows`, {
+      hint: 'take tables beside it one by one, or with --query; --format custom and plain dump how it is made',
+    });
+  }
   const columns = (found.columns ?? []).map(quote).join(', ');
   const target = columns === '' ? name : `${name} (${columns})`;
-  const plain = found.relkind === 'r' && (await childrenOf(client, table)).length === 0;
+  const plain = found.relkind === 'r' && children.length === 0;
   return { source: plain ? target : `(select ${columns || '*'} from ${name})`, target };
 }

@@ -17,11 +17,20 @@ export function isIoError(text: string): boolean {
 /** Each once, in their order. @param since milliseconds since 1970 */
 export function refusedReads(mountpoint: string | undefined, since: number): string[] {
   const logFile = mountpoint === undefined ? undefined : findRegistered(mountpoint)?.logFile;
-  const text = logFile === undefined ? '' : (readIfThere(logFile)?.toString() ?? '');
+  const text = logFile === undefined ? '' : contentOf(logFile);
   const said = [...text.matchAll(LOGGED)]
     .filter(([, time]) => Date.parse(time!) >= since)
     .map(([, , message]) => message!);
   return [...new Set(said)].slice(0, MOST_LINES);
+}
+
+/** A log that is gone, closed to us or no plain file says nothing; what failed is told all the same. */
+function contentOf(logFile: string): string {
+  try {
+    return readIfThere(logFile)?.toString() ?? '';
+  } catch {
+    return '';
+  }
 }
 
 /** The same failure, with what the mount knows of it. @param since milliseconds since 1970 */

@@ -66,6 +66,10 @@ async function disaster(t: Test): Promise<Disaster> {
     'create table "Old Style 1"() inherits (old_style)',
     'insert into "Old Style 1" values (7)',
     'create unlogged table scratchpad(id int)',
+    'create extension file_fdw',
+    'create server elsewhere foreign data wrapper file_fdw',
+    'create table mixed(line text) partition by list (line)',
+    `create foreign table "Mixed 1" partition of mixed default server elsewhere options (filename '/etc/passwd')`,
   ])
     await query(server, sql);
   const backup = await catalog.backup(server, { stream: false });
@@ -275,6 +279,12 @@ t.test('a dropped table comes back', { skip: mountMissing }, async (t) => {
         1,
         /"scratchpad" is an unlogged table: no backup has its rows/,
       ],
+      [
+        ['-i', backup, '--table', 'postgres.public.mixed', '--format', 'csv'],
+        1,
+        /"Mixed 1" is a foreign table: no backup has its rows/,
+      ],
+      [['-i', backup, '--table', 'postgres.public."Mixed 1"', '--format', 'copy'], 1, /"Mixed 1" is a foreign table/],
       ...(skip === false
         ? ([
             [

@@ -129,6 +129,18 @@ t.test('a killed mount is taken away by the next one, and by unmount (trap 30)',
   t.notOk(isMounted(mount.mountpoint));
 });
 
+t.test('sync does not take a diff for removed where this user may not look', { skip }, async (t) => {
+  const mount = prepare(t);
+  const closed = join(mount.base, 'closed');
+  mkdirSync(closed);
+  chownSync(closed, user.uid, user.gid);
+  t.match(await first({ ...mount, diff: join(closed, 'diff') } as SmallMount), { status: 0 });
+  chmodSync(closed, 0);
+  t.match(await asUser(['sync', mount.mountpoint]), { status: 0, stdout: /is durable/, stderr: '' });
+  chmodSync(closed, 0o700);
+  t.match(await asUser(['unmount', '-D', mount.mountpoint]), { status: 0 });
+});
+
 t.test('the other commands work for the same user', { skip }, async (t) => {
   const mount = prepare(t);
   const { mountpoint, diff, base } = mount;

@@ -1,6 +1,6 @@
 // What of a mount's log belongs to a failure.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { PbkfsError } from '../../src/errors.js';
@@ -47,6 +47,17 @@ t.test('errors since then, each once, without what only a log needs', async (t) 
   t.strictSame(refusedReads('/nowhere', since), []);
   writeFileSync(join(mountpoint, '../log'), '');
   t.strictSame(refusedReads(mountpoint, since), []);
+});
+
+t.test('a log that cannot be read explains nothing, and hides nothing', async (t) => {
+  const mountpoint = mounted(t);
+  const log = join(mountpoint, '../log');
+  rmSync(log);
+  // As of `mount --log-file /dev/stderr`, or a pipe.
+  mkdirSync(log);
+  t.strictSame(refusedReads(mountpoint, since), []);
+  const error = new Error('EIO: i/o error, read');
+  t.equal(withRefusedReads(error, mountpoint, since), error);
 });
 
 t.test('only an I/O error is explained by them', async (t) => {

@@ -1,6 +1,7 @@
 // The diff's objects as one thread opens them: through its descriptor cache, under handles that survive closing.
 
 import { closeSync, constants, openSync } from 'node:fs';
+import { withLock } from '../../pending/mutex.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
 import { type BaseReader, DiffFile, NodeStorage, type StateRegion } from '../diff/index.js';
 import { rowFlag, rowKind, word } from '../shared/row-layout.js';
@@ -121,7 +122,13 @@ export class ObjectFiles {
     const { table, control: words } = this.#shared;
     const isThere = table.get(row, word.kind) !== rowKind.free && table.get(row, word.generation) === generation;
     if (isThere) table.addFlag(row, rowFlag.syncFailed);
-    // The kernel has forgotten it, and nobody knows which file it was: the end of the mount is no clean one.
-    else Atomics.store(words, control.objectsFailed, 1);
+    // The kernel has forgotten it, and nobody knows which file it was: from now on no fsync succeeds, not even one that
+    // finds all names durable.
+    else {
+      withLock(words, control.objectsLock, () => {
+        Atomics.store(words, control.objectsFailed, 1);
+        Atomics.add(words, control.objectsCreated, 1);
+      });
+    }
   }
 }

@@ -119,6 +119,20 @@ for (const path of [BASED, MADE]) {
   });
 }
 
+for (const path of [BASED, MADE]) {
+  t.test(`nor does an fsync succeed of a file that was forgotten by then: ${path}`, async (t) => {
+    const direct = mount(`forgotten-${basename(path)}`, { fdLimit: 2 });
+    direct.syncAll();
+    direct.write(path, 0, block);
+    direct.dropCaches();
+    const end = failingCloses(t);
+    for (const other of ['base/1/101', 'base/1/raw', 'base/1/101']) direct.read(other, 0, 100);
+    end();
+    t.throws(() => direct.fsync(path), { code: 'diff_sync_failed' });
+    t.throws(() => direct.close(), { code: 'diff_sync_failed' }, 'the end is no clean one');
+  });
+}
+
 t.test('a file whose object was made and could not be closed can be written', async (t) => {
   const direct = mount('unclosed');
   const file = direct.create('base/1/another');
