@@ -45,7 +45,6 @@ export type ErrnoName = keyof typeof errno;
 const catalogue = {
   usage: { errno: 'EINVAL', exit: 2 },
   catalog_not_found: { errno: 'ENOENT', exit: 1 },
-  catalog_damaged: { errno: 'EIO', exit: 1 },
   backup_not_found: { errno: 'ENOENT', exit: 1 },
   backup_unusable: { errno: 'EIO', exit: 1 },
   backup_damaged: { errno: 'EIO', exit: 1 },
@@ -82,6 +81,9 @@ const catalogue = {
 } as const satisfies Record<string, { errno: ErrnoName; exit: number }>;
 
 export type ErrorCode = keyof typeof catalogue;
+
+/** docs/cli.md says of each what it means. */
+export const errorCodes = Object.keys(catalogue) as readonly ErrorCode[];
 
 /** Where a stored backup is damaged. */
 export interface DamagedPlace {
