@@ -39,7 +39,7 @@ export const errno = {
 export type ErrnoName = keyof typeof errno;
 
 /**
- * Kinds of failure. The code is stable (scripts may match it in `--json` output); the errno is what the kernel
+ * Kinds of failure. The code is stable (scripts may match it in `--json` output; docs/cli.md says what each means); the errno is what the kernel
  * gets when the failure happens inside a request; exit is the CLI's exit status.
  */
 const catalogue = {
@@ -81,9 +81,6 @@ const catalogue = {
 } as const satisfies Record<string, { errno: ErrnoName; exit: number }>;
 
 export type ErrorCode = keyof typeof catalogue;
-
-/** docs/cli.md says of each what it means. */
-export const errorCodes = Object.keys(catalogue) as readonly ErrorCode[];
 
 /** Where a stored backup is damaged. */
 export interface DamagedPlace {
