@@ -119,6 +119,20 @@ t.test('files of this tree that the pages name are there', async (t) => {
   t.ok(named > 50);
 });
 
+t.test('files that comments name by their path are there', async (t) => {
+  const path =
+    /(?<![\w./-])(?:src|test|bench|demo|scripts|docs|contrib)\/[\w@/.-]+\.(?:c?ts|md|mjs|sh|json|yml|service)\b/g;
+  const named = ['src', 'test', 'bench', 'demo', 'scripts'].flatMap((folder) =>
+    readdirSync(join(repoRoot, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(?:c?ts|mjs|sh)$/.test(name))
+      .flatMap((name) =>
+        [...text(join(folder, name)).matchAll(path)].map(([file]) => [`${folder}/${name}`, file] as const),
+      ),
+  );
+  t.ok(named.length > 50);
+  for (const [source, file] of named) t.ok(existsSync(join(repoRoot, file)), `${source}: ${file}`);
+});
+
 t.test('variables of the environment that the pages name are read by something', async (t) => {
   const variables = new Set([...help('mount').matchAll(/\[(PBKFS_[A-Z_]+)\]/g)].map(([, name]) => name!));
   const tests = ['test', 'scripts', 'bench'].flatMap((folder) =>
