@@ -39,13 +39,12 @@ export const errno = {
 export type ErrnoName = keyof typeof errno;
 
 /**
- * Kinds of failure. The code is stable (scripts may match it in `--json` output); the errno is what the kernel
+ * Kinds of failure. The code is stable (scripts may match it in `--json` output; docs/cli.md says what each means); the errno is what the kernel
  * gets when the failure happens inside a request; exit is the CLI's exit status.
  */
 const catalogue = {
   usage: { errno: 'EINVAL', exit: 2 },
   catalog_not_found: { errno: 'ENOENT', exit: 1 },
-  catalog_damaged: { errno: 'EIO', exit: 1 },
   backup_not_found: { errno: 'ENOENT', exit: 1 },
   backup_unusable: { errno: 'EIO', exit: 1 },
   backup_damaged: { errno: 'EIO', exit: 1 },

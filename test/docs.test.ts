@@ -8,14 +8,32 @@ import { repoRoot } from './support/paths.js';
 
 const pages = ['README.md', 'ARCHITECTURE.md', ...readdirSync(join(repoRoot, 'docs')).map((name) => `docs/${name}`)];
 const text = (page: string): string => readFileSync(join(repoRoot, page), 'utf8');
-const help = (...command: string[]): string =>
-  spawnSync(process.execPath, [join(repoRoot, 'dist/src/cli/main.js'), ...command, '--help'], { encoding: 'utf8' })
-    .stdout;
 
-t.test('every link between the pages leads to a file', async (t) => {
+const helps = new Map<string, string>();
+function help(command = 'help'): string {
+  const known = helps.get(command);
+  if (known !== undefined) return known;
+  const program = join(repoRoot, 'dist/bundle/cli/pbkfs.js');
+  const { stdout } = spawnSync(process.execPath, [program, command, '--help'], { encoding: 'utf8' });
+  helps.set(command, stdout);
+  return stdout;
+}
+
+/** What GitHub makes of a heading. */
+const anchors = (page: string): string[] =>
+  [...text(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+t.test('every link between the pages leads to a file, and to a heading of it', async (t) => {
   for (const page of pages) {
-    for (const [, target] of text(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
-      t.ok(existsSync(join(repoRoot, dirname(page), target!)), `${page}: ${target}`);
+    for (const [, target, anchor] of text(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+      const to = target === '' ? page : join(dirname(page), target!);
+      t.ok(existsSync(join(repoRoot, to)), `${page}: ${target}`);
+      if (anchor !== undefined) t.ok(anchors(to).includes(anchor), `${page}: ${target}#${anchor}`);
     }
   }
 });
@@ -44,16 +62,112 @@ t.test(
   },
 );
 
-t.test('every pbkfs command of the README exists, with the options it is given', async (t) => {
-  const commands = [...text('README.md').matchAll(/^ {4}pbkfs ([a-z]+)(.*)$/gm)];
-  t.ok(commands.length >= 4);
-  for (const [, command, rest] of commands) {
-    const said = help(command!);
-    t.match(said, `Usage: pbkfs ${command}`);
-    for (const [, option] of rest!.split('#')[0]!.matchAll(/ (--?[A-Za-z-]+)/g)) {
-      t.match(said, new RegExp(`(^|[ ,])${option}[ ,]`, 'm'), `${command} ${option}`);
+/** Pages that people write, and units of systemd; the others are written by programs. */
+const written = [
+  ...pages.filter((page) => !/(benchmarks|conformance|trust)\.|\.json$/.test(page)),
+  ...readdirSync(join(repoRoot, 'contrib'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.service'))
+    .map((name) => `contrib/${name}`),
+];
+
+/** Text in backquotes, and lines that are code. */
+const codeOf = (page: string): string[] => {
+  const source = text(page);
+  return [...source.matchAll(/`([^`\n]+)`|^(?: {4}|\$ |ExecStart=)(.*)$/gm)].map((match) => match[1] ?? match[2]!);
+};
+
+t.test('what the pages write of a command is in its help', async (t) => {
+  const names = [...help().matchAll(/^ {2}([a-z-]+)[ |]/gm)].map(([, name]) => name!);
+  const used = new Set<string>();
+  for (const page of written) {
+    for (const code of codeOf(page)) {
+      for (const [call, command, rest] of code.matchAll(/\bpbkfs ([a-z][a-z-]*)((?: [^#|;]*)?)/g)) {
+        if (!names.includes(command!)) {
+          t.notOk(code.startsWith(call), `${page}: ${command} is a command`);
+          continue;
+        }
+        used.add(command!);
+        const own = rest!.split(' -- ')[0]!;
+        for (const [, option] of own.matchAll(/ (--?[A-Za-z][a-z-]*)/g))
+          t.match(help(command), new RegExp(`(^|[ ,])${option}[ ,\n]`, 'm'), `${page}: ${command} ${option}`);
+      }
     }
   }
+  t.ok(used.size > 12, 'most commands are on some page');
+});
+
+t.test('files of this tree that the pages name are there', async (t) => {
+  const folders = ['src', 'test', 'bench', 'demo', 'scripts', 'contrib', 'docs'];
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(repoRoot, folder), { recursive: true, encoding: 'utf8' }).map((name) => `/${folder}/${name}`),
+  );
+  let named = 0;
+  // docs/pg_probackup-format.md names files of pg_probackup.
+  for (const page of written.filter((page) => !page.endsWith('pg_probackup-format.md'))) {
+    for (const code of codeOf(page)) {
+      for (const [path] of code.matchAll(/(?<![\w./-])[\w][\w./-]*\.(?:ts|cts|mjs|sh)\b|\bdist\/[\w./-]+\.js\b/g)) {
+        if (path.includes('PATH')) continue;
+        const source = path.replace(/^dist\/(?:bundle\/)?(.*)\.js$/, '$1.ts');
+        t.ok(
+          files.some((file) => file.endsWith(`/${source}`)),
+          `${page}: ${path}`,
+        );
+        named++;
+      }
+    }
+  }
+  t.ok(named > 50);
+});
+
+t.test('files that comments name by their path are there', async (t) => {
+  const path =
+    /(?<![\w./-])(?:src|test|bench|demo|scripts|docs|contrib)\/[\w@/.-]+\.(?:c?ts|md|mjs|sh|json|yml|service)\b/g;
+  const named = ['src', 'test', 'bench', 'demo', 'scripts'].flatMap((folder) =>
+    readdirSync(join(repoRoot, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(?:c?ts|mjs|sh)$/.test(name))
+      .flatMap((name) =>
+        [...text(join(folder, name)).matchAll(path)].map(([file]) => [`${folder}/${name}`, file] as const),
+      ),
+  );
+  t.ok(named.length > 50);
+  for (const [source, file] of named) t.ok(existsSync(join(repoRoot, file)), `${source}: ${file}`);
+});
+
+t.test('variables of the environment that the pages name are read by something', async (t) => {
+  const variables = new Set([...help('mount').matchAll(/\[(PBKFS_[A-Z_]+)\]/g)].map(([, name]) => name!));
+  const tests = ['test', 'scripts', 'bench'].flatMap((folder) =>
+    readdirSync(join(repoRoot, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(?:ts|sh|mjs)$/.test(name) && name !== 'docs.test.ts')
+      .map((name) => text(join(folder, name))),
+  );
+  for (const page of written) {
+    for (const [name] of text(page).matchAll(/\bPBKFS_[A-Z_]*[A-Z]\b/g)) {
+      const known = variables.has(name) || tests.some((source) => source.includes(name));
+      t.ok(known, `${page}: ${name}`);
+    }
+  }
+});
+
+t.test('docs/cli.md has every error code, and no other', async (t) => {
+  const [, table] = /\n## Error codes\n([\s\S]*?)\n## /.exec(text('docs/cli.md'))!;
+  const errorCodes = [...text('src/errors.ts').matchAll(/^ {2}([a-z_]+): \{ errno: /gm)].map(([, code]) => code!);
+  t.ok(errorCodes.length > 30);
+  const documented = [...table!.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, code]) => code!);
+  t.strictSame([...documented].sort(), [...errorCodes].sort());
+  const sources = readdirSync(join(repoRoot, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => text(join('src', name)));
+  for (const code of errorCodes)
+    t.ok(
+      sources.some((source) => source.includes(`'${code}'`)),
+      `${code} is the code of some error`,
+    );
+});
+
+t.test('docs/diff-format.md names every file of a diff', async (t) => {
+  const { OWN_NAMES } = await import('../src/mount/diff/diff-directory.js');
+  const [top] = text('docs/diff-format.md').split('\n## ');
+  for (const name of OWN_NAMES) t.match(top, new RegExp(`[ \`]${name.replaceAll('.', '\\.')}[ \`/]`), name);
 });
 
 t.test('docs/trust.md: nothing failed, and every command in it can be given again', async (t) => {
@@ -80,24 +194,4 @@ t.test('ARCHITECTURE.md describes every folder of src and names no other', async
   const folders = readdirSync(join(repoRoot, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const described = [...text('ARCHITECTURE.md').matchAll(/^\| `src\/([a-z]+)` \|/gm)].map((match) => match[1]);
   t.strictSame([...described].sort(), folders.map((folder) => folder.name).sort());
-});
-
-t.test('arrows between the folders of src run one way', async (t) => {
-  const order = ['backup', 'overlay', 'fs', 'postgres', 'mount', 'session', 'cli'];
-  const leaves = ['pending', 'metrics', 'sys'];
-  const folders = readdirSync(join(repoRoot, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  t.strictSame([...order, ...leaves].sort(), folders.map(({ name }) => name).sort(), 'each folder has its place');
-  for (const folder of [...order, ...leaves]) {
-    const files = readdirSync(join(repoRoot, 'src', folder), { recursive: true, encoding: 'utf8' });
-    for (const file of files.filter((name) => name.endsWith('.ts'))) {
-      const source = readFileSync(join(repoRoot, 'src', folder, file), 'utf8');
-      // Imports of both kinds, and programs and threads that are started by their file.
-      for (const [, specifier] of source.matchAll(/(?:from |import |import\(|new URL\()'(\.[^']+)'/g)) {
-        const [, target] = /^src\/([a-z]+)\//.exec(join('src', folder, dirname(file), specifier!)) ?? [];
-        if (target === undefined || target === folder || leaves.includes(target)) continue;
-        const downward = order.indexOf(target) < order.indexOf(folder) && order.includes(folder);
-        t.ok(downward, `src/${folder}/${file} uses src/${target}`);
-      }
-    }
-  }
 });

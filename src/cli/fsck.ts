@@ -34,7 +34,7 @@ export function addFsckCommand(program: Command, setStatus: (status: number) => 
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP)
     .action(async (options: FsckOptions) => {
-      // Needs the whole overlay, which no other command loads.
+      // Needs the whole overlay, which hardly any other command loads.
       const { fsck, repairs } = await import('../mount/diff/fsck.js');
       const { diff, backupPath, repair = false } = options;
       const result = fsck({ diff, repair, ...(backupPath === undefined ? {} : { catalog: backupPath }) }, warn);

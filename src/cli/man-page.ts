@@ -67,7 +67,7 @@ function prose(text: string): string[] {
     if (now !== verbatim) lines.push(now ? '.RS 4\n.nf' : '.fi\n.RE');
     verbatim = now;
   };
-  for (const line of text.trim().split('\n')) {
+  for (const line of text.replace(/^\n+/, '').trimEnd().split('\n')) {
     setVerbatim(line.startsWith('  '));
     if (verbatim) lines.push(roff(line.slice(2)));
     else if (line === '') lines.push('.PP');

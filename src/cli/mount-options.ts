@@ -50,7 +50,11 @@ export function mountOptions(): Option[] {
       'what carries requests: kernel (the default), or the library fuse-native, which can do less; see docs/backends.md',
       oneOf(...backends),
     ),
-    option('--threads <number>', 'threads that answer reads and writes', wholeNumber(1, 16)),
+    option(
+      '--threads <number>',
+      'threads that answer reads and writes from the start (default: 4); while all wait for a disk there are more, up to 24',
+      wholeNumber(1, 16),
+    ),
     option(
       '--cache-size <memory>',
       'memory for indexes of the files that are read, 10 bytes for each 8 KiB of a file (default: 256MB)',

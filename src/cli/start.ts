@@ -44,6 +44,7 @@ pauses, read-only, until "select pg_wal_replay_resume()"; with --recovery-target
 Examples:
   pbkfs start -B /backup -I main -i latest --ephemeral
   pbkfs start -B /backup -I main -i latest -D /mnt/pg -d /tmp/diff --recovery-target-time '2026-11-21 04:28:33+00'
+  pbkfs start -d /tmp/diff
   pbkfs start -D /mnt/pg -- -c work_mem=64MB
   pbkfs stop -D /mnt/pg`;
 
@@ -59,7 +60,7 @@ export function addStartCommand(program: Command): void {
     .option('-I, --instance <name>', 'instance in the catalog')
     .option('-i, --backup-id <id>', 'backup id, or "latest" for the newest one that can be mounted')
     .option('-D, --mountpoint <dir>', 'an empty directory, or a mount (default: a temporary one)', directory)
-    .option('-d, --diff <dir>', 'where writes go, as with mount', directory)
+    .option('-d, --diff <dir>', 'where writes go, as with mount; one that was used before knows its backup', directory)
     .option('--ephemeral', 'fsync off; the diff is removed by "pbkfs stop"')
     .option('--port <number>', 'number in the name of its socket (default: 5432)', wholeNumber(1, 65535))
     .option('--socket-dir <dir>', 'where its socket lies (default: a private directory)', directory)

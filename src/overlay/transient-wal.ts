@@ -1,5 +1,5 @@
 // `mount --no-wal`: files below pg_wal live as long as the mount. Their fsync is a note in the books, and the clean end
-// takes them away; what is left cannot be started, so the next mount of such a diff is refused (src/mount/binding.ts).
+// takes them away; what is left cannot be started, so the next mount of such a diff is refused (src/mount/diff/binding.ts).
 
 import { WAL_NAMES } from '../backup/constants.js';
 import { BaseNode } from './namespace/base-node.js';

@@ -11,7 +11,7 @@ import type { ServerUser } from './server-user.js';
 /** Where a server was found: the caller's directory, PATH, a distribution's directory, an npm package. */
 export type ServerSource = 'given' | 'path' | 'system' | 'npm';
 
-/** Installed server programs; `postgres` and `initdb` are there, client programs need not be (see {@link program}). */
+/** Installed server programs: `postgres` is there; others, as of a client package, need not be. */
 export interface ServerBinaries {
   readonly binDir: string;
   readonly major: number;

@@ -5,7 +5,9 @@ import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { inspectDiff } from '../mount/diff/diff-directory.js';
 import { findRegistered } from '../mount/registry.js';
+import { type ChosenBackup, chosenBackup } from '../mount/serving/chosen-backup.js';
 import { canEnter, reachableTempDir } from '../postgres/reachable.js';
 import { cannotBecome, type ServerUser } from '../postgres/server-user.js';
 import { existingPart } from '../sys/existing-part.js';
@@ -56,12 +58,7 @@ export function existingMount(request: SessionRequest): Place {
 
 /** Makes what is missing, after the guard has been told. @throws PbkfsError usage, no_place */
 export async function newPlace(request: SessionRequest, user: ServerUser, guard: Guarded): Promise<Place> {
-  const { catalog, instance, backupId } = request;
-  if (catalog === undefined || instance === undefined || backupId === undefined) {
-    throw new PbkfsError('usage', '-B CATALOG, -I INSTANCE and -i BACKUP_ID must be given', {
-      hint: 'only a mount that is there already (-D) knows its backup',
-    });
-  }
+  const { catalog, instance, backupId } = backupOf(request);
   mustReach(request.walDir, user);
   const temporary: string[] = [];
   let { mountpoint, diff } = request;
@@ -101,6 +98,16 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
   }
   await guard.add({ mountpoint, diff });
   return { catalog, instance, backupId, mountpoint, diff, temporary };
+}
+
+/** @throws PbkfsError usage where the request does not name it and its diff does not know it */
+function backupOf(request: SessionRequest): ChosenBackup {
+  const { catalog, instance, backupId, diff } = request;
+  if (catalog !== undefined && instance !== undefined && backupId !== undefined) return { catalog, instance, backupId };
+  if (diff !== undefined) return chosenBackup(request, diff, inspectDiff(diff));
+  throw new PbkfsError('usage', '-B CATALOG, -I INSTANCE and -i BACKUP_ID must be given', {
+    hint: 'only a mount that is there already (-D), or a diff that was mounted before (-d), knows its backup',
+  });
 }
 
 /** The server itself writes there, not the mount. @throws PbkfsError usage */

@@ -20,10 +20,10 @@ const TROUBLES: readonly Trouble[] = [
     hint: () => 'let that user enter the directories above it, or give another place (--work-dir, -D)',
   },
   {
-    sign: /data directory "([^"]+)" has wrong ownership/,
-    what: (match) => `${match[1]} does not belong to the user that the server runs as`,
+    sign: /data directory "([^"]+)" has wrong ownership|could not open file "([^"]+)\/PG_VERSION": Permission denied/,
+    what: (match) => `${match[1] ?? match[2]} does not belong to the user that the server runs as`,
     hint: (match) =>
-      `chown -R that user ${match[1]}; a new mount has the owner of its mount point, or what --uid and --gid say`,
+      `chown -R that user ${match[1] ?? match[2]}; a new mount has the owner of its mount point, or what --uid and --gid say`,
   },
   {
     sign: /initialized with LC_(?:COLLATE|CTYPE) "([^"]+)",\s+which is not recognized by setlocale|invalid (?:value for parameter "lc_\w+"|locale name)[^"]*"([^"]+)"/,

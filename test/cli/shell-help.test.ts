@@ -39,7 +39,7 @@ t.test('it renders, with every command', { skip: missing('groff') }, async (t) =
   t.equal(stderr, '', 'without a warning');
   for (const command of await commands()) t.match(stdout, new RegExp(`^ +pbkfs ${command}`, 'm'), command);
   t.match(stdout, /--stop-timeout <seconds>/);
-  t.match(stdout, /EXIT STATUS\n +0 +done/);
+  t.match(stdout, /EXIT STATUS\n( +)0 +done[^\n]*\n\1 *1 +it did not work[\s\S]*\n\1 *2 +wrong/, 'one below the other');
 });
 
 t.test('bash completes commands, options and paths', { skip: missing('bash') }, async (t) => {

@@ -38,6 +38,15 @@ t.test('the tables of docs/metrics.md are those of the definitions', async (t) =
   }
 });
 
+t.test('docs/metrics.md names the values of labels', async (t) => {
+  const page = readFileSync(PAGE, 'utf8');
+  for (const [metric, label] of Object.values(counterDefinitions) as (readonly [
+    string,
+    (readonly [string, string])?,
+  ])[])
+    if (label !== undefined) t.ok(page.includes(`\`${label[1]}\``), `${label[0]}="${label[1]}" of ${metric}`);
+});
+
 /** Every metric of an expression exists, with the labels and label values it is asked for. */
 function check(t: Test, expression: string): void {
   const known: Record<string, readonly string[]> = { op: operations };

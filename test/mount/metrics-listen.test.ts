@@ -88,6 +88,10 @@ t.test('mounts, exporter and Prometheus', { skip: mountMissing }, async (t) => {
     t.equal(status, 200);
     t.match(body, `pbkfs_mount_start_time_seconds{mountpoint="${mount.mountpoint}"}`);
     t.match(await httpRequest(address(mount), '/healthz'), { status: 200, body: 'ok\n' });
+    const page = await httpRequest(address(mount), '/');
+    const titles = [...page.body.matchAll(/<th align="left">([^<]+)/g)].map(([, title]) => title);
+    const known = ['version', 'catalog', 'instance', 'backupId', 'diff', 'startedAt', 'pid', 'chainState'];
+    t.strictSame(titles, ['mount point', ...known, 'health'], 'a page for people');
     t.match(await httpRequest(address(mount), '/'), { status: 200, body: new RegExp(mount.mountpoint) });
     t.equal(JSON.parse(readFileSync(mount.path('.pbkfs/status.json'), 'utf8')).metrics, address(mount));
   }

@@ -3,12 +3,14 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { writeBinding } from '../../src/mount/diff/binding.js';
 import { register } from '../../src/mount/registry.js';
 import type { Guarded } from '../../src/session/guarded.js';
 import { existingMount, newPlace } from '../../src/session/place.js';
 import type { SessionRequest } from '../../src/session/session-request.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
 import { matchWhole } from '../support/match-whole.js';
+import { temporaryDirectory } from '../support/swept.js';
 
 const SOURCE = { catalog: '/backups', instance: 'main', backupId: 'TOU5PO' };
 const root = process.getuid?.() === 0;
@@ -25,13 +27,14 @@ function noting(directory: string) {
   return { told, guard: { add } as unknown as Guarded };
 }
 
-function place(t: Test, request: Partial<SessionRequest>) {
+function place(t: Test, request: { [K in keyof SessionRequest]?: SessionRequest[K] | undefined }) {
   const workDir = join(t.testdir({ work: {} }), 'work');
   const { told, guard } = noting(workDir);
   return {
     workDir,
     told,
-    made: () => newPlace({ ...SOURCE, ephemeral: false, force: false, workDir, ...request }, USER, guard),
+    made: () =>
+      newPlace({ ...SOURCE, ephemeral: false, force: false, workDir, ...request } as SessionRequest, USER, guard),
   };
 }
 
@@ -94,6 +97,23 @@ t.test('what is missing or cannot be is refused', async (t) => {
   const absent = place(t, { workDir: join(workDir, 'absent') });
   await t.rejects(absent.made(), { code: 'no_place', message: /ENOENT/, hint: /--work-dir/ });
   await made();
+});
+
+t.test('a diff that was mounted before knows its backup, as far as nobody names it', async (t) => {
+  const { catalog, instance, backupId } = SOURCE;
+  const diff = temporaryDirectory('pbkfs-place-');
+  t.teardown(() => rmSync(diff, { recursive: true }));
+  const lastMount = { pid: 7, startTime: 8, bootId: 'b', mountpoint: '/mnt/pg', state: 'clean' } as const;
+  writeBinding(diff, { catalog, backup: { instance, backupId, startTime: 1, systemIdentifier: '' }, lastMount });
+  const unnamed = { catalog: undefined, instance: undefined, backupId: undefined };
+  matchWhole(t, await place(t, { ...unnamed, diff }).made(), { ...SOURCE, diff });
+  matchWhole(t, await place(t, { ...unnamed, catalog: '/moved', diff }).made(), { ...SOURCE, catalog: '/moved', diff });
+  const fresh = place(t, { ...unnamed, diff: join(t.testdirName, 'new') });
+  await t.rejects(fresh.made(), {
+    code: 'usage',
+    message: /new does not exist yet: -B CATALOG -I INSTANCE -i BACKUP_ID/,
+  });
+  t.strictSame(fresh.told, []);
 });
 
 t.test('a WAL directory must be within reach of the server', { skip: root ? false : 'needs root' }, async (t) => {

@@ -29,6 +29,11 @@ t.test('names what is missing, and what to do', async (t) => {
       /^chown -R that user \/mnt\/pg/,
     ],
     [
+      'FATAL: could not open file "/mnt/pg/PG_VERSION": Permission denied',
+      '/mnt/pg does not belong to the user that the server runs as',
+      /^chown -R that user \/mnt\/pg;/,
+    ],
+    [
       'DETAIL: The database cluster was initialized with RELSEG_SIZE 64, but the server was compiled with RELSEG_SIZE 131072.',
       'this server was built with RELSEG_SIZE 131072, that of the backup with 64',
       /--bin-dir/,

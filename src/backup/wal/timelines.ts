@@ -19,7 +19,7 @@ export type TimelineTarget = 'current' | 'latest' | number;
  * @param text of TTTTTTTT.history: `parent TAB switchpoint TAB reason`, oldest first, `#` begins a comment
  * @throws PbkfsError wal_damaged for what PostgreSQL would stop at
  */
-export function parseHistory(timeline: number, text: string): TimelineSpan[] {
+function parseHistory(timeline: number, text: string): TimelineSpan[] {
   const spans: TimelineSpan[] = [];
   let begin = 0;
   for (const line of text.split('\n')) {

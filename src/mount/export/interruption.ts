@@ -4,7 +4,7 @@ import { PbkfsError } from '../../errors.js';
 import { statusOfSignal } from '../../sys/ending-signals.js';
 import { heededSignals } from '../../sys/hangup.js';
 
-export class Interrupted extends PbkfsError {
+class Interrupted extends PbkfsError {
   readonly #signal: NodeJS.Signals;
 
   constructor(signal: NodeJS.Signals) {

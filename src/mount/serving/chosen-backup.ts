@@ -6,6 +6,9 @@ import type { BackupIdentity, Binding } from '../diff/binding.js';
 import type { DiffDirectory } from '../diff/diff-directory.js';
 import type { MountRequest } from '../request.js';
 
+/** What names a backup, as far as it was named. */
+type NamedBackup = Pick<MountRequest, 'catalog' | 'instance' | 'backupId'>;
+
 export interface ChosenBackup {
   readonly catalog: string;
   readonly instance: string;
@@ -13,7 +16,7 @@ export interface ChosenBackup {
 }
 
 /** @throws PbkfsError usage naming the options that are missing */
-export function chosenBackup(request: MountRequest, diff: string, found: DiffDirectory): ChosenBackup {
+export function chosenBackup(request: NamedBackup, diff: string, found: DiffDirectory): ChosenBackup {
   const bound: Binding | undefined = found.kind === 'bound' ? found.binding : undefined;
   const catalog = request.catalog ?? bound?.catalog;
   const instance = request.instance ?? bound?.backup.instance;

@@ -45,8 +45,8 @@ export class MetricsEndpoint {
   }
 }
 
-/** What people want to see first; the rest is in `.pbkfs/status.json`. */
-const SHOWN = ['version', 'catalog', 'instance', 'backup', 'diff', 'startedAt', 'pid', 'chainState'];
+/** What people want to see first, by its names in `.pbkfs/status.json`, which has the rest. */
+const SHOWN = ['version', 'catalog', 'instance', 'backupId', 'diff', 'startedAt', 'pid', 'chainState'];
 
 function rows(mountpoint: string, status: object): [string, string][] {
   const known = status as Readonly<Record<string, unknown>>;
