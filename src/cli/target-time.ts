@@ -28,7 +28,7 @@ export function targetTime(value: string): number {
 /** @param name of a zone; that of this process where it is missing @param shown of {@link momentsIn} */
 function momentIn(name: string | undefined, shown: number, text: string): number {
   const zone = name ?? localZone();
-  const moments = zone === undefined ? undefined : momentsIn(zone, shown);
+  const moments = momentsIn(zone, shown);
   if (moments === undefined) {
     const unknown = name === undefined ? `The local zone (TZ=${process.env.TZ ?? ''}) is` : `${name} is`;
     throw new InvalidArgumentError(`${unknown} not a known zone: give the distance from UTC, as in "${text}+00".`);

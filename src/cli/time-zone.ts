@@ -1,5 +1,7 @@
 // Times of day in a time zone, as moments. A zone is known by its IANA name, as in PostgreSQL.
 
+import { realpathSync } from 'node:fs';
+
 /** Milliseconds east of UTC; undefined where the zone is not known. */
 type OffsetAt = (moment: number) => number;
 
@@ -32,11 +34,24 @@ export function offsetText(milliseconds: number): string {
 /**
  * The zone of this process, as the C library takes it. Node itself takes UTC for every rule of POSIX that has a summer time,
  * and the winter time of a zone that is given as a file.
- * @returns undefined where it cannot be told
  */
-export function localZone(tz = process.env.TZ): string | undefined {
+export function localZone(tz = process.env.TZ): string {
   if (tz === undefined) return Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return tz.replace(/^:/, '').replace(/^\/.*\/zoneinfo\/(?:posix\/)?/, '') || 'UTC';
+  const zone = tz.replace(/^:/, '');
+  return zoneOfFile(zone) ?? zoneOfFile(linked(zone)) ?? (zone || 'UTC');
+}
+
+function zoneOfFile(path: string): string | undefined {
+  return /^\/.*\/zoneinfo\/(?:posix\/)?(.+)/.exec(path)?.[1];
+}
+
+/** `/etc/localtime` is a link to the file of a zone. */
+function linked(path: string): string {
+  try {
+    return path.startsWith('/') ? realpathSync(path) : path;
+  } catch {
+    return path;
+  }
 }
 
 function offsetsOf(zone: string): OffsetAt | undefined {

@@ -55,6 +55,9 @@ t.test('without a zone: that of the process, whatever way TZ names it', async (t
   t.equal(local('Europe/Berlin', '2026-07-21 05:00'), at('2026-07-21T03:00:00Z'));
   t.equal(local(':Europe/Berlin', '2026-07-21 05:00'), at('2026-07-21T03:00:00Z'));
   t.equal(local('/usr/share/zoneinfo/Europe/Berlin', '2026-07-21 05:00'), at('2026-07-21T03:00:00Z'));
+  const localtime = t.fixture('symlink', 'zoneinfo/Europe/Berlin');
+  const etc = t.testdir({ localtime, zoneinfo: { Europe: { Berlin: '' } } });
+  t.equal(local(`:${etc}/localtime`, '2026-07-21 05:00'), at('2026-07-21T03:00:00Z'), 'as :/etc/localtime is');
   t.equal(local('MSK-3', '2026-07-21 05:00'), at('2026-07-21T02:00:00Z'));
   t.equal(local('<-0330>3:30', '2026-07-21 05:00'), at('2026-07-21T08:30:00Z'));
   t.equal(local('UTC0', '2026-07-21 05:00'), at('2026-07-21T05:00:00Z'));
