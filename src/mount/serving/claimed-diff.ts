@@ -21,6 +21,8 @@ export interface Claim {
   readonly lock: DiffLock;
   /** This mount has made the directory. */
   readonly created: boolean;
+  /** Names that were in it before. */
+  readonly there: readonly string[];
   /** What its last mount has left; missing at the first one. */
   readonly previous?: Binding;
   /** Where WAL is to lie outside of the mount. */
@@ -122,12 +124,14 @@ export class LockedDiff implements ClaimedDiff {
   }
 
   rollback(): void {
-    const { paths, previous, created, lock } = this.#claim;
+    const { paths, previous, created, there, lock } = this.#claim;
+    const { diff, logFile } = paths;
     const steps = [
-      () => this.#wasUnsafe || clearUnsafe(paths.diff),
+      () => this.#wasUnsafe || clearUnsafe(diff),
       () => this.#walDirectory?.giveUp(),
       // Where it cannot be written that of a mount that was killed stays, which loses nothing.
-      () => (previous === undefined ? discardFreshDiff(paths.diff, created) : writeBinding(paths.diff, previous)),
+      () =>
+        previous === undefined ? discardFreshDiff(diff, { created, there, logFile }) : writeBinding(diff, previous),
       () => lock.release(),
     ];
     for (const step of steps) {

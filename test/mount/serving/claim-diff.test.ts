@@ -85,6 +85,20 @@ t.test('a new diff is locked and bound, and gone again when the mount does not c
   }
 });
 
+t.test('of a first mount that does not come up only goes what it has made', async (t) => {
+  const { diff, claim, state } = place(t);
+  mkdirSync(diff);
+  writeFileSync(join(diff, 'pbkfs.log'), 'of an earlier one');
+  const claimed = claim();
+  writeFileSync(join(diff, 'mine'), 'put there meanwhile');
+  claimed.rollback();
+  const left = [
+    ['mine', 'put there meanwhile'],
+    ['pbkfs.log', 'of an earlier one'],
+  ];
+  t.strictSame(state(), [left, false]);
+});
+
 t.test('two mounts never share a diff', async (t) => {
   const { claim, state } = place(t);
   const first = claim();
