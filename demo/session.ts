@@ -45,7 +45,7 @@ export async function session(options: SessionOptions, use: (ask: Ask) => Promis
     cleanup,
     'stop PostgreSQL',
     () => startServer({ dataDir: mountpoint, binaries, user }),
-    (server) => server.crash(),
+    async (server) => void (await server.crash()),
   );
   const server = await starting.result;
   await ask(server, 'select 1');

@@ -6,9 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
-import { isAlive } from '../sys/process-identity.js';
+import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
 import { type PrivateDir, removePrivateDir } from './private-dir.js';
-import { childrenOf, killHard } from './processes.js';
+import { childrenOf, killAll } from './processes.js';
 
 /** How a client reaches the server; any database role will do, `postgres` exists as a rule. */
 export interface ConnectionParameters {
@@ -90,20 +90,28 @@ export class PostgresServer {
   async stop(mode: StopMode = 'fast'): Promise<void> {
     this.#child.kill(SIGNALS[mode]);
     const end = await Promise.race([this.#ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })]);
-    if (end === undefined) throw this.#failure(`the server did not stop (${mode}) within ${STOP_TIMEOUT_MS / 1000} s`);
+    if (end === undefined) {
+      // What nothing may ever end must not keep this process.
+      this.#child.unref();
+      throw this.#failure(`the server did not stop (${mode}) within ${STOP_TIMEOUT_MS / 1000} s`);
+    }
     if (mode !== 'immediate' && end !== 'exit status 0') throw this.#failure(`the server stopped with ${end}`);
   }
 
-  /** SIGKILL to the postmaster and every process of it, and waits until all are gone: a crash of the server. */
-  async crash(): Promise<void> {
+  /**
+   * SIGKILL to the postmaster and every process of it, and waits until all are gone: a crash of the server.
+   * @param patience in ms
+   * @returns those that still run: they wait in the kernel
+   */
+  async crash(patience?: number): Promise<readonly ProcessIdentity[]> {
     const pid = this.#child.pid;
-    if (pid === undefined || this.#end !== undefined) return;
+    if (pid === undefined || this.#end !== undefined) return [];
     this.#child.kill('SIGSTOP'); // no new children while we list them
-    const children = childrenOf(pid);
-    this.#child.kill('SIGKILL');
-    for (const child of children) killHard(child);
-    await this.#ended;
-    while (children.some(isAlive)) await sleep(POLL_MS);
+    const postmaster = identityOf(pid);
+    const left = await killAll([...(postmaster === undefined ? [] : [postmaster]), ...childrenOf(pid)], patience);
+    if (left.some((process) => process.pid === pid)) this.#child.unref();
+    else await this.#ended;
+    return left;
   }
 
   /** Lets the server live on when this process ends. @returns its private directory, for whoever stops it */

@@ -3,10 +3,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PbkfsError } from '../errors.js';
+import { given } from '../given.js';
+import type { ProcessIdentity } from '../sys/process-identity.js';
 import { readControlFile } from './control-file.js';
 import type { ServerBinaries } from './find-server.js';
 import { makePrivateDir, newPrivatePath, openLog, type PrivateDir, removePrivateDir } from './private-dir.js';
 import { inNamespace, type PathBinding } from './private-namespace.js';
+import { unkilled } from './processes.js';
 import { type ConfiguredRecovery, type Recovery, requestRecovery } from './recovery.js';
 import { safeSettings } from './safe-settings.js';
 import { PostgresServer } from './server.js';
@@ -69,10 +73,15 @@ export async function startServer(options: StartOptions): Promise<PostgresServer
   try {
     await server.waitUntilReady(options.startTimeout ?? 120_000, options.waiting);
   } catch (error) {
-    await server.crash();
-    throw error;
+    throw withUnkilled(error, await server.crash());
   }
   return server;
+}
+
+function withUnkilled(error: unknown, left: readonly ProcessIdentity[]): unknown {
+  if (left.length === 0 || !(error instanceof PbkfsError)) return error;
+  const { code, message, hint } = error;
+  return new PbkfsError(code, `${message}; the server was ${unkilled(left)}`, given({ hint }));
 }
 
 function spawnPostmaster(options: StartOptions, files: PrivateDir, settings: Record<string, string>): ChildProcess {

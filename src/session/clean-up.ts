@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/diff/lock.js';
 import { unmount } from '../mount/unmount/unmount.js';
-import { childrenOf, isServer, killHard, signal } from '../postgres/processes.js';
+import { childrenOf, isServer, killAll, killHard, signal, unkilled } from '../postgres/processes.js';
 import { isMountPoint } from '../sys/mountinfo.js';
 import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
@@ -30,35 +30,47 @@ export interface Belongings {
 /** Exit status of a guard that has said why it could not. */
 export const GAVE_UP = 3;
 const POLL_MS = 50;
-const PATIENCE_MS = 60_000;
 /** A mount process without a mount that runs for longer is killed, where its diff is thrown away. */
 const GOES_ON_MS = 5000;
-/** An immediate shutdown takes no longer as a rule; then its processes are killed. */
-const SHUTDOWN_MS = 5000;
+/** In ms. */
+export interface Patience {
+  /** After that it gives up with the next thing that it waits for in vain. */
+  readonly all: number;
+  /** For an immediate shutdown; then the server's processes are killed. */
+  readonly shutdown: number;
+  /** For killed processes to go. */
+  readonly killed: number;
+}
+const PATIENCE: Patience = { all: 60_000, shutdown: 5000, killed: 10_000 };
 
-/** @throws PbkfsError mount_busy when something else keeps the mount in use */
-export async function cleanUp(belongings: Belongings): Promise<void> {
+/** @throws PbkfsError mount_busy when something else keeps the mount in use, or a process cannot be ended */
+export async function cleanUp(belongings: Belongings, patience = PATIENCE): Promise<void> {
   const { mountpoint, diff, dataDir, mount, remove, record } = belongings;
   const thrownAway = diff !== undefined && remove.some((directory) => `${diff}/`.startsWith(`${directory}/`));
   const began = performance.now();
-  const deadline = began + PATIENCE_MS;
+  const deadline = began + patience.all;
+  const killed: ProcessIdentity[] = [];
   for (;;) {
     const server = dataDir === undefined ? undefined : findPostmaster(dataDir, remove);
-    if (server !== undefined) await killServer(server);
+    if (server !== undefined) killed.push(...(await killServer(server, patience)));
+    const stuck = killed.filter(isAlive);
+    // The end of a mount ends whoever waits for it.
+    if (stuck.length > 0 && thrownAway && mount !== undefined) killHard(mount);
     try {
       if (mountpoint !== undefined && isMountPoint(mountpoint)) await unmount(mountpoint);
     } catch (error) {
       // A server that has just been killed lets go of its files a moment later; a mount that was coming up goes itself.
-      if (performance.now() > deadline) throw error;
+      if (performance.now() > deadline && stuck.length === 0) throw error;
     }
     const mounted = mountpoint !== undefined && isMountPoint(mountpoint);
     const held = diff !== undefined && isDiffLocked(diff);
-    const served = dataDir !== undefined && findPostmaster(dataDir, remove) !== undefined;
+    const served = killed.some(isAlive) || (dataDir !== undefined && findPostmaster(dataDir, remove) !== undefined);
     if (!mounted && !held && !served) break;
     // Copies of the mount in other mount namespaces keep its process, for nobody's sake.
     if (!mounted && !served && thrownAway && mount !== undefined && performance.now() - began > GOES_ON_MS)
       killHard(mount);
     if (performance.now() > deadline) {
+      if (stuck.length > 0) throw stillThere(stuck, belongings);
       throw new PbkfsError('mount_busy', `the mount on ${mountpoint ?? dataDir} is still in use`, {
         hint: `end its users and run "pbkfs unmount -D ${shellWord(mountpoint ?? dataDir ?? 'MOUNT')}"`,
       });
@@ -109,13 +121,23 @@ export function findPostmaster(
   return undefined;
 }
 
-async function killServer(postmaster: ProcessIdentity): Promise<void> {
+/** @returns those of its processes that do not end even then */
+async function killServer(
+  postmaster: ProcessIdentity,
+  { shutdown, killed }: Patience,
+): Promise<readonly ProcessIdentity[]> {
   const children = childrenOf(postmaster.pid);
   signal(postmaster, 'SIGQUIT');
   const all = [postmaster, ...children];
-  for (const until = performance.now() + SHUTDOWN_MS; all.some(isAlive) && performance.now() < until; )
+  for (const until = performance.now() + shutdown; all.some(isAlive) && performance.now() < until; )
     await sleep(POLL_MS);
   const left = [...(isAlive(postmaster) ? childrenOf(postmaster.pid) : []), ...all];
-  for (const process of left) killHard(process);
-  while (left.some(isAlive)) await sleep(POLL_MS);
+  return killAll(left, killed);
+}
+
+function stillThere(processes: readonly ProcessIdentity[], { mountpoint, remove }: Belongings): PbkfsError {
+  const left = [...(mountpoint === undefined ? [] : [mountpoint]), ...remove].join(', ');
+  return new PbkfsError('mount_busy', `the server was ${unkilled(processes)}; left behind: ${left}`, {
+    hint: 'once these processes have ended, "pbkfs cleanup --sessions" takes that away',
+  });
 }

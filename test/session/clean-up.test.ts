@@ -116,6 +116,41 @@ t.test('one that goes on without a mount is killed some time later, where nobody
   t.notOk(existsSync(kept.record));
 });
 
+t.test(
+  'a server that waits for a mount and cannot be killed is named, or freed with a mount whose diff is thrown away',
+  { skip: mountMissing || (!existsSync(PERL) && 'no perl') },
+  async (t) => {
+    const { base, own, record } = place();
+    const [program, dataDir] = [join(base, 'postgres'), join(base, 'data')];
+    copyFileSync(PERL, program);
+    const mount = await smallMount(t);
+    // Longer than the test: the kernel lets nobody off who waits for an answer of a mount that has the request.
+    mount.fault('slow-sync', `${mount.diff}/objects\n60000`);
+    writeFileSync(
+      dataDir,
+      `use IO::Handle; $| = 1; open(my $f, '>', '${mount.path('waiting')}'); print "runs"; syswrite($f, 'x'); $f->sync`,
+    );
+    const options = ['-D', dataDir, '-c', `config_file=${own}/postgresql.conf`];
+    const server = spawn(program, options, { stdio: ['ignore', 'pipe', 'ignore'] });
+    await once(server.stdout, 'data');
+    const identity = identityOf(server.pid!)!;
+    // What the mount has not taken yet may be given up.
+    await sleep(300);
+    const patience = { all: 0, shutdown: 50, killed: 200 };
+    await t.rejects(cleanUp({ dataDir, remove: [own], record }, patience), {
+      code: 'mount_busy',
+      message: new RegExp(`process ${server.pid}; left behind: ${own}`),
+      hint: /cleanup --sessions/,
+    });
+    t.ok(existsSync(own) && existsSync(record), 'so that it can be taken away later');
+    t.ok(isAlive(identity));
+    const { mountpoint, diff } = mount;
+    const all = { mountpoint, diff, dataDir, mount: mount.process(), remove: [own, diff], record };
+    await cleanUp(all, { ...patience, all: 10_000 });
+    t.notOk(isAlive(identity) || mount.mounted || existsSync(own) || existsSync(diff));
+  },
+);
+
 const aloneOnThisPath = "a server on a directory that is no mount of ours, or a container's, is not stopped";
 t.test(aloneOnThisPath, { skip: !existsSync(PERL) && 'no perl' }, async (t) => {
   const { base } = place();

@@ -1,7 +1,7 @@
 // A diff directory before its first use and at every mount: ours, still empty, or somebody else's.
 
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { CLIENTS_FILE } from '../../fs/kernel-clients.js';
 import { SPARE_FILE } from '../../overlay/diff/spare-room.js';
@@ -91,20 +91,31 @@ export function createDiff(diff: string): void {
   syncDirectory(dirname(diff));
 }
 
+/** What a mount finds in a diff that it is about to use for the first time, and what it is going to make there besides its own names. */
+export interface FreshDiff {
+  /** This mount has made the directory. */
+  readonly created: boolean;
+  /** Names that were there before; they stay, but for the lock. */
+  readonly there: readonly string[];
+  /** The log file, wherever it is. */
+  readonly logFile?: string | undefined;
+}
+
 /**
  * Undoes the preparation of a diff whose very first mount failed before anybody could write to it: removes what it
- * holds, and the directory itself when that was created too. Anything with data in `objects` is left alone.
+ * has made, and the directory itself when that was created too. Anything with data in `objects` is left alone.
  */
-export function discardFreshDiff(diff: string, created: boolean): void {
+export function discardFreshDiff(diff: string, { created, there, logFile }: FreshDiff): void {
   try {
     if (readdirSync(join(diff, 'objects')).length > 0) return;
   } catch {
     // No objects at all.
   }
-  for (const name of readdirSync(diff)) {
-    if (name !== 'lost+found') rmSync(join(diff, name), { recursive: true, force: true });
+  const log = logFile !== undefined && dirname(logFile) === diff ? [basename(logFile)] : [];
+  for (const name of [...OWN_NAMES, ...log]) {
+    if (name === LOCK_FILE || !there.includes(name)) rmSync(join(diff, name), { recursive: true, force: true });
   }
-  if (created) rmdirSync(diff);
+  if (created && readdirSync(diff).length === 0) rmdirSync(diff);
 }
 
 function absent(diff: string): DiffDirectory {

@@ -19,7 +19,7 @@ export interface LockOwner extends ProcessIdentity {
 }
 
 export interface DiffLock {
-  /** Gives the lock up; the file stays, since unlinking it would let two processes hold "the" lock. */
+  /** Gives the lock up, whatever the disk says; the file stays, since unlinking it would let two processes hold "the" lock. */
   release(): void;
 }
 
@@ -58,13 +58,18 @@ function held(fd: number, mountpoint: string, released: () => void): DiffLock {
   } catch (error) {
     // On a full disk it is held all the same; nobody can read by whom.
     if (!isFull(error)) {
+      released();
       closeSync(fd);
       throw error;
     }
   }
   return {
     release: () => {
-      ftruncateSync(fd, 0);
+      try {
+        ftruncateSync(fd, 0);
+      } catch {
+        // A disk that fails, or has become read-only: the file says who had it, and nobody believes it without the lock.
+      }
       released();
       closeSync(fd);
     },

@@ -1,5 +1,6 @@
 // The diff of a mount that is about to begin: locked, looked at once more, and marked as mounted; or left as it was.
 
+import { readdirSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
 import { forgetClients, refuseKernelClients } from '../../fs/kernel-clients.js';
 import { given } from '../../given.js';
@@ -30,7 +31,7 @@ export function claimDiff(
   const lock = acquireDiffLock(paths.diff, paths.mountpoint);
   let claimed: LockedDiff;
   try {
-    claimed = new LockedDiff(lookAgain({ request, paths, backup, lock, created }));
+    claimed = new LockedDiff(lookAgain({ request, paths, backup, lock, created, there: readdirSync(paths.diff) }));
   } catch (error) {
     lock.release();
     throw error;
@@ -51,7 +52,7 @@ function lookAgain(claim: Claim): Claim {
   try {
     return { ...claim, ...checkDiff(claim, now.kind === 'bound' ? now.binding : undefined) };
   } catch (error) {
-    if (claim.created && now.kind === 'empty') discardFreshDiff(diff, true);
+    if (claim.created && now.kind === 'empty') discardFreshDiff(diff, claim);
     throw error;
   }
 }

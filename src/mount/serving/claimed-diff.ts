@@ -1,7 +1,7 @@
 // The diff of one mount, locked for it: the binding says how the mount stands, and what was only prepared can be undone.
 
 import { given } from '../../given.js';
-import { isFull, keepSpare, refusedByStorage } from '../../overlay/diff/index.js';
+import { keepSpare, refusedByStorage } from '../../overlay/diff/index.js';
 import type { RecoveryConfig } from '../../postgres/recovery-config.js';
 import { selfIdentity } from '../../sys/process-identity.js';
 import { type BackupIdentity, type Binding, type MountState, writeBinding } from '../diff/binding.js';
@@ -21,6 +21,8 @@ export interface Claim {
   readonly lock: DiffLock;
   /** This mount has made the directory. */
   readonly created: boolean;
+  /** Names that were in it before. */
+  readonly there: readonly string[];
   /** What its last mount has left; missing at the first one. */
   readonly previous?: Binding;
   /** Where WAL is to lie outside of the mount. */
@@ -43,7 +45,7 @@ export interface ClaimedDiff {
   madeReady(): void;
   /** The mount is up: room on the diff's disk is kept for its end. */
   keepSpare(): void;
-  /** Undoes the preparation of a mount that never came up. */
+  /** Undoes the preparation of a mount that never came up, as far as the disk lets it. Never throws: why it did not come up counts. */
   rollback(): void;
 }
 
@@ -122,20 +124,22 @@ export class LockedDiff implements ClaimedDiff {
   }
 
   rollback(): void {
-    const { paths, previous, created, lock } = this.#claim;
-    if (!this.#wasUnsafe) clearUnsafe(paths.diff);
-    this.#walDirectory?.giveUp();
-    if (previous === undefined) discardFreshDiff(paths.diff, created);
-    else restoreBinding(paths.diff, previous);
-    lock.release();
-  }
-}
-
-/** On a full disk the one of a mount that was killed stays, which loses nothing. */
-function restoreBinding(diff: string, previous: Binding): void {
-  try {
-    writeBinding(diff, previous);
-  } catch (error) {
-    if (!isFull(error)) throw error;
+    const { paths, previous, created, there, lock } = this.#claim;
+    const { diff, logFile } = paths;
+    const steps = [
+      () => this.#wasUnsafe || clearUnsafe(diff),
+      () => this.#walDirectory?.giveUp(),
+      // Where it cannot be written that of a mount that was killed stays, which loses nothing.
+      () =>
+        previous === undefined ? discardFreshDiff(diff, { created, there, logFile }) : writeBinding(diff, previous),
+      () => lock.release(),
+    ];
+    for (const step of steps) {
+      try {
+        step();
+      } catch {
+        // The next mount finds what is left and can use it.
+      }
+    }
   }
 }

@@ -74,8 +74,11 @@ export function openObject(storage: DiffStorage, directory: string, objectId: st
 }
 
 export function closeObject(storage: DiffStorage, object: OpenObject): void {
-  storage.close(object.objectFd);
-  storage.close(object.mapFd);
+  try {
+    storage.close(object.objectFd);
+  } finally {
+    storage.close(object.mapFd);
+  }
 }
 
 /**

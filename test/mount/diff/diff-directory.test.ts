@@ -55,14 +55,30 @@ t.test('foreign-content-is-refused-and-named', async (t) => {
 });
 
 t.test('discarding-spares-what-was-there-and-what-holds-data', async (t) => {
-  const diff = scratch(t);
+  const diff = join(scratch(t), 'diff');
+  createDiff(diff);
   mkdirSync(join(diff, 'lost+found'));
   mkdirSync(join(diff, 'objects'));
   writeFileSync(join(diff, 'journal'), '');
   writeFileSync(join(diff, 'objects', 'data'), 'x');
-  discardFreshDiff(diff, false);
+  const found = { created: false, there: ['lost+found', 'lock', 'pbkfs.log'] };
+  for (const name of ['lock', 'pbkfs.log', 'log', 'binding.json', 'mine']) writeFileSync(join(diff, name), name);
+  discardFreshDiff(diff, found);
   t.ok(existsSync(join(diff, 'journal')), 'an object: nothing is removed');
   rmSync(join(diff, 'objects', 'data'));
-  discardFreshDiff(diff, false);
-  t.strictSame(readdirSync(diff), ['lost+found']);
+  discardFreshDiff(diff, { ...found, logFile: join(diff, 'log') });
+  t.strictSame(
+    readdirSync(diff).sort(),
+    ['lost+found', 'mine', 'pbkfs.log'],
+    "others' files stay, also where it was made",
+  );
+  for (const name of ['lost+found', 'mine', 'pbkfs.log']) rmSync(join(diff, name), { recursive: true });
+  writeFileSync(join(diff, 'mine'), '');
+  discardFreshDiff(diff, { created: true, there: [] });
+  t.strictSame(readdirSync(diff), ['mine']);
+  rmSync(join(diff, 'mine'));
+  writeFileSync(join(diff, 'lock'), '');
+  mkdirSync(join(diff, 'objects'));
+  discardFreshDiff(diff, { created: true, there: [] });
+  t.notOk(existsSync(diff));
 });

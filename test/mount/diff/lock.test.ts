@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import fs, { readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -48,6 +49,27 @@ t.test('a-lock-file-left-by-a-dead-or-reused-pid-is-no-lock (trap 32)', async (t
   t.strictSame(JSON.parse(readFileSync(file, 'utf8')), { ...selfIdentity(), mountpoint: '/mnt/pg' }, 'nothing is left');
   lock.release();
   t.equal(readFileSync(file, 'utf8'), '');
+});
+
+t.test('a disk that has become read-only, or fails, does not keep the lock', async (t) => {
+  const diff = scratch(t);
+  const { ftruncateSync } = fs;
+  const heal = (): void => {
+    Object.assign(fs, { ftruncateSync });
+    syncBuiltinESMExports();
+  };
+  t.teardown(heal);
+  const lock = acquireDiffLock(diff, '/proc');
+  Object.assign(fs, {
+    ftruncateSync: () => {
+      throw Object.assign(new Error('EROFS'), { code: 'EROFS' });
+    },
+  });
+  syncBuiltinESMExports();
+  lock.release();
+  heal();
+  t.notOk(isDiffLocked(diff));
+  acquireDiffLock(diff, '/proc').release();
 });
 
 t.test('kill-9-of-the-holder-frees-it', async (t) => {

@@ -44,6 +44,20 @@ t.test('a creation that fails at any storage call leaves nothing behind (trap 22
   }
 });
 
+t.test('both files of an object are closed, also when closing the first one fails', async (t) => {
+  const closed: number[] = [];
+  class FailingCloses extends NodeStorage {
+    override close(fd: number): void {
+      closed.push(fd);
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    }
+  }
+  const [objectFd, mapFd] = [1000, 1001];
+  const object = { objectId: newObjectId(), directory: 'objects', objectFd, mapFd };
+  t.throws(() => closeObject(new FailingCloses(), object), { code: 'EIO' });
+  t.strictSame(closed, [objectFd, mapFd]);
+});
+
 t.test('listing finds objects of which one file is left, and nothing else', async (t) => {
   const whole = newObjectId();
   const half = newObjectId();
