@@ -2,8 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 
-/** A soft limit in its unit, bytes or files; Infinity where there is none. @param name as in the file's first column */
-export function processLimit(name: 'Max open files' | 'Max data size'): number {
+type Limit = 'Max cpu time' | 'Max data size' | 'Max file size' | 'Max open files';
+
+/** A soft limit in its unit, seconds, bytes or files; Infinity where there is none. @param name as in the file's first column */
+export function processLimit(name: Limit): number {
   const line = readFileSync('/proc/self/limits', 'latin1')
     .split('\n')
     .find((text) => text.startsWith(`${name} `));

@@ -74,3 +74,23 @@ t.test('limits of open files', { skip: mountMissing }, async (t) => {
     await mount.unmount();
   });
 });
+
+t.test('limits that strike later are told at the mount', { skip: mountMissing }, async (t) => {
+  const { catalog } = await privateCatalog(t, 'mini');
+  const mount = await mountCatalog(t, { catalog, instance: 'a', backup: 'latest' });
+  await mount.unmount();
+  const under = (limits: string, ...where: string[]) =>
+    run('sh', ['-c', `${limits} && exec "$@"`, 'sh', process.execPath, CLI, 'mount', '-D', mount.mountpoint, ...where]);
+  const both = 'ulimit -t 1000 && ulimit -f 64';
+  // The blocks of sh are of 512 bytes.
+  const { status, stderr } = await under(both, '-d', mount.diff);
+  t.match(
+    { status, stderr },
+    { status: 0, stderr: /^pbkfs: warning: .* 1000 s of .*-t"\npbkfs: warning: .* 32768 bytes .*-f"\n$/ },
+  );
+  t.throws(() => writeFileSync(join(mount.mountpoint, 'long'), Buffer.alloc(40_000)), { code: 'EFBIG' });
+  await mount.unmount();
+  const backup = ['--read-only', '-B', catalog, '-I', 'a', '-i', 'latest'];
+  t.notMatch(await under(both, ...backup), { stderr: /ulimit -f/ }, 'a read-only mount writes nothing');
+  await mount.unmount();
+});

@@ -10,6 +10,7 @@ import { notifyManager } from '../../sys/systemd.js';
 import { leftOut } from '../left-out.js';
 import { register } from '../registry.js';
 import type { MountedInfo, MountRequest } from '../request.js';
+import { inheritedLimits } from './inherited-limits.js';
 import { writePidFile } from './pid-file.js';
 import type { PreparedMount } from './prepare.js';
 
@@ -40,6 +41,7 @@ export async function announce(known: Known, tell: (info: MountedInfo) => Promis
   const first = prepared.claim.fresh || request.readOnly;
   const own = [
     ...(request.noWal ? [NO_WAL] : []),
+    ...inheritedLimits(!request.readOnly),
     ...(first ? [...passedOverWarning(chain), ...checksumSwitch(chain)] : []),
   ];
   const external = first ? externalDirectories(target) : [];

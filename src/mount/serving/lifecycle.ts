@@ -76,7 +76,13 @@ export async function runMount(
     throw unready === undefined ? stoppedEarly(mountpoint) : unready.error;
   }
   if (request.prefetch !== undefined) prefetch(mounted, stopper);
-  await tellCaller(mounted, caller, stopper);
+  const untold = await settle(tellCaller(mounted, caller));
+  if (untold !== undefined) {
+    log.error('the mount cannot be announced and ends', { error: messageOf(untold.error) });
+    stopper.stop('nobody waits for the mount');
+    await finish(mounted, ended, lastResort);
+    throw untold.error;
+  }
   prepared.claim.keepSpare();
   if (mounted.logFile !== undefined) followLog(mounted.logFile, caller);
   return finish(mounted, ended, lastResort);
@@ -117,18 +123,12 @@ function prefetch({ prepared: { paths, chain }, log }: Mounted, stopper: Stopper
   stopper.usedBy(startPrefetch(paths.mountpoint, chain.target, segmentSize, log));
 }
 
-/** A mount that nobody hears of is stopped. */
-async function tellCaller(mounted: Mounted, caller: Caller, stopper: Stopper): Promise<void> {
-  const { request, prepared, keeper, server, metrics, log } = mounted;
+/** @throws what `announce` does */
+function tellCaller({ request, prepared, keeper, server, metrics, log }: Mounted, caller: Caller): Promise<void> {
   const known = { request, prepared, warnings: keeper.warnings, server: server.backend, log };
-  try {
-    await announce({ ...known, ...given({ metricsAddress: metrics?.address }) }, (info) =>
-      caller.mounted(info, log.settings.fd),
-    );
-  } catch (error) {
-    log.error('the mount cannot be announced and ends', { error: messageOf(error) });
-    stopper.stop('nobody waits for the mount');
-  }
+  return announce({ ...known, ...given({ metricsAddress: metrics?.address }) }, (info) =>
+    caller.mounted(info, log.settings.fd),
+  );
 }
 
 /** Waits for the end and puts it on record. @returns the exit status */

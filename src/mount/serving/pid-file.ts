@@ -14,16 +14,24 @@ export function checkPidFile(path: string): void {
   try {
     closeSync(openSync(path, 'a', 0o644));
   } catch (error) {
-    throw new PbkfsError('mount_failed', `cannot write the pid file: ${(error as Error).message}`, {
-      hint: 'give another one with --pid-file',
-      cause: error,
-    });
+    throw unwritable(error);
   }
 }
 
-/** Writes this process's id and a newline. */
+/** Writes this process's id and a newline. @throws PbkfsError mount_failed */
 export function writePidFile(path: string): void {
-  writeFileSync(path, `${process.pid}\n`, { mode: 0o644 });
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o644 });
+  } catch (error) {
+    throw unwritable(error);
+  }
+}
+
+function unwritable(cause: unknown): PbkfsError {
+  return new PbkfsError('mount_failed', `cannot write the pid file: ${(cause as Error).message}`, {
+    hint: 'give another one with --pid-file',
+    cause,
+  });
 }
 
 /** Removes the file unless it belongs to another process by now. Never throws. */
