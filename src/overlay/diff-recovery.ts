@@ -1,6 +1,6 @@
 // Settling and syncing objects outside the request path: after a kill, after power loss, and at the clean end.
 
-import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 import { closeObject, DiffFile, type DiffStorage, failedBefore, objectPaths, openObject } from './diff/index.js';
 import { type Inode, isNeverWritten } from './namespace/inode.js';
@@ -86,10 +86,10 @@ export class Recovery {
       settleTimes(inode, mtimeMs);
       // As in loadMap: what a file system kept behind the end must not show up when the file grows again.
       if (cacheWasLost) ftruncateSync(fd, size);
-      fdatasyncSync(fd);
+      this.#storage.fdatasync(fd);
       inode.attributes.size = size;
     } finally {
-      closeSync(fd);
+      this.#storage.close(fd);
     }
   }
 
@@ -108,9 +108,9 @@ export class Recovery {
     if ((flags & rowFlag.object) === 0) return;
     const fd = this.#openPlain(inode.objectId!, false)!;
     try {
-      fdatasyncSync(fd);
+      this.#storage.fdatasync(fd);
     } finally {
-      closeSync(fd);
+      this.#storage.close(fd);
     }
   }
 

@@ -9,6 +9,8 @@ import type { HeldFiles } from './data/namespace-calls.js';
 import {
   bootId,
   type DiffStorage,
+  forgetLostWrites,
+  hasLostWrites,
   type JournalRecord as RawRecord,
   refusedByStorage,
   stateSize,
@@ -65,7 +67,8 @@ export class Overlay {
     this.#shared = shared;
     this.#indexes = new IndexCache(shared);
     this.#options = options;
-    this.#storage = diffStorage();
+    this.#storage = diffStorage(options.diff);
+    const lostWrites = options.diff !== null && hasLostWrites(options.diff);
     const { reader, base, settleDigest } = openBase(options);
     this.#reader = reader;
     this.#settleDigest = settleDigest;
@@ -80,7 +83,7 @@ export class Overlay {
       directory: objects.directory,
       arena: shared.arena,
       bootId: this.#bootId,
-      afterPowerLoss: options.afterPowerLoss,
+      afterPowerLoss: options.afterPowerLoss || lostWrites,
       warn: options.warn,
     });
     const target = options.chain.target;
@@ -115,19 +118,25 @@ export class Overlay {
     });
     if (options.diff === null) return;
     try {
-      this.#takeUp(records, options);
+      this.#takeUp(records, options, lostWrites);
+      forgetLostWrites(options.diff);
     } catch (error) {
       throw refusedByStorage(options.diff, error);
     }
   }
 
   /** From what the last mount left to a diff that can be served. */
-  #takeUp(found: readonly RawRecord[], options: OverlayOptions): void {
+  #takeUp(found: readonly RawRecord[], options: OverlayOptions, lostWrites: boolean): void {
     const { namespace, objects } = this;
     const journal = this.#journal;
     const watch = new EndingWatch();
     namespace.replay(watch.pass(decodeRecords(found)));
-    const ending = watch.ending(this.#bootId, options.afterPowerLoss);
+    const ending = watch.ending(this.#bootId, options.afterPowerLoss || lostWrites);
+    if (lostWrites && !ending.cleanlyClosed) {
+      options.warn(
+        'a sync of the diff had failed in an earlier mount: of files changed then, what was synced before counts',
+      );
+    }
     const givenUp = settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
     const opened: Change = ['opened', this.#bootId];
     if (!ending.cleanlyClosed) {

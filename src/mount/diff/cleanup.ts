@@ -97,7 +97,7 @@ function bindingIn(diff: string, force: boolean): { binding: Binding | undefined
 function holdsChanges(diff: string): boolean {
   if (!existsSync(join(diff, 'journal'))) return countObjects(diff) > 0;
   try {
-    return inspectJournal(join(diff, 'journal')).changes > 0;
+    return inspectJournal(diff).changes > 0;
   } catch {
     return true;
   }

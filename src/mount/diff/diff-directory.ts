@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from '
 import { basename, dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { CLIENTS_FILE } from '../../fs/kernel-clients.js';
+import { LOST_WRITES_FILE } from '../../overlay/diff/lost-writes.js';
 import { SPARE_FILE } from '../../overlay/diff/spare-room.js';
 import { syncDirectory } from '../../sys/durable-file.js';
 import { BINDING_FILE, type Binding, notOurs, readBinding } from './binding.js';
@@ -18,6 +19,7 @@ export const OWN_NAMES: readonly string[] = [
   'journal.new',
   'objects',
   SPARE_FILE,
+  LOST_WRITES_FILE,
   'counters.json',
   LOG_FILE,
   CLIENTS_FILE,

@@ -1,9 +1,10 @@
 // The diff's objects as one thread opens them: through its descriptor cache, under handles that survive closing.
 
 import { closeSync, constants, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { withLock } from '../../pending/mutex.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
-import { type BaseReader, DiffFile, NodeStorage, type StateRegion } from '../diff/index.js';
+import { type BaseReader, DiffFile, markLostWrites, NodeStorage, type StateRegion } from '../diff/index.js';
 import { rowFlag, rowKind, word } from '../shared/row-layout.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
@@ -13,8 +14,9 @@ class HandleStorage extends NodeStorage {
   readonly #fds: FdCache;
   readonly #files: CachedFile[] = [];
 
-  constructor(fds: FdCache) {
+  constructor(fds: FdCache, diff: string) {
     super({
+      lost: () => markLostWrites(diff),
       fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length),
       punch: (fd, offset, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length),
     });
@@ -93,6 +95,11 @@ export class ObjectFiles {
     }
   }
 
+  /** What the kernel has not written of an object is lost. */
+  markLostWrites(): void {
+    markLostWrites(dirname(this.#directory));
+  }
+
   /** The data file of a row's object. */
   file(row: number, generation: number): CachedFile {
     return this.#cached(row, generation, '');
@@ -100,7 +107,7 @@ export class ObjectFiles {
 
   /** The diff of a file of the backup: its object and block map over shared state. */
   diffFile(row: number, generation: number, state: StateRegion, base: BaseReader & { length: number }): OpenDiff {
-    const storage = new HandleStorage(this.#fds);
+    const storage = new HandleStorage(this.#fds, dirname(this.#directory));
     const data = this.file(row, generation);
     const map = this.#cached(row, generation, '.map');
     const object = {
@@ -119,6 +126,7 @@ export class ObjectFiles {
 
   /** What was written to the file may not be on its way to the disk any more: its syncs must fail, as after one that has. */
   #lost(row: number, generation: number): void {
+    this.markLostWrites();
     const { table, control: words } = this.#shared;
     const isThere = table.get(row, word.kind) !== rowKind.free && table.get(row, word.generation) === generation;
     if (isThere) table.addFlag(row, rowFlag.syncFailed);

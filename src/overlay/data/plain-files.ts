@@ -88,6 +88,7 @@ export class PlainFiles {
     } catch (error) {
       // The kernel forgets which pages it could not write: a later success would prove nothing.
       this.#table.addFlag(row, rowFlag.syncFailed);
+      this.#objects.markLostWrites();
       throw error;
     }
   }

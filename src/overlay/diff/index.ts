@@ -9,6 +9,7 @@ export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
 export { loadMap } from './load-map.js';
 export { refuseLostJournal } from './lost-journal.js';
+export { forgetLostWrites, hasLostWrites, markLostWrites } from './lost-writes.js';
 export { mapBlocks } from './map-format.js';
 export { NodeStorage } from './node-storage.js';
 export {

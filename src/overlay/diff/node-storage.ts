@@ -26,6 +26,8 @@ export interface NodeStorageOptions {
   readonly reserve?: Fallocate;
   /** with FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE */
   readonly punch?: Fallocate;
+  /** called when a sync or a close has failed: what was written before may be lost */
+  readonly lost?: () => void;
 }
 
 /** The real thing. Pass calls of fallocate(2) (Node has none of its own) so that space is reserved. */
@@ -33,11 +35,13 @@ export class NodeStorage implements DiffStorage {
   readonly #fallocate: Fallocate | undefined;
   readonly #reserve: Fallocate | undefined;
   readonly #punch: Fallocate | undefined;
+  readonly #lost: (() => void) | undefined;
 
-  constructor({ fallocate, reserve, punch }: NodeStorageOptions = {}) {
+  constructor({ fallocate, reserve, punch, lost }: NodeStorageOptions = {}) {
     this.#fallocate = fallocate;
     this.#reserve = reserve;
     this.#punch = punch;
+    this.#lost = lost;
   }
 
   open(path: string, mode: OpenMode): number {
@@ -90,13 +94,13 @@ export class NodeStorage implements DiffStorage {
   }
 
   fdatasync(fd: number): void {
-    fs.fdatasyncSync(fd);
+    this.#noting(() => fs.fdatasyncSync(fd));
   }
 
   fsyncDir(path: string): void {
     const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
     try {
-      fs.fsyncSync(fd);
+      this.#noting(() => fs.fsyncSync(fd));
     } finally {
       fs.closeSync(fd);
     }
@@ -127,6 +131,15 @@ export class NodeStorage implements DiffStorage {
   }
 
   close(fd: number): void {
-    fs.closeSync(fd);
+    this.#noting(() => fs.closeSync(fd));
+  }
+
+  #noting(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#lost?.();
+      throw error;
+    }
   }
 }

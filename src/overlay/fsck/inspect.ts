@@ -7,6 +7,7 @@ import { BlockState, flag } from '../diff/block-state.js';
 import {
   bootId,
   closeObject,
+  hasLostWrites,
   listObjects,
   loadMap,
   objectPaths,
@@ -39,7 +40,7 @@ export function inspectDiff(diff: string, chain: Chain, endedCleanly: boolean): 
   let tree: Tree;
   try {
     refuseLostJournal(diff, endedCleanly);
-    const read = readJournal(`${diff}/journal`);
+    const read = readJournal(diff);
     journal = read.report;
     tree = new Tree(
       base,
@@ -65,8 +66,9 @@ export function inspectDiff(diff: string, chain: Chain, endedCleanly: boolean): 
   return { journal, objects, orphans, names: { added: names.added, hidden: names.hidden }, damage };
 }
 
-function readJournal(path: string): { report: JournalReport; records: JournalRecord[] } {
+function readJournal(diff: string): { report: JournalReport; records: JournalRecord[] } {
   const storage = new ReadOnlyStorage();
+  const path = `${diff}/journal`;
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -84,7 +86,7 @@ function readJournal(path: string): { report: JournalReport; records: JournalRec
   }
   const watch = new EndingWatch();
   const records = [...watch.pass(decodeRecords(found.records))];
-  const { cleanlyClosed, cacheWasLost } = watch.ending(bootId());
+  const { cleanlyClosed, cacheWasLost } = watch.ending(bootId(), hasLostWrites(diff));
   return {
     report: {
       records: records.length,
@@ -102,8 +104,8 @@ function readJournal(path: string): { report: JournalReport; records: JournalRec
  * @returns how many changes of names, attributes or data it records
  * @throws PbkfsError diff_damaged
  */
-export function inspectJournal(path: string): { readonly report: JournalReport; readonly changes: number } {
-  const { report, records } = readJournal(path);
+export function inspectJournal(diff: string): { readonly report: JournalReport; readonly changes: number } {
+  const { report, records } = readJournal(diff);
   return { report, changes: records.flatMap((record) => record.changes).filter(tellsSomething).length };
 }
 
@@ -134,9 +136,9 @@ function mapVerdict(directory: string, inode: Inode, journal: JournalReport): Ve
   const region = { buffer: new SharedArrayBuffer(stateSize(baseLength)), byteOffset: 0 };
   const object = openObject(storage, directory, inode.objectId!);
   try {
-    const cleanlyClosed = journal.closedCleanly;
+    const { closedCleanly: cleanlyClosed, cacheWasLost: afterPowerLoss } = journal;
     const identity = { baseIdentity: inode.base!.sourcePath, baseLength };
-    const outcome = loadMap(storage, object, { ...identity, bootId: bootId(), cleanlyClosed }, region);
+    const outcome = loadMap(storage, object, { ...identity, bootId: bootId(), cleanlyClosed, afterPowerLoss }, region);
     if (outcome === 'ignore') return { state: 'never durable', length: baseLength, blocks: 0 };
   } finally {
     closeObject(storage, object);

@@ -42,7 +42,10 @@ for (const path of [BASED, MADE]) {
     direct.engine.close();
     t.throws(() => direct.overlay.close(), { code: 'diff_sync_failed' }, 'the end is no clean one');
     const again = new DirectOverlay({ catalog, diff: `${root}/${diff}` });
-    for (const file of [BASED, MADE]) t.ok(again.read(file, 0, 8192).equals(block), `${file} after a remount`);
+    for (const file of [BASED, MADE]) {
+      const counts = file !== path || file === MADE;
+      t.equal(again.read(file, 0, 8192).equals(block), counts, `${file} after a remount`);
+    }
     again.close();
   });
 }

@@ -23,7 +23,7 @@ function keeper() {
   mkdirSync(directory);
   const shared = SharedState.create(createCounters(), 64, 1 << 20);
   const budget = new DiffBudget(shared.control);
-  const objects = new ObjectKeeper(diffStorage(), directory, shared, BOOT, budget);
+  const objects = new ObjectKeeper(diffStorage(null), directory, shared, BOOT, budget);
   return { directory, shared, budget, objects };
 }
 
