@@ -135,7 +135,7 @@ function cannot(error: unknown, where: string, port?: number): PbkfsError {
 async function answer(pages: Pages, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const send = (status: number, type: string, body: string): void => {
     response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    response.end(body);
   };
   try {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
