@@ -1,6 +1,6 @@
 // A small HTTP server for people and Prometheus: /metrics, /healthz and a page that leads to them.
 
-import { rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { PbkfsError } from '../errors.js';
@@ -92,18 +92,23 @@ function listen(server: Server, where: { host: string; port: number } | { path: 
   });
 }
 
-/** A socket that nobody listens on was left by a process that was killed. */
+/** A socket that nobody listens on was left by a process that was killed; anything else of that name is somebody's. */
 async function listenUnix(server: Server, path: string): Promise<void> {
   try {
     await listen(server, { path });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isAbandoned(path))) throw cannot(error, path);
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cannot(error, path);
+    // connect(2) refuses what is no socket like a socket that nobody listens on.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) throw cannot(NO_SOCKET, path);
+    if (!(await isAbandoned(path))) throw cannot(error, path);
     rmSync(path, { force: true });
     await listen(server, { path }).catch((again: unknown) => {
       throw cannot(again, path);
     });
   }
 }
+
+const NO_SOCKET = new Error('something that is no socket has this name');
 
 function isAbandoned(path: string): Promise<boolean> {
   return new Promise((resolve) => {
@@ -130,7 +135,7 @@ function cannot(error: unknown, where: string, port?: number): PbkfsError {
 async function answer(pages: Pages, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const send = (status: number, type: string, body: string): void => {
     response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    response.end(body);
   };
   try {
     if (request.method !== 'GET' && request.method !== 'HEAD') {

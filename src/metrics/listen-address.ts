@@ -26,7 +26,7 @@ export function parseListenAddress(text: string): ListenAddress {
     return { kind: 'unix', path };
   }
   const [, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/]*))(?::(\d+))?$/.exec(text) ?? [];
-  const onlyPort = bracketed === undefined && port === undefined && /^\d+$/.test(plain ?? '') ? plain : undefined;
+  const onlyPort = port === undefined && /^\d+$/.test(plain ?? '') ? plain : undefined;
   const digits = onlyPort ?? port;
   const host = onlyPort === undefined ? (bracketed ?? plain) : '';
   if (host === undefined || (host === '' && digits === undefined) || Number(digits ?? 0) > 65535) {

@@ -81,6 +81,14 @@ t.test('buckets of a histogram add up to its count', async (t) => {
   }
 });
 
+t.test('an operation that nobody has asked for takes no room', async (t) => {
+  const buffer = createCounters();
+  new Counters(buffer, 0).answered(operation.read, 1);
+  const text = await renderSamples(sharedSamples(buffer));
+  t.match(text, /op="read"/);
+  t.notMatch(text, /op="write"/);
+});
+
 t.test('promtool finds nothing to say', { skip: prometheusMissing }, async (t) => {
   const counters = sharedSamples(busy());
   const rest = oneOfEach().filter(({ metric }) => !counters.some((sample) => sample.metric === metric));

@@ -11,6 +11,7 @@ t.test('a time lies at or below its bucket bound and above the one before', asyn
     const ms = bound * 1000;
     t.equal(bucketOf(ms), i, `${bound} s itself`);
     t.equal(bucketOf(ms + 0.001), i + 1, `a microsecond above ${bound} s`);
+    t.equal(bucketOf(ms + 0.0005), i + 1, `half a microsecond above ${bound} s`);
     t.equal(bucketOf(ms - 0.0005), i, `half a microsecond below ${bound} s`);
   }
 });

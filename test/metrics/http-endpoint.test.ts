@@ -1,12 +1,14 @@
 // The HTTP endpoint: its pages, busy ports, sockets left behind.
 
+import { execFileSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { openEndpoint, type Pages } from '../../src/metrics/http-endpoint.js';
 import { httpRequest } from '../support/http.js';
+import { NotifySocket } from '../support/notify-socket.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 const problems: string[] = [];
@@ -29,8 +31,8 @@ t.test('serves metrics, health and a page for people', async (t) => {
   });
   t.match(await get('/metrics?x=1'), { status: 200 });
   t.match(await get('/healthz'), { status: 200, body: 'ok\n' });
-  problems.push('the chain was changed');
-  t.match(await get('/healthz'), { status: 503, body: 'the chain was changed\n' });
+  problems.push('the chain was changed', 'в каталоге «бэкап»');
+  t.match(await get('/healthz'), { status: 503, body: 'the chain was changed\nв каталоге «бэкап»\n' });
   t.match(await get('/'), { status: 200, type: /html/, body: /\/mnt\/&lt;b&gt;&quot;&amp;&quot;/ });
   t.match(await get('/'), { body: /the chain was changed/ });
   problems.length = 0;
@@ -86,6 +88,37 @@ t.test(
   },
 );
 
+t.test('more requests at a time than scrapers make are turned away, not waited for', async (t) => {
+  const made = new EventEmitter();
+  let asked = 0;
+  const metrics = async (): Promise<string> => {
+    if (++asked === 64) made.emit('all');
+    await once(made, 'page');
+    return 'pbkfs_inodes 1\n';
+  };
+  made.setMaxListeners(100);
+  const all = once(made, 'all');
+  const endpoint = await openEndpoint(anyPort, 1, { ...pages, metrics });
+  t.teardown(() => endpoint.close());
+  const waiting = Array.from({ length: 64 }, () => httpRequest(endpoint.address, '/metrics'));
+  await all;
+  await t.rejects(httpRequest(endpoint.address, '/metrics'));
+  t.equal(asked, 64);
+  made.emit('page');
+  for (const { status } of await Promise.all(waiting)) t.equal(status, 200);
+});
+
+t.test('a client that stays connected does not keep a process from its end', async (t) => {
+  const never = { ...pages, metrics: () => new Promise<string>(() => undefined) };
+  const endpoint = await openEndpoint(anyPort, 1, never);
+  const client = connect(Number(new URL(endpoint.address).port), '127.0.0.1');
+  client.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+  t.match(await httpRequest(endpoint.address, '/healthz'), { status: 200 }, 'the first has been heard by then');
+  const closed = once(client.resume(), 'close');
+  endpoint.close();
+  await closed;
+});
+
 t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {
   const first = await openEndpoint(anyPort, 1, pages);
   t.teardown(() => first.close());
@@ -93,6 +126,10 @@ t.test('a busy usual port is no reason to fail, a busy port that was asked for i
   const second = await openEndpoint({ ...anyPort, port: undefined }, taken, pages);
   t.teardown(() => second.close());
   t.not(second.address, first.address);
+  // On another address of this host the same port is free.
+  const usual = await openEndpoint({ ...anyPort, host: '127.0.0.2', port: undefined }, taken, pages);
+  t.teardown(() => usual.close());
+  t.equal(usual.address, `http://127.0.0.2:${taken}`);
   t.match(await httpRequest(second.address, '/healthz'), { status: 200 });
   await t.rejects(openEndpoint({ ...anyPort, port: taken }, 1, pages), {
     code: 'listen_failed',
@@ -116,4 +153,25 @@ t.test('a socket that was left behind is replaced, one in use is not', async (t)
   t.match(await httpRequest(endpoint.address, '/metrics'), { status: 200 });
   endpoint.close();
   t.notOk(existsSync(path), 'it is taken away at the end');
+});
+
+t.test('what is no socket, or somebody else’s, is left alone', async (t) => {
+  const directory = temporaryDirectory('pbkfs-sock-');
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = (name: string): string => join(directory, name);
+  writeFileSync(path('file'), 'precious');
+  mkdirSync(path('directory'));
+  execFileSync('mkfifo', [path('fifo')]);
+  const syslog = new NotifySocket(path('datagrams'));
+  t.teardown(() => syslog.close());
+  const refused = (name: string, why: string) =>
+    t.rejects(openEndpoint({ kind: 'unix', path: path(name) }, 1, pages), {
+      code: 'listen_failed',
+      message: `cannot serve metrics on ${path(name)}: ${why}`,
+    });
+  for (const name of ['file', 'directory', 'fifo']) await refused(name, 'something that is no socket has this name');
+  t.equal(readFileSync(path('file'), 'utf8'), 'precious');
+  t.ok(lstatSync(path('fifo')).isFIFO());
+  await refused('datagrams', 'somebody else does already');
+  t.ok(lstatSync(path('datagrams')).isSocket());
 });

@@ -36,4 +36,5 @@ t.test('what makes no sense is refused', async (t) => {
   }
   t.throws(() => parseListenAddress('unix:relative'), /absolute/);
   t.throws(() => parseListenAddress(`unix:/${'x'.repeat(107)}`), /107/);
+  t.throws(() => parseListenAddress(`unix:/${'я'.repeat(54)}`), /107 bytes/);
 });
