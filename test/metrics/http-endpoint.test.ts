@@ -115,8 +115,10 @@ t.test('a client that stays connected does not keep a process from its end', asy
   client.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
   t.match(await httpRequest(endpoint.address, '/healthz'), { status: 200 }, 'the first has been heard by then');
   const closed = once(client.resume(), 'close');
+  const began = performance.now();
   endpoint.close();
   await closed;
+  t.ok(performance.now() - began < 20_000, 'not only when it has been idle for 30 s');
 });
 
 t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {
