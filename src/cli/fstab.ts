@@ -66,7 +66,8 @@ export function fstabArguments(args: readonly string[]): string[] | null {
     });
   }
   const known = new Map(mountOptions().map((option) => [nameOf(option), option]));
-  const result = ['mount', '-D', directory, ...(source === 'none' ? [] : ['-B', source])];
+  // By its source mount(8) knows a line that is mounted already: `mount -a` leaves it out.
+  const result = ['mount', '-D', directory, '--fsname', source, ...(source === 'none' ? [] : ['-B', source])];
   for (const given of options) {
     const [, name, value] = /^([^=]*)(?:=(.*))?$/s.exec(given)!;
     if (IGNORED.has(name!) || /^(x-|X-|comment$)/.test(name!)) continue;

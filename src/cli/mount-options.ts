@@ -14,6 +14,7 @@ import {
   oneOf,
   option,
   prefetchOption,
+  sourceName,
   wholeNumber,
 } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
@@ -45,6 +46,11 @@ export function mountOptions(): Option[] {
     ),
     option('--uid <number>', 'owner of all files', wholeNumber(0, MAX_ID)),
     option('--gid <number>', 'group of all files', wholeNumber(0, MAX_ID)),
+    option(
+      '--fsname <name>',
+      'source of the mount, as df shows it (default: pbkfs:INSTANCE/BACKUP; of a line of /etc/fstab its first field)',
+      sourceName,
+    ),
     option(
       '--backend <backend>',
       'what carries requests: kernel (the default), or the library fuse-native, which can do less; see docs/backends.md',

@@ -36,6 +36,7 @@ interface MountOptions extends RecoveryOptions {
   readonly timeout?: number;
   readonly uid?: number;
   readonly gid?: number;
+  readonly fsname?: string;
   readonly threads?: number;
   readonly cacheSize?: number;
   readonly readAhead?: number;
@@ -171,7 +172,7 @@ function toRequest(options: MountOptions): MountRequest {
     ...given({ catalog, diff, instance, backupId, uid, gid, threads, logFile, pidFile, verify, allowOther, readOnly }),
     ...given({ recovery, noRecoveryConfig, noWal, walDir: options.walDir, diffLimit, perfUnsafe, log }),
     ...given({ metricsListen, logActivity, backend, passthrough, lowLatency, prefetch: options.prefetch }),
-    ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead, noListCache }),
+    ...given({ cacheSize: options.cacheSize, readAhead: options.readAhead, noListCache, fsname: options.fsname }),
     force: options.force ?? false,
     afterPowerLoss: options.afterPowerLoss ?? false,
     materializeOnRead: options.materializeOnRead ?? false,

@@ -42,6 +42,16 @@ export function listenAddress(value: string): string {
   return address;
 }
 
+/** What a kernel takes as a mount's source: mount(2) reads one page, of which fusermount's options take some. */
+const MAX_SOURCE_BYTES = 2048;
+
+/** A parser for the source of a mount. */
+export function sourceName(value: string): string {
+  const bytes = Buffer.byteLength(value);
+  if (bytes > 0 && bytes <= MAX_SOURCE_BYTES && !/\p{Cc}|\ufffd/u.test(value)) return value;
+  throw new InvalidArgumentError(`It must be 1 to ${MAX_SOURCE_BYTES} bytes of UTF-8 without control characters.`);
+}
+
 /** A parser for whole numbers of a range. */
 export function wholeNumber(min: number, max: number): (value: string) => number {
   return (value) => {

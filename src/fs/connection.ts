@@ -40,7 +40,7 @@ export function connect(options: ServeOptions): Connection {
     readOnly: diff === null,
     // A kernel with pages larger than 4 KiB counts max_pages in its own.
     maxRead: MAX_TRANSFER,
-    fsname: sourceName(options.instance, options.chain.target.id),
+    fsname: sourceName(options),
   });
   const number = mountOn(mountpoint)?.device;
   try {

@@ -29,6 +29,8 @@ export interface ServeOptions {
   readonly gid: number;
   /** Whether other users than the one who mounts may use the mount; the kernel checks modes and owners either way. */
   readonly allowOther: boolean;
+  /** The mount's source in mountinfo(5); one made of instance and backup where it is missing. */
+  readonly fsname?: string;
   /** Data threads; the server's own choice where it is missing. */
   readonly threads?: number;
   /** Copy blocks into the diff as they are read. */

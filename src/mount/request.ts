@@ -18,6 +18,8 @@ export interface MountRequest {
   readonly uid?: number;
   readonly gid?: number;
   readonly threads?: number;
+  /** The mount's source in mountinfo(5). */
+  readonly fsname?: string;
   /** Bytes that block indexes may take. */
   readonly cacheSize?: number;
   /** KiB that the kernel reads ahead. */

@@ -18,13 +18,16 @@ t.test('options of fstab become options of pbkfs mount', async (t) => {
   const line =
     'rw,noauto,nofail,x-systemd.automount,instance=main,backup-id=latest,diff="/var/a,b",allow_other,diff-limit=2GB';
   t.strictSame(fstabArguments(['/back up', '/mnt/pg', '-o', line, '-t', 'pbkfs', '-v']), [
-    ...['mount', '-D', '/mnt/pg', '-B', '/back up', '--instance', 'main', '--backup-id', 'latest'],
+    ...['mount', '-D', '/mnt/pg', '--fsname', '/back up', '-B', '/back up'],
+    ...['--instance', 'main', '--backup-id', 'latest'],
     ...['--diff', '/var/a,b', '--allow-other', '--diff-limit', '2GB'],
   ]);
   t.strictSame(fstabArguments(['none', '/mnt', '-r', '-o', 'config=/x']), [
     'mount',
     '-D',
     '/mnt',
+    '--fsname',
+    'none',
     '--read-only',
     '--config',
     '/x',
@@ -35,6 +38,8 @@ t.test('options of fstab become options of pbkfs mount', async (t) => {
       'mount',
       '-D',
       '/mnt',
+      '--fsname',
+      'none',
       '--metrics-listen',
       '--no-wal',
       '--wal-dir',
@@ -71,7 +76,7 @@ t.test('mount -t pbkfs and mount -t fuse.pbkfs, from a table of mounts', { skip:
   ] as const) {
     writeFileSync(
       fstab,
-      `${source} ${mount.mountpoint} ${type} ${source === 'none' ? `diff=${mount.diff}` : options},noauto 0 0\n`,
+      `${source} ${mount.mountpoint} ${type} ${source === 'none' ? `diff=${mount.diff}` : options},nofail 0 0\n`,
     );
     const script = `
       set -e
@@ -80,12 +85,14 @@ t.test('mount -t pbkfs and mount -t fuse.pbkfs, from a table of mounts', { skip:
       mount --bind '${helper}' "$upper/mount.pbkfs"
       mount --bind '${helper}' "$upper/mount.fuse.pbkfs"
       mount -T '${fstab}' '${mount.mountpoint}'
+      mount -T '${fstab}' -a
+      df --output=source '${mount.mountpoint}' | tail -n 1
       cat '${mount.mountpoint}/base/1/raw'
       '${process.execPath}' '${mount.program[0]}' unmount -D '${mount.mountpoint}' >&2
       umount "$upper/mount.pbkfs" "$upper/mount.fuse.pbkfs"`;
     const result = await run('unshare', ['-m', 'sh', '-c', script], { timeout: 100_000 });
     t.match(result, { status: 0 }, `${type}: ${result.stderr}`);
-    t.ok(result.stdout.endsWith(smallFiles.get('base/1/raw')!.toString('utf8')), 'its files are there');
+    t.ok(result.stdout.endsWith(`\n${source}\n${smallFiles.get('base/1/raw')}`), 'its files are there, once');
     await run('sh', ['-c', 'find /sbin/mount.pbkfs /sbin/mount.fuse.pbkfs -empty -delete']);
   }
   t.notOk(isMounted(mount.mountpoint));

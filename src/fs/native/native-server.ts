@@ -156,7 +156,8 @@ class NativeServer implements Server {
 }
 
 /** Options of libfuse 2.9: what the kernel protocol's server asks for itself, as far as they go. */
-function mountOptions({ allowOther, instance, chain, mountpoint, diff }: ServeOptions): string {
+function mountOptions(serve: ServeOptions): string {
+  const { allowOther, mountpoint, diff } = serve;
   const options = [
     // The kernel checks modes and owners.
     'default_permissions',
@@ -166,7 +167,7 @@ function mountOptions({ allowOther, instance, chain, mountpoint, diff }: ServeOp
     'auto_cache',
     'big_writes',
     'subtype=pbkfs',
-    `fsname=${escapeOption(sourceName(instance, chain.target.id))}`,
+    `fsname=${escapeOption(sourceName(serve))}`,
     ...(allowOther ? ['allow_other'] : []),
     ...(diff === null ? ['ro'] : []),
   ];

@@ -21,7 +21,7 @@ export function serveOptions(
   metricsAddress: string | undefined,
   log: Logger,
 ): ServeOptions {
-  const { threads, cacheSize, readAhead, backend, diffLimit } = request;
+  const { threads, cacheSize, readAhead, backend, diffLimit, fsname } = request;
   return {
     catalog: paths.catalog,
     instance: chain.instance,
@@ -31,7 +31,7 @@ export function serveOptions(
     mountpoint: paths.mountpoint,
     ...ownerOf(request, paths.owner),
     allowOther: allowOther(request),
-    ...given({ threads, cacheSize, readAhead, backend, diffLimit, metricsAddress }),
+    ...given({ threads, cacheSize, readAhead, backend, diffLimit, metricsAddress, fsname }),
     ...given({ logFile: paths.logFile, activitySeconds: request.logActivity }),
     materializeOnRead: request.materializeOnRead,
     afterPowerLoss: request.afterPowerLoss,

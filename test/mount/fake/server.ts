@@ -50,7 +50,7 @@ export const serveFake: ServeMount = async (options) => {
   // Every server of a diff makes one: a diff that ended cleanly without it is refused.
   if (options.diff !== null) writeFileSync(`${options.diff}/journal`, '', { flag: 'a' });
   const fd = openFuseDevice();
-  const fsname = sourceName(options.instance, options.chain.target.id);
+  const fsname = sourceName(options);
   mountFuse(fd, options.mountpoint, { uid: 0, gid: 0, allowOther: true, fsname });
   const connection = answerUntilUnmounted(fd, options.uid, options.gid);
   await connection.ready;
