@@ -68,6 +68,7 @@ class NativeServer implements Server {
       shared,
       counters: this.#counters,
       objects: overlay.objects.directory,
+      chain: chain.members.map(({ id }) => id),
       fdLimit: fdLimitPerThread(1),
       materializeOnRead: options.materializeOnRead,
       verify: options.verify,

@@ -170,6 +170,8 @@ function openEngine(overlay: NonNullable<CopyBatch['overlay']>, files: readonly 
   return new DataEngine({
     shared: new SharedState(overlay.shared),
     objects: overlay.objects,
+    // Nobody watches it meanwhile.
+    chain: [],
     // Nobody reads them.
     counters: new Counters(createCounters(), 0),
     fdLimit: 64,

@@ -27,6 +27,8 @@ import { Unflushed } from './unflushed.js';
 export interface DataEngineOptions {
   shared: SharedState;
   namespace: NamespaceCalls;
+  /** ids of the backups, FULL first */
+  chain: readonly string[];
   /** directory of the diff's objects */
   objects: string;
   counters: Counters;
@@ -80,7 +82,7 @@ export class DataEngine {
       pages: new PageReader(verify),
       fds: this.#fds,
       counters,
-      guard: new BaseGuard(shared, counters, verify, suspect, warn),
+      guard: new BaseGuard(shared, options.chain, counters, verify, suspect, warn),
       objects,
       namespace,
     });
