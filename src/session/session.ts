@@ -3,6 +3,7 @@
 import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
 import { inspectDiff } from '../mount/diff/diff-directory.js';
+import { openRemembered } from '../mount/diff/remembered-catalog.js';
 import { findServers } from '../mount/orphaned-server.js';
 import { unmount } from '../mount/unmount/unmount.js';
 import { forgetDeadServer } from '../postgres/dead-server.js';
@@ -58,7 +59,8 @@ export async function openSession(
   const existing = request.mountpoint !== undefined && isMountPoint(request.mountpoint);
   const place = existing ? existingMount(request) : await newPlace(request, user, guard);
   const { mountpoint, diff, temporary } = place;
-  const catalog = openCatalog(place.catalog);
+  const isRemembered = !existing && request.catalog === undefined;
+  const catalog = isRemembered ? openRemembered(place.catalog) : openCatalog(place.catalog);
   const chain = resolveChain(catalog, place.instance, place.backupId, { force: request.force });
   const { target, instance } = chain;
   for (const warning of passedOverWarning(chain)) progress.warn(warning);
