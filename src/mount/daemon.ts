@@ -6,7 +6,7 @@ import { PbkfsError } from '../errors.js';
 import { answerOf, type Ending, keepRunning } from './child-process.js';
 import type { ToLauncher, ToMountProcess } from './launch-messages.js';
 import type { MountedInfo, MountRequest } from './request.js';
-import { cureStale } from './stale.js';
+import { cureStale } from './cure-stale.js';
 import { type MountProcess, startMountProcess } from './start-process.js';
 import { fromWire } from './wire-error.js';
 import { within } from './within.js';

@@ -9,7 +9,7 @@ import { type Binding, readBinding } from './diff/binding.js';
 import { resolveMountpoint } from './paths.js';
 import { findRegistered, type RegistryEntry } from './registry.js';
 import { findServingProcess, type ServingProcess } from './serving-process.js';
-import { isStale } from './stale-endpoint.js';
+import { isStale } from './is-stale.js';
 
 /** The process behind a mount, as the registry or the lock of its diff knows it. */
 export type Owner = Omit<ServingProcess, 'diff'> & Partial<RegistryEntry>;

@@ -11,7 +11,7 @@ import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
 import { resolveMountpoint } from './paths.js';
-import { isStale } from './stale-endpoint.js';
+import { isStale } from './is-stale.js';
 
 export interface OrphanedServer extends ProcessIdentity {
   /** Its working directory, which a postmaster never leaves. */

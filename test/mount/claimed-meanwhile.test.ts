@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { isDiffLocked } from '../../src/mount/diff/lock.js';
 import { cleanup, unmount } from '../../src/mount/index.js';
 import { prepareMount } from '../../src/mount/serving/prepare.js';
-import { cureStale } from '../../src/mount/stale.js';
+import { cureStale } from '../../src/mount/cure-stale.js';
 import { MNT_DETACH, MS_NODEV, mount as mountFs, umount2 } from '../../src/sys/libc.js';
 import { mountOn } from '../../src/sys/mountinfo.js';
 import { mountMissing } from '../support/mount.js';

@@ -2,12 +2,12 @@
 
 import { given } from '../../given.js';
 import { createLogger, type Logger, type LogSettings } from '../../log.js';
+import { abortMount } from '../../sys/fuse-mount.js';
 import { selfIdentity } from '../../sys/process-identity.js';
 import { notifyManager, openJournal } from '../../sys/systemd.js';
 import { startPrefetch } from '../prefetch/prefetch.js';
 import { unregister } from '../registry.js';
 import type { MountedInfo, MountRequest } from '../request.js';
-import { abortMount } from '../stale.js';
 import { announce } from './announce.js';
 import { bringUp, type ServedMount } from './bring-up.js';
 import { LastResort } from './last-resort.js';

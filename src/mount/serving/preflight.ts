@@ -7,7 +7,7 @@ import { given } from '../../given.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { shellWord } from '../../sys/shell-word.js';
 import { isWithin, resolveFuture, resolveMountpoint } from '../paths.js';
-import { cureStale } from '../stale.js';
+import { cureStale } from '../cure-stale.js';
 
 export interface GivenPaths {
   readonly mountpoint: string;

@@ -3,7 +3,7 @@
 import { given } from '../../given.js';
 import { findMounted, type Owner } from '../mounted.js';
 import { unregister } from '../registry.js';
-import { cureStale } from '../stale.js';
+import { cureStale } from '../cure-stale.js';
 import { comesUp, unseenOn } from './coming-up.js';
 import { type Gone, placesOf } from './other-namespaces.js';
 import { processEnd } from './process-end.js';
