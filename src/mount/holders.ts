@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'no
 import { displayPath } from '../backup/byte-path.js';
 import { isRoot } from '../sys/fuse-mount.js';
 import { type MountEntry, readMounts } from '../sys/mountinfo.js';
+import { processIds } from '../sys/process-identity.js';
 
 export interface Holder {
   readonly pid: number;
@@ -21,10 +22,9 @@ const O_PATH = 0o10000000;
  */
 export function findHolders(mount: MountEntry): Holder[] {
   const holders: Holder[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const uses = usesOf(`/proc/${name}`, mount);
-    if (uses.length > 0) holders.push({ pid: Number(name), command: commandOf(`/proc/${name}`), uses });
+  for (const pid of processIds()) {
+    const uses = usesOf(`/proc/${pid}`, mount);
+    if (uses.length > 0) holders.push({ pid, command: commandOf(`/proc/${pid}`), uses });
   }
   return holders;
 }

@@ -3,7 +3,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
-import { isAlive } from '../sys/process-identity.js';
+import { isAlive, processIds } from '../sys/process-identity.js';
 import { readJson } from '../sys/read-json.js';
 import { LOCK_FILE, type LockOwner } from './diff/lock.js';
 
@@ -17,11 +17,10 @@ export interface ServingProcess extends LockOwner {
  * only the processes of this user can be seen into.
  */
 export function findServingProcess(mountpoint: string): ServingProcess | undefined {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    for (const link of lockLinks(`/proc/${name}/fd`)) {
+  for (const pid of processIds()) {
+    for (const link of lockLinks(`/proc/${pid}/fd`)) {
       const owner = readJson<LockOwner>(link);
-      if (owner?.pid !== Number(name) || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
+      if (owner?.pid !== pid || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
       return { ...owner, diff: dirname(displayPath(readlinkSync(link, 'latin1'))) };
     }
   }
