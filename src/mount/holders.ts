@@ -117,7 +117,8 @@ export function commandOf(process: string): string {
 
 // A process may end while it is looked at, and those of others may be closed to us: both count as holding nothing.
 
-function linkText(path: string): string | undefined {
+/** Where a link leads, as latin1. */
+export function linkText(path: string): string | undefined {
   try {
     return readlinkSync(path, 'latin1');
   } catch {
@@ -125,7 +126,7 @@ function linkText(path: string): string | undefined {
   }
 }
 
-function list(path: string): string[] {
+export function list(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
