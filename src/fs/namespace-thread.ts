@@ -7,7 +7,7 @@ import { hintOf, PbkfsError } from '../errors.js';
 import { createLogger, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
-import type { WalLocation } from '../overlay/namespace/wal-directory.js';
+import type { WalLocation } from '../overlay/namespace/served-wal.js';
 import { Overlay } from '../overlay/overlay.js';
 import { control, type SharedBuffers, SharedState, stop } from '../overlay/shared/shared-state.js';
 import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
