@@ -1,5 +1,6 @@
 // A mount from its request to its end, in the process that serves it.
 
+import { messageOf } from '../../errors.js';
 import { given } from '../../given.js';
 import { createLogger, type Logger, type LogSettings } from '../../log.js';
 import { abortMount } from '../../sys/fuse-mount.js';
@@ -191,8 +192,4 @@ function attempt(step: () => void): void {
   } catch {
     // The first failure is the one that gets reported.
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
