@@ -11,7 +11,7 @@ import { bytesOnDisk } from '../disk-usage.js';
 import { resolveFuture } from '../paths.js';
 import { isOwnWalDirectory, type WalBinding, WalDirectory } from '../wal-dir/wal-directory.js';
 import type { Binding } from './binding.js';
-import { foreignNames, inspectDiff, OWN_NAMES } from './diff-directory.js';
+import { bindingIn, foreignNames, OWN_NAMES } from './diff-directory.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
 
 export interface Cleaned {
@@ -37,11 +37,11 @@ export interface Cleaned {
  */
 export function cleanup(path: string, force: boolean): Cleaned {
   const diff = resolveFuture(path);
-  bindingIn(diff, force);
+  readable(diff, force);
   const lock = acquireDiffLock(diff, WHO);
   try {
     // A mount that was waited for may have changed it.
-    const { binding, damage } = bindingIn(diff, force);
+    const { binding, damage } = readable(diff, force);
     refuseKernelClients(diff, false);
     const objects = countObjects(diff);
     const bytes = bytesOnDisk(diff) ?? 0;
@@ -81,11 +81,9 @@ const WHO = '(pbkfs cleanup)';
 
 const NOTHING_REMOVED = 'nothing was removed';
 
-function bindingIn(diff: string, force: boolean): { binding: Binding | undefined; damage: string | undefined } {
+function readable(diff: string, force: boolean): { binding: Binding | undefined; damage: string | undefined } {
   try {
-    const found = inspectDiff(diff);
-    if (found.kind === 'bound') return { binding: found.binding, damage: undefined };
-    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
+    return { binding: bindingIn(diff), damage: undefined };
   } catch (error) {
     if (!(error instanceof PbkfsError)) throw error;
     if (error.code === 'diff_foreign') throw new PbkfsError(error.code, error.message, { hint: NOTHING_REMOVED });
