@@ -48,6 +48,15 @@ mounted('size and times are looked up whenever somebody asks', (t, direct) => {
   direct.close();
 });
 
+mounted('reads that come to the server are counted as those of other files are', (t, direct) => {
+  direct.write('base/new', 0, Buffer.alloc(20_000, 7));
+  const before = direct.counters();
+  t.equal(direct.read('base/new', 8000, 20_000).length, 12_000);
+  const { bytesRead, blocksFromDiff } = direct.counters();
+  t.same([bytesRead - before.bytesRead, blocksFromDiff - before.blocksFromDiff], [12_000, 3]);
+  direct.close();
+});
+
 mounted('times that somebody has set stay until the next write, and over a remount', (t, direct, diff) => {
   const file = direct.create('base/new');
   file.write(0, block);

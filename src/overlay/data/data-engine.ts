@@ -98,11 +98,12 @@ export class DataEngine {
   read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
     const { table } = this.#shared;
     waitForEarlierMutations(table.words, table.barrier(row));
-    if (table.isPassthrough(row)) return this.#passthrough.read(row, generation, position, length, out, outOffset);
+    this.refresh(row, generation);
     const size = table.getDouble(row, double.size);
     const count = Math.max(0, Math.min(length, size - position));
     if (count === 0) return 0;
-    if (table.get(row, word.kind) === rowKind.plain) {
+    const kind = table.get(row, word.kind);
+    if (kind === rowKind.plain || kind === rowKind.passthrough) {
       this.#plain.read(row, generation, position, count, out, outOffset);
       this.#counters.add(counter.blocksFromDiff, blocksTouched(position, count));
     } else {
