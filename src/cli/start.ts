@@ -146,7 +146,13 @@ async function refuse(options: StartOptions): Promise<void> {
 /** @param off settings of the backup that the server does not follow */
 function asJson({ backup, mountpoint, diff, server, binaries, user, paused }: Session, off: string[]): string {
   const shown = { backupId: backup.id, mountpoint, diff, ...server.connection, pid: server.pid };
-  const all = { ...shown, serverVersion: binaries.version, user: user.name, paused: paused !== false, switchedOff: off };
+  const all = {
+    ...shown,
+    serverVersion: binaries.version,
+    user: user.name,
+    paused: paused !== false,
+    switchedOff: off,
+  };
   return `${JSON.stringify(all, undefined, 2)}\n`;
 }
 

@@ -2,8 +2,8 @@
 
 import { unmountDevice } from '../sys/fuse-mount.js';
 import { mountOn } from '../sys/mountinfo.js';
-import { refuseOrphanedServers } from './orphaned-server.js';
 import { isStale } from './is-stale.js';
+import { refuseOrphanedServers } from './orphaned-server.js';
 
 /**
  * Takes dead mounts of pbkfs off the directory, also when processes still sit in them: nothing can be lost any more.

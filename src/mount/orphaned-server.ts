@@ -10,8 +10,8 @@ import { mountsOf, namespaceOf } from '../sys/mount-namespace.js';
 import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
 import { identityOf, type ProcessIdentity, processIds } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
-import { resolveMountpoint } from './paths.js';
 import { isStale } from './is-stale.js';
+import { resolveMountpoint } from './paths.js';
 
 export interface OrphanedServer extends ProcessIdentity {
   /** Its working directory, which a postmaster never leaves. */

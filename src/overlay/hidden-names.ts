@@ -7,8 +7,8 @@ import { HIDDEN_DIRECTORY } from './namespace/hidden-directory.js';
 import type { Inode } from './namespace/inode.js';
 import { describeInode, inodeFile, inodeNumber } from './namespace/inode-file.js';
 import type { Namespace } from './namespace/namespace.js';
-import { isVirtualName, type VirtualName, virtualFile } from './namespace/virtual-file.js';
 import { ServedWal, type WalLocation } from './namespace/served-wal.js';
+import { isVirtualName, type VirtualName, virtualFile } from './namespace/virtual-file.js';
 
 export interface HiddenNamesOptions {
   readonly namespace: Namespace;

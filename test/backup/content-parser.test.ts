@@ -29,7 +29,10 @@ t.test('a line of a data file', (t) => {
 
 t.test('defaults of missing keys', (t) => {
   const list = parse('{"path":"x.3", "size":"1", "mode":"33152", "is_datafile":"1", "crc":"1", "compress_alg":"zl"}');
-  t.same([list.nBlocks[0], list.nHeaders[0], list.externalDir(0), compressAlgs[list.entry(0).alg]], [UNKNOWN_BLOCKS, 0, 0, 'zlib']);
+  t.same(
+    [list.nBlocks[0], list.nHeaders[0], list.externalDir(0), compressAlgs[list.entry(0).alg]],
+    [UNKNOWN_BLOCKS, 0, 0, 'zlib'],
+  );
   t.equal(list.segno(0), 3, 'an old list without segno: by the name');
   t.end();
 });

@@ -77,10 +77,12 @@ function copyAll(batch: CopyBatch): void {
 
 function copyFile(file: PlannedFile, { stopped, sync, chown }: CopyBatch, engine: DataEngine | undefined): void {
   const { to, ref, attributes } = file;
-  const from = ref.kind === 'path' || ref.kind === 'object' ? openSync(pathBytes(ref.path), constants.O_RDONLY) : undefined;
+  const from =
+    ref.kind === 'path' || ref.kind === 'object' ? openSync(pathBytes(ref.path), constants.O_RDONLY) : undefined;
   let fd: number | undefined;
   try {
-    const cloned = ref.kind === 'object' ? clone(pathBytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
+    const cloned =
+      ref.kind === 'object' ? clone(pathBytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
     fd = openSync(pathBytes(to), cloned ? 'r+' : 'wx', 0o600);
     if (!cloned) copyContent(fd, file, reader(ref, from, engine), stopped);
     // Ends with a hole, or was longer than its name says. For nothing it would cost XFS a last block of its own.

@@ -11,7 +11,7 @@ import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, mustHaveRoom, prepare } from './target.js';
-import { type Attributes, type TreeSource } from './tree-source.js';
+import type { Attributes, TreeSource } from './tree-source.js';
 import copyBatch, { type CopyBatch } from './worker.js';
 
 export interface Where {

@@ -54,7 +54,8 @@ export async function drillBackups(
     const sql = request.sql.map(readSql);
     if (metricsFile !== undefined) {
       writable(metricsFile);
-      if (!metricsFile.endsWith('.prom')) progress.warn(`${metricsFile}: node_exporter reads only names that end in .prom`);
+      if (!metricsFile.endsWith('.prom'))
+        progress.warn(`${metricsFile}: node_exporter reads only names that end in .prom`);
     }
     const chosen = request.all ? chooseAll(request) : [chooseBackup(request)];
     for (const backup of chosen) {

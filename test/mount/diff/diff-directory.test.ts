@@ -1,7 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { bindingIn, createDiff, discardFreshDiff, foreignNames, inspectDiff } from '../../../src/mount/diff/diff-directory.js';
+import {
+  bindingIn,
+  createDiff,
+  discardFreshDiff,
+  foreignNames,
+  inspectDiff,
+} from '../../../src/mount/diff/diff-directory.js';
 import { mountpointOfDiff } from '../../../src/mount/unmount/diff-mountpoint.js';
 import { temporaryDirectory } from '../../support/swept.js';
 
@@ -59,7 +65,11 @@ t.test('whoever wants a diff that is there does not hear that it cannot be creat
   const diff = scratch(t);
   t.throws(() => bindingIn(diff), { code: 'diff_foreign', message: `${diff} is empty: no diff` });
   for (const gone of [join(diff, 'x'), join(diff, 'x', 'y')]) {
-    t.throws(() => bindingIn(gone), { code: 'diff_foreign', message: `${gone} does not exist: no diff`, hint: /with -d$/ });
+    t.throws(() => bindingIn(gone), {
+      code: 'diff_foreign',
+      message: `${gone} does not exist: no diff`,
+      hint: /with -d$/,
+    });
     t.throws(() => mountpointOfDiff(gone), { code: 'not_mounted', hint: /no such directory/ });
   }
 });
