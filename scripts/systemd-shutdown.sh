@@ -59,7 +59,7 @@ units() {
   printf '[Unit]\nWants=driver.service\nAfter=driver.service\n' >"$1/test.target"
 }
 
-# until COMMAND...: waits for it
+# wait_for COMMAND...: until it succeeds; fails after LIMIT seconds
 wait_for() {
   local i
   for ((i = 0; i < LIMIT * 5; i++)); do

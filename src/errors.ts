@@ -123,6 +123,11 @@ export function hintOf(error: unknown): string | undefined {
   return error instanceof PbkfsError ? error.hint : undefined;
 }
 
+/** What any thrown value says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What a system call on a backing file may answer that is also true of the file on the mount. */
 const PASSED_ON: ReadonlySet<string> = new Set([
   'EIO',

@@ -142,7 +142,7 @@ function table(rows: readonly Row[]): string[] {
   ];
 }
 
-/** Figure, ratio to native or to the target's other side, p99, CPU. */
+/** Figure, ratio to native, the first try, p99, CPU. */
 function cell(row: Row, side: SideResult): string {
   const parts = [figure(median(side.samples))];
   const against = sideOf(row, 'native');

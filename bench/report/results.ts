@@ -16,7 +16,7 @@ export interface SideResult {
   readonly p99?: readonly number[];
 }
 
-/** What the issue asks of a row. A side reaches it by a ratio to another side, or by its own figure. */
+/** What is asked of a row. A side reaches it by a ratio to another side, or by its own figure. */
 export type Target = { readonly side?: string; readonly atLeast?: number; readonly atMost?: number } & (
   | { readonly against: string }
   | { readonly value: true }

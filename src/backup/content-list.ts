@@ -1,7 +1,5 @@
 // One backup's file list in memory: columns of numbers and one buffer of path bytes, for lists of a million lines.
 
-import type { CompressAlg } from './codec/names.js';
-import { compressAlgs } from './codec/names.js';
 import { S_IFDIR, S_IFMT } from './constants.js';
 import { KeyTable } from './lists/key-table.js';
 
@@ -142,11 +140,6 @@ export class ContentList {
   /** Stored as a page stream. */
   isDatafile(row: number): boolean {
     return (this.#flags[row]! & (flagDatafile | flagCfs)) === flagDatafile;
-  }
-
-  /** @returns undefined for a name no codec is known for */
-  compressAlg(row: number): CompressAlg | undefined {
-    return compressAlgs[this.#alg[row]!];
   }
 
   segno(row: number): number {

@@ -46,15 +46,19 @@ export function addCleanupCommand(program: Command): void {
           hint: 'or --sessions, for what killed sessions have left',
         });
       }
-      const { diff, binding, objects, bytes, left } = cleanup(options.diff, options.force ?? false);
+      const { diff, binding, objects, bytes, wal, left } = cleanup(options.diff, options.force ?? false);
       const backup = binding?.backup.backupId ?? null;
       if (options.json) {
-        const result = { diff, backupId: backup, objects, bytes, left: left.map(displayPath) };
+        const result = { diff, backupId: backup, objects, bytes, wal: wal ?? null, left: left.map(displayPath) };
         process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
         return;
       }
       const of = backup === null ? '' : ` of backup ${backup}`;
       process.stdout.write(`wiped the diff ${diff}${of}: ${counted(objects, 'file')}, ${formatBytes(bytes)}\n`);
+      if (wal?.wiped) process.stdout.write(`wiped its WAL in ${wal.directory}\n`);
+      else if (wal !== undefined) {
+        process.stdout.write(`left ${wal.directory}, where its WAL was: it is missing, or not marked as this diff's\n`);
+      }
       if (left.length > 0) {
         process.stdout.write(`left in it, since pbkfs did not make it: ${left.map(displayPath).join(', ')}\n`);
       }

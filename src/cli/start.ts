@@ -92,6 +92,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
   const { backupPath: catalog = catalogOfEnvironment(backupId) } = options;
   await refuse(options);
   const { openSession } = await import('../session/session.js');
+  const { psqlCommand } = await import('../session/psql.js');
   const { leaveSession } = await import('../session/started.js');
   const { switchedOff } = await import('../session/switched-off.js');
   const recovery = recoveryOf(options);
@@ -108,6 +109,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       guard,
       progress,
     );
+    const psql = options.json ? '' : await psqlCommand(session.server.connection, session.backup);
     leaveSession(session);
     await guard.leave();
     progress.clear();
@@ -118,7 +120,7 @@ async function start(options: StartOptions, settings: Record<string, string>): P
       );
     }
     const off = switchedOff(session.mountpoint);
-    process.stdout.write(options.json ? asJson(session, off) : asText(session, off));
+    process.stdout.write(options.json ? asJson(session, off) : asText(session, psql, off));
   });
 }
 
@@ -142,18 +144,23 @@ async function refuse(options: StartOptions): Promise<void> {
 }
 
 /** @param off settings of the backup that the server does not follow */
-function asJson({ backupId, mountpoint, diff, server, binaries, user, paused }: Session, off: string[]): string {
-  const shown = { backupId, mountpoint, diff, ...server.connection, pid: server.pid, serverVersion: binaries.version };
-  const all = { ...shown, user: user.name, paused: paused !== false, switchedOff: off };
+function asJson({ backup, mountpoint, diff, server, binaries, user, paused }: Session, off: string[]): string {
+  const shown = { backupId: backup.id, mountpoint, diff, ...server.connection, pid: server.pid };
+  const all = {
+    ...shown,
+    serverVersion: binaries.version,
+    user: user.name,
+    paused: paused !== false,
+    switchedOff: off,
+  };
   return `${JSON.stringify(all, undefined, 2)}\n`;
 }
 
-function asText({ backupId, mountpoint, server, binaries, user, paused }: Session, off: string[]): string {
-  const { host, port } = server.connection;
+function asText({ backup, mountpoint, binaries, user, paused }: Session, psql: string, off: string[]): string {
   const lines = [
-    `PostgreSQL ${binaries.version} runs on backup ${backupId} in ${mountpoint} as user ${user.name}`,
+    `PostgreSQL ${binaries.version} runs on backup ${backup.id} in ${mountpoint} as user ${user.name}`,
     ...(paused === false ? [] : [`paused:  at its recovery target, read-only; ${RESUME} ends recovery`]),
-    `connect: psql -h ${host} -p ${port} -U postgres`,
+    `connect: ${psql}`,
     `stop:    pbkfs stop -D ${shellWord(mountpoint)}`,
     ...(off.length === 0 ? [] : ['settings of the backup that it does not follow:', ...off.map((line) => `  ${line}`)]),
   ];

@@ -26,6 +26,8 @@ export interface DataThreadData {
   handover: SharedArrayBuffer;
   resting: SharedArrayBuffer;
   objects: string;
+  /** ids of the backups, FULL first */
+  chain: readonly string[];
   fdLimit: number;
   /** every change is refused with EROFS */
   readOnly: boolean;
@@ -58,6 +60,7 @@ const engine = new DataEngine({
   shared,
   counters,
   objects: data.objects,
+  chain: data.chain,
   fdLimit: data.fdLimit,
   materializeOnRead: data.materializeOnRead,
   verify: data.verify,

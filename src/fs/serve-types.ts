@@ -2,7 +2,7 @@
 
 import type { Chain, VerifyMode } from '../backup/index.js';
 import type { Logger } from '../log.js';
-import type { WalLocation } from '../overlay/namespace/wal-directory.js';
+import type { WalLocation } from '../overlay/namespace/served-wal.js';
 
 /** What carries requests: our own server of the kernel protocol, or the library fuse-native. */
 export const backends = ['kernel', 'fuse-native'] as const;

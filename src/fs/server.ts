@@ -99,7 +99,7 @@ class MountServer implements Server {
   /** Opens backup and diff, mounts, and starts reading. Rejects with nothing mounted and no thread running. */
   async start(): Promise<void> {
     const objects = await this.#openOverlay();
-    const { mountpoint, diff, perfUnsafe = false, materializeOnRead, verify, log, threads } = this.#options;
+    const { mountpoint, chain, diff, perfUnsafe = false, materializeOnRead, verify, log, threads } = this.#options;
     try {
       this.#connection = connect(this.#options);
       const { device, passthrough, features } = this.#connection;
@@ -107,6 +107,7 @@ class MountServer implements Server {
       Atomics.store(this.#shared.control, control.passthrough, Number(passthrough));
       const settings = {
         objects,
+        chain: chain.members.map(({ id }) => id),
         readOnly: diff === null,
         perfUnsafe,
         materializeOnRead,

@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'no
 import { displayPath } from '../backup/byte-path.js';
 import { isRoot } from '../sys/fuse-mount.js';
 import { type MountEntry, readMounts } from '../sys/mountinfo.js';
+import { processIds } from '../sys/process-identity.js';
 
 export interface Holder {
   readonly pid: number;
@@ -21,10 +22,9 @@ const O_PATH = 0o10000000;
  */
 export function findHolders(mount: MountEntry): Holder[] {
   const holders: Holder[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const uses = usesOf(`/proc/${name}`, mount);
-    if (uses.length > 0) holders.push({ pid: Number(name), command: commandOf(`/proc/${name}`), uses });
+  for (const pid of processIds()) {
+    const uses = usesOf(`/proc/${pid}`, mount);
+    if (uses.length > 0) holders.push({ pid, command: commandOf(`/proc/${pid}`), uses });
   }
   return holders;
 }
@@ -117,7 +117,8 @@ export function commandOf(process: string): string {
 
 // A process may end while it is looked at, and those of others may be closed to us: both count as holding nothing.
 
-function linkText(path: string): string | undefined {
+/** Where a link leads, as latin1. */
+export function linkText(path: string): string | undefined {
   try {
     return readlinkSync(path, 'latin1');
   } catch {
@@ -125,7 +126,7 @@ function linkText(path: string): string | undefined {
   }
 }
 
-function list(path: string): string[] {
+export function list(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {

@@ -6,10 +6,10 @@ import { PbkfsError } from '../errors.js';
 import { isOurs, type MountEntry, mountAt, mountContaining, readMounts } from '../sys/mountinfo.js';
 import { shellWord } from '../sys/shell-word.js';
 import { type Binding, readBinding } from './diff/binding.js';
+import { isStale } from './is-stale.js';
 import { resolveMountpoint } from './paths.js';
 import { findRegistered, type RegistryEntry } from './registry.js';
 import { findServingProcess, type ServingProcess } from './serving-process.js';
-import { isStale } from './stale-endpoint.js';
 
 /** The process behind a mount, as the registry or the lock of its diff knows it. */
 export type Owner = Omit<ServingProcess, 'diff'> & Partial<RegistryEntry>;

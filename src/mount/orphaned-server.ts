@@ -1,6 +1,6 @@
 // PostgreSQL servers that have outlived their mount: its process was killed, they still sit in the dead endpoint.
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
 import { PbkfsError } from '../errors.js';
@@ -8,10 +8,10 @@ import { isServer } from '../postgres/processes.js';
 import { notStopped, stopRunning } from '../postgres/stop-running.js';
 import { mountsOf, namespaceOf } from '../sys/mount-namespace.js';
 import { isOurs, type MountEntry, mountOn } from '../sys/mountinfo.js';
-import { identityOf, type ProcessIdentity } from '../sys/process-identity.js';
+import { identityOf, type ProcessIdentity, processIds } from '../sys/process-identity.js';
 import { isOn, mountIdOfLink } from './holders.js';
+import { isStale } from './is-stale.js';
 import { resolveMountpoint } from './paths.js';
-import { isStale } from './stale-endpoint.js';
 
 export interface OrphanedServer extends ProcessIdentity {
   /** Its working directory, which a postmaster never leaves. */
@@ -31,10 +31,9 @@ const STOP_SIGNALS = [
  */
 export function findServers(mount: MountEntry): OrphanedServer[] {
   const servers = new Map<number, OrphanedServer & { readonly parent: number }>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const dataDirectory = workingDirectory(`/proc/${name}`, mount);
-    const identity = dataDirectory === undefined ? undefined : identityOf(Number(name));
+  for (const pid of processIds()) {
+    const dataDirectory = workingDirectory(`/proc/${pid}`, mount);
+    const identity = dataDirectory === undefined ? undefined : identityOf(pid);
     if (identity !== undefined) servers.set(identity.pid, { ...identity, dataDirectory: dataDirectory! });
   }
   // Every other process of a server is a child of its postmaster.

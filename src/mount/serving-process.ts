@@ -1,11 +1,11 @@
 // Which process serves a mount that no registry knows of: one made by another user, or in another session.
 
-import { readdirSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { displayPath } from '../backup/byte-path.js';
-import { isAlive } from '../sys/process-identity.js';
+import { isAlive, processIds } from '../sys/process-identity.js';
 import { readJson } from '../sys/read-json.js';
 import { LOCK_FILE, type LockOwner } from './diff/lock.js';
+import { linkText, list } from './holders.js';
 
 export interface ServingProcess extends LockOwner {
   /** Absolute path of its diff. */
@@ -17,25 +17,16 @@ export interface ServingProcess extends LockOwner {
  * only the processes of this user can be seen into.
  */
 export function findServingProcess(mountpoint: string): ServingProcess | undefined {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    for (const link of lockLinks(`/proc/${name}/fd`)) {
+  for (const pid of processIds()) {
+    for (const fd of list(`/proc/${pid}/fd`)) {
+      const link = `/proc/${pid}/fd/${fd}`;
+      // Other descriptors come and go while we look.
+      const target = linkText(link);
+      if (target?.endsWith(`/${LOCK_FILE}`) !== true) continue;
       const owner = readJson<LockOwner>(link);
-      if (owner?.pid !== Number(name) || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
-      return { ...owner, diff: dirname(displayPath(readlinkSync(link, 'latin1'))) };
+      if (owner?.pid !== pid || owner.mountpoint !== mountpoint || !isAlive(owner)) continue;
+      return { ...owner, diff: dirname(displayPath(target)) };
     }
   }
   return undefined;
-}
-
-/** Descriptors of files that are called like a diff's lock. */
-function lockLinks(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-      .map((fd) => `${directory}/${fd}`)
-      .filter((link) => readlinkSync(link, 'latin1').endsWith(`/${LOCK_FILE}`));
-  } catch {
-    // Not ours to look at, or ended meanwhile.
-    return [];
-  }
 }

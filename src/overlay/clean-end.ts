@@ -59,10 +59,14 @@ function makeRoom(diff: EndingDiff): boolean {
   return true;
 }
 
+/** @throws what failed first: the rest is synced all the same, and may fail for the same reason */
 function syncAll({ objects, journal, unsynced, recovery }: EndingDiff): void {
   const failure = unsynced.syncAll(recovery);
-  objects.sync();
-  if (failure === undefined) return;
-  journal.sync();
-  throw failure;
+  try {
+    objects.sync();
+    if (failure !== undefined) journal.sync();
+  } catch (error) {
+    throw failure ?? error;
+  }
+  if (failure !== undefined) throw failure;
 }

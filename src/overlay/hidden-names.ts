@@ -7,8 +7,8 @@ import { HIDDEN_DIRECTORY } from './namespace/hidden-directory.js';
 import type { Inode } from './namespace/inode.js';
 import { describeInode, inodeFile, inodeNumber } from './namespace/inode-file.js';
 import type { Namespace } from './namespace/namespace.js';
+import { ServedWal, type WalLocation } from './namespace/served-wal.js';
 import { isVirtualName, type VirtualName, virtualFile } from './namespace/virtual-file.js';
-import { WalDirectory, type WalLocation } from './namespace/wal-directory.js';
 
 export interface HiddenNamesOptions {
   readonly namespace: Namespace;
@@ -24,14 +24,14 @@ export interface HiddenNamesOptions {
 export class HiddenNames {
   readonly #options: HiddenNamesOptions;
   readonly #namespace: Namespace;
-  readonly #wal: WalDirectory | null;
+  readonly #wal: ServedWal | null;
   /** the directory of WAL while the kernel knows it */
   #walInode: Inode | null = null;
 
   constructor(options: HiddenNamesOptions) {
     this.#options = options;
     this.#namespace = options.namespace;
-    this.#wal = options.wal === undefined ? null : new WalDirectory(options.wal);
+    this.#wal = options.wal === undefined ? null : new ServedWal(options.wal);
   }
 
   /** The hidden directory. */
@@ -65,7 +65,7 @@ export class HiddenNames {
   }
 
   /** One inode as long as the kernel refers to it: a directory with two of them would be two directories. */
-  #walDirectory(wal: WalDirectory, parent: Inode): Inode {
+  #walDirectory(wal: ServedWal, parent: Inode): Inode {
     if (this.#walInode === null || this.#walInode.row === 0) this.#walInode = wal.inode(parent);
     return this.#walInode;
   }

@@ -1,7 +1,7 @@
 // What an overlay is made of.
 
 import type { Chain } from '../backup/index.js';
-import type { WalLocation } from './namespace/wal-directory.js';
+import type { WalLocation } from './namespace/served-wal.js';
 
 export interface OverlayOptions {
   chain: Chain;

@@ -37,7 +37,7 @@ export class SharedJournal {
     this.#compactor = new JournalCompactor({ journal, words, ...compaction });
   }
 
-  /** @returns how many records there are with this one. @throws what Journal.append throws; EROFS without a diff */
+  /** @returns its sequence number; a rewrite does not start it anew. @throws what Journal.append throws; EROFS without a diff */
   append(payload: Uint8Array, frees: boolean): number {
     const sequence = this.#journal.append(payload, frees);
     Atomics.store(this.#words, control.journalAppended, sequence | 0);
@@ -54,7 +54,7 @@ export class SharedJournal {
     if (this.#diff !== null) useSpare(this.#diff);
   }
 
-  /** How many records are durable, whoever has synced them. */
+  /** Sequence number up to which records are durable, whoever has synced them. */
   durable(): number {
     const { appended } = this.#journal;
     // Others sync the journal; their word counts the same records, and wraps.

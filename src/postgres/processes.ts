@@ -1,9 +1,9 @@
 // Processes of a server, by /proc: its children, and signals to what still runs.
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+import { identityOf, isAlive, type ProcessIdentity, processIds } from '../sys/process-identity.js';
 
 /** Whether a process runs PostgreSQL's program, also one that was replaced since. @param process its directory in /proc */
 export function isServer(process: string): boolean {
@@ -17,9 +17,8 @@ export function isServer(process: string): boolean {
 
 /** The living children of `pid`. */
 export function childrenOf(pid: number): ProcessIdentity[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => identityOf(Number(name)))
+  return processIds()
+    .map(identityOf)
     .filter((found) => found !== undefined)
     .filter((found) => found.parent === pid && isAlive(found));
 }

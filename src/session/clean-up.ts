@@ -1,14 +1,14 @@
 // Takes a session away in the right order: the server, the mount, its files. Knows only paths, so that it also works on
 // what is half made.
 
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PbkfsError } from '../errors.js';
 import { isDiffLocked } from '../mount/diff/lock.js';
 import { unmount } from '../mount/unmount/unmount.js';
 import { childrenOf, isServer, killAll, killHard, signal, unkilled } from '../postgres/processes.js';
 import { isMountPoint } from '../sys/mountinfo.js';
-import { identityOf, isAlive, type ProcessIdentity } from '../sys/process-identity.js';
+import { identityOf, isAlive, type ProcessIdentity, processIds } from '../sys/process-identity.js';
 import { shellWord } from '../sys/shell-word.js';
 
 /** What a session has made; every path absolute. */
@@ -83,11 +83,11 @@ export async function cleanUp(belongings: Belongings, patience = PATIENCE): Prom
 
 /** Whether a process has a file below this directory among its arguments, as a postmaster has its configuration. */
 export function isUsed(directory: string): boolean {
-  return readdirSync('/proc').some((name) => {
+  return processIds().some((pid) => {
     try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${directory}/`);
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${directory}/`);
     } catch {
-      // No process, or ended meanwhile.
+      // Ended meanwhile.
       return false;
     }
   });
@@ -103,19 +103,18 @@ export function findPostmaster(
   directories?: readonly string[],
   isIt: (pid: number) => boolean = () => true,
 ): ProcessIdentity | undefined {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
+  for (const pid of processIds()) {
     try {
-      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       const [, flag, directory] = command.split('\0');
       if (flag !== '-D' || directory !== dataDir) continue;
       if (directories?.some((own) => command.includes(`config_file=${own}/`)) === false) continue;
-      if (!isServer(`/proc/${name}`) || !isIt(Number(name))) continue;
+      if (!isServer(`/proc/${pid}`) || !isIt(pid)) continue;
     } catch {
       // Not ours to look at, or ended meanwhile.
       continue;
     }
-    const identity = identityOf(Number(name));
+    const identity = identityOf(pid);
     if (identity !== undefined && isAlive(identity)) return identity;
   }
   return undefined;

@@ -1,8 +1,9 @@
 // A mount with a server on it, from options to a server that stands at its target, and all of it away again.
 
-import { openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
+import { type BackupInfo, openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
 import { inspectDiff } from '../mount/diff/diff-directory.js';
+import { openRemembered } from '../mount/diff/remembered-catalog.js';
 import { findServers } from '../mount/orphaned-server.js';
 import { unmount } from '../mount/unmount/unmount.js';
 import { forgetDeadServer } from '../postgres/dead-server.js';
@@ -28,7 +29,7 @@ export interface Session {
   readonly user: ServerUser;
   readonly mountpoint: string;
   readonly diff: string;
-  readonly backupId: string;
+  readonly backup: BackupInfo;
   /** It stands at its recovery target as a read-only standby. */
   readonly paused: false | Paused;
   /** This session has mounted it. */
@@ -58,7 +59,8 @@ export async function openSession(
   const existing = request.mountpoint !== undefined && isMountPoint(request.mountpoint);
   const place = existing ? existingMount(request) : await newPlace(request, user, guard);
   const { mountpoint, diff, temporary } = place;
-  const catalog = openCatalog(place.catalog);
+  const isRemembered = !existing && request.catalog === undefined;
+  const catalog = isRemembered ? openRemembered(place.catalog) : openCatalog(place.catalog);
   const chain = resolveChain(catalog, place.instance, place.backupId, { force: request.force });
   const { target, instance } = chain;
   for (const warning of passedOverWarning(chain)) progress.warn(warning);
@@ -83,7 +85,7 @@ export async function openSession(
     progress.warn(`the WAL creates a tablespace in ${path}: on this mount it is kept in the diff`);
   const ground = { dataDir: mountpoint, backup: target, existing, plan, binaries };
   const { server, paused } = await startOnMount(context, ground);
-  const mounted = { mountpoint, diff, backupId: target.id, mounted: !existing, externalDirectories };
+  const mounted = { mountpoint, diff, backup: target, mounted: !existing, externalDirectories };
   return { server, binaries, user, paused, ...mounted, temporary };
 }
 

@@ -58,3 +58,16 @@ export function unmountDevice(mountpoint: string, how: UnmountHow): void {
   else if (how === 'abort' && abortConnection(mountpoint)) unmountWithHelper(mountpoint, 'polite');
   else unmountWithHelper(mountpoint, how === 'polite' ? 'polite' : 'detach');
 }
+
+/**
+ * Ends the connection of a mount this process serves, so that blocked readers of the device return. Where processes
+ * keep the mount busy it stays as a dead endpoint, which is safer than what lies under it: a database server goes on
+ * to get errors and cannot write into the directory below. Never throws.
+ */
+export function abortMount(mountpoint: string): void {
+  try {
+    unmountDevice(mountpoint, 'abort');
+  } catch {
+    // EBUSY: aborted all the same. EINVAL: already gone.
+  }
+}

@@ -5,7 +5,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { type MountEntry, parseMountinfo } from './mountinfo.js';
 
 /** Tells one mount namespace from another. @param process its name in /proc: a number, or `self` */
-export function namespaceOf(process: string): string | undefined {
+export function namespaceOf(process: number | string): string | undefined {
   try {
     return readlinkSync(`/proc/${process}/ns/mnt`);
   } catch {
@@ -14,7 +14,7 @@ export function namespaceOf(process: string): string | undefined {
 }
 
 /** What is mounted there. @param process its name in /proc */
-export function mountsOf(process: string): MountEntry[] {
+export function mountsOf(process: number | string): MountEntry[] {
   try {
     return parseMountinfo(readFileSync(`/proc/${process}/mountinfo`, 'latin1'));
   } catch {

@@ -1,6 +1,6 @@
 // Who a process is: pids are reused, so an owner is a pid together with its start time and the boot it belongs to.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { PbkfsError } from '../errors.js';
 
 export interface ProcessIdentity {
@@ -27,6 +27,13 @@ export function selfIdentity(): ProcessIdentity {
   const self = stat(process.pid);
   if (self === undefined) throw noProc();
   return { pid: process.pid, startTime: self.startTime, bootId: bootId() };
+}
+
+/** The numbers of all processes that can be seen here. One of them may end while it is looked at. */
+export function processIds(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
 /** The process with this pid and its parent's; undefined when there is none. */

@@ -118,7 +118,8 @@ t.test(
     const cold = await start(t, ownedByServer(join(base, 'cold')));
     t.equal(await query(cold, 'select count(*) from kept'), '10001', 'PostgreSQL starts on the export of the diff');
     await cold.stop();
-    t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 0 });
+    const wiped = new RegExp(`^wiped the diff .*\nwiped its WAL in ${join(base, 'moved')}\n$`);
+    t.match(await pbkfs(['cleanup', '-d', diff, '--force']), { status: 0, stdout: wiped });
     t.notOk(existsSync(join(base, 'moved')), 'cleanup takes the WAL along');
   },
 );
@@ -143,7 +144,8 @@ t.test(
     await mount.unmount();
 
     // Before the link: whatever lies in the directory is no more than a copy.
-    t.match(await pbkfs(['cleanup', '-d', mount.diff, '--force']), { status: 0 });
+    const { stdout } = await pbkfs(['cleanup', '-d', mount.diff, '--force', '--json']);
+    t.strictSame((JSON.parse(stdout) as { wal: object }).wal, { directory: wal, wiped: true });
     t.match(await pbkfs(['mount', ...first, ...where]), { status: 0 });
     await mount.unmount();
     const { id } = JSON.parse(ready).walDirectory as { id: string };

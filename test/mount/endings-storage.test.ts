@@ -44,10 +44,8 @@ t.test(
     const mount = await smallMount(t, smallDisk(t));
     const big = mount.path('base/1/big');
     await t.rejects(writeFile(big, Buffer.alloc(4 << 20, 1)), { code: 'ENOSPC' });
-    t.ok(
-      (await readFile(big)).every((byte) => byte === 1),
-      'what was accepted is there',
-    );
+    const accepted = await readFile(big);
+    t.ok(accepted.length > 0 && accepted.every((byte) => byte === 1), 'what was accepted is there');
     const segment = await open(mount.path('base/1/100'), 'r+');
     await t.rejects(segment.write(Buffer.alloc(16384, 7), 0, 16384, 8192), { code: 'ENOSPC' });
     await segment.close();

@@ -48,6 +48,19 @@ mounted('size and times are looked up whenever somebody asks', (t, direct) => {
   direct.close();
 });
 
+mounted('reads that come to the server are counted as those of other files are', (t, direct) => {
+  const file = direct.create('base/new');
+  file.write(0, Buffer.alloc(20_000, 7));
+  const before = direct.counters();
+  const out = Buffer.alloc(20_000);
+  t.equal(direct.engine.read(file.inode.row, file.inode.generation, 8000, 20_000, out, 0), 12_000);
+  t.ok(out.subarray(0, 12_000).equals(Buffer.alloc(12_000, 7)));
+  const { bytesRead, blocksFromDiff } = direct.counters();
+  t.same([bytesRead - before.bytesRead, blocksFromDiff - before.blocksFromDiff], [12_000, 3]);
+  file.close();
+  direct.close();
+});
+
 mounted('times that somebody has set stay until the next write, and over a remount', (t, direct, diff) => {
   const file = direct.create('base/new');
   file.write(0, block);

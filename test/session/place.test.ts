@@ -7,6 +7,7 @@ import { writeBinding } from '../../src/mount/diff/binding.js';
 import { register } from '../../src/mount/registry.js';
 import type { Guarded } from '../../src/session/guarded.js';
 import { existingMount, newPlace } from '../../src/session/place.js';
+import { openSession } from '../../src/session/session.js';
 import type { SessionRequest } from '../../src/session/session-request.js';
 import { selfIdentity } from '../../src/sys/process-identity.js';
 import { matchWhole } from '../support/match-whole.js';
@@ -99,12 +100,33 @@ t.test('what is missing or cannot be is refused', async (t) => {
   await made();
 });
 
-t.test('a diff that was mounted before knows its backup, as far as nobody names it', async (t) => {
-  const { catalog, instance, backupId } = SOURCE;
+/** The diff of an earlier mount of the backup. */
+function boundDiff(t: Test, catalog = SOURCE.catalog): string {
+  const { instance, backupId } = SOURCE;
   const diff = temporaryDirectory('pbkfs-place-');
   t.teardown(() => rmSync(diff, { recursive: true }));
   const lastMount = { pid: 7, startTime: 8, bootId: 'b', mountpoint: '/mnt/pg', state: 'clean' } as const;
   writeBinding(diff, { catalog, backup: { instance, backupId, startTime: 1, systemIdentifier: '' }, lastMount });
+  return diff;
+}
+
+t.test('of a catalog that a diff remembers, and that is not there, the refusal says what to do', async (t) => {
+  const workDir = join(t.testdir({ work: {} }), 'work');
+  const { guard } = noting(workDir);
+  const progress = { step: () => undefined, detail: () => undefined, warn: () => undefined };
+  const moved = join(t.testdirName, 'moved');
+  const request = { diff: boundDiff(t, moved), workDir, ephemeral: false, force: false };
+  const refused = { code: 'catalog_not_found', message: new RegExp(`^${moved} is not a pg_probackup catalog`) };
+  const hint = 'the diff was last mounted from there; if the catalog has moved, give its new place with -B';
+  await t.rejects(openSession(request, guard, progress), { ...refused, hint });
+  await t.rejects(openSession({ ...request, catalog: moved }, guard, progress), {
+    ...refused,
+    hint: /^give the directory that pg_probackup init made/,
+  });
+});
+
+t.test('a diff that was mounted before knows its backup, as far as nobody names it', async (t) => {
+  const diff = boundDiff(t);
   const unnamed = { catalog: undefined, instance: undefined, backupId: undefined };
   matchWhole(t, await place(t, { ...unnamed, diff }).made(), { ...SOURCE, diff });
   matchWhole(t, await place(t, { ...unnamed, catalog: '/moved', diff }).made(), { ...SOURCE, catalog: '/moved', diff });

@@ -40,7 +40,8 @@ export class DirectOverlay {
     this.shared = SharedState.create(counters, 4096, 64 << 20);
     const warn = (message: string) => void this.warnings.push(message);
     if (options.passthrough) Atomics.store(this.shared.control, control.passthrough, 1);
-    this.overlay = new Overlay(this.shared, overlayOptions(options, CALLER, warn));
+    const overlay = overlayOptions(options, CALLER, warn);
+    this.overlay = new Overlay(this.shared, overlay);
     this.overlay.passthrough.use(this.backing);
     this.#paths = new HeldPaths(this.overlay);
     this.engine = new DataEngine({
@@ -53,6 +54,7 @@ export class DirectOverlay {
         release: (row, generation) => this.overlay.forget(row, generation, 1),
       },
       objects: this.overlay.objects.directory,
+      chain: overlay.chain.members.map(({ id }) => id),
       counters: new Counters(counters, 1),
       fdLimit: options.fdLimit ?? 16,
       materializeOnRead: options.materializeOnRead ?? false,

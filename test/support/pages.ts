@@ -14,7 +14,7 @@ export function makePage(seed: number, absoluteBlock: number, { checksum = true,
   page.writeUInt16LE(BLCKSZ, 16);
   page.writeUInt16LE(BLCKSZ | 4, 18);
   let state = seed + 1;
-  for (let i = filled ? 24 : 24; i < 24 + used && i < BLCKSZ; i++) {
+  for (let i = 24; i < 24 + used; i++) {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
     page[i] = state >>> 16;
   }

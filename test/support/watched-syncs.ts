@@ -8,8 +8,8 @@ import type { Test } from 'tap';
 export interface Syncs {
   /** last parts of the names of what was synced */
   readonly done: string[];
-  /** what cannot be synced */
-  failing: string | undefined;
+  /** names of what cannot be synced; the error names it */
+  failing: string | readonly string[] | undefined;
 }
 
 /** Until the test ends. */
@@ -18,7 +18,7 @@ export function watchSyncs(t: Test): Syncs {
   const { fdatasyncSync, fsyncSync } = fs;
   const watched = (sync: (fd: number) => void) => (fd: number) => {
     const name = basename(fs.readlinkSync(`/proc/self/fd/${fd}`));
-    if (name === syncs.failing) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    if ([syncs.failing].flat().includes(name)) throw Object.assign(new Error(`EIO: ${name}`), { code: 'EIO' });
     syncs.done.push(name);
     sync(fd);
   };

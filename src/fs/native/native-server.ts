@@ -6,7 +6,7 @@ import { Counters, createCounters } from '../../metrics/counters.js';
 import { DataEngine } from '../../overlay/data/data-engine.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { control, encodeChange, SharedState } from '../../overlay/shared/shared-state.js';
-import { unmountDevice } from '../../sys/fuse-mount.js';
+import { abortMount } from '../../sys/fuse-mount.js';
 import { ChainSentry } from '../chain-sentry.js';
 import { failureLog } from '../failure-log.js';
 import { checkOpenFiles, fdLimitPerThread } from '../fd-limit.js';
@@ -68,6 +68,7 @@ class NativeServer implements Server {
       shared,
       counters: this.#counters,
       objects: overlay.objects.directory,
+      chain: chain.members.map(({ id }) => id),
       fdLimit: fdLimitPerThread(1),
       materializeOnRead: options.materializeOnRead,
       verify: options.verify,
@@ -101,7 +102,7 @@ class NativeServer implements Server {
   /** Mounts. Rejects with nothing mounted and the diff closed. */
   async start(): Promise<void> {
     const { mountpoint, log } = this.#options;
-    const hello = setTimeout(() => abort(mountpoint), HELLO);
+    const hello = setTimeout(() => abortMount(mountpoint), HELLO);
     try {
       await this.#session.mount(mountpoint, mountOptions(this.#options));
     } catch (error) {
@@ -185,14 +186,6 @@ function mountOptions(serve: ServeOptions): string {
 /** A comma would end the value. */
 function escapeOption(value: string): string {
   return value.replace(/[\\,]/g, '\\$&');
-}
-
-function abort(mountpoint: string): void {
-  try {
-    unmountDevice(mountpoint, 'abort');
-  } catch {
-    // Not mounted, or busy and aborted all the same.
-  }
 }
 
 /** Mounts and serves in this thread, through fuse-native. Resolves once the mount can be used. */

@@ -11,7 +11,7 @@ import { bytesOnDisk } from '../disk-usage.js';
 import { resolveFuture } from '../paths.js';
 import { isOwnWalDirectory, type WalBinding, WalDirectory } from '../wal-dir/wal-directory.js';
 import type { Binding } from './binding.js';
-import { foreignNames, inspectDiff, OWN_NAMES } from './diff-directory.js';
+import { bindingIn, foreignNames, OWN_NAMES } from './diff-directory.js';
 import { acquireDiffLock, LOCK_FILE } from './lock.js';
 
 export interface Cleaned {
@@ -21,8 +21,10 @@ export interface Cleaned {
   readonly binding: Binding | undefined;
   /** Files with data that were in it. */
   readonly objects: number;
-  /** Disk space that it took. */
+  /** Disk space that it took, without WAL that lay elsewhere. */
   readonly bytes: number;
+  /** The directory of --wal-dir, where it had one: left if it is missing, or not marked as this diff's. */
+  readonly wal: { readonly directory: string; readonly wiped: boolean } | undefined;
   /** Names that pbkfs did not make: they stay, and so does the directory. */
   readonly left: readonly string[];
 }
@@ -35,11 +37,11 @@ export interface Cleaned {
  */
 export function cleanup(path: string, force: boolean): Cleaned {
   const diff = resolveFuture(path);
-  bindingIn(diff, force);
+  readable(diff, force);
   const lock = acquireDiffLock(diff, WHO);
   try {
     // A mount that was waited for may have changed it.
-    const { binding, damage } = bindingIn(diff, force);
+    const { binding, damage } = readable(diff, force);
     refuseKernelClients(diff, false);
     const objects = countObjects(diff);
     const bytes = bytesOnDisk(diff) ?? 0;
@@ -49,8 +51,8 @@ export function cleanup(path: string, force: boolean): Cleaned {
         hint: '--force wipes it all the same; nothing brings its content back',
       });
     }
-    const wal = binding?.walDirectory;
-    if (wal !== undefined) wipeWal(wal, diff);
+    const elsewhere = binding?.walDirectory;
+    const wal = elsewhere && { directory: elsewhere.path, wiped: wipeWal(elsewhere, diff) };
     // The lock's name goes while it is held: whoever waits for it looks whether it still is the file of that name.
     for (const name of OWN_NAMES) {
       rmSync(join(diff, name), { recursive: true, force: true });
@@ -59,26 +61,29 @@ export function cleanup(path: string, force: boolean): Cleaned {
     const left = foreignNames(diff);
     if (readdirSync(diff).length === 0) removeDirectory(diff);
     else syncDirectory(diff);
-    return { diff, binding, objects, bytes, left };
+    return { diff, binding, objects, bytes, wal, left };
   } finally {
     lock.release();
   }
 }
 
-/** Before the diff: a kill leaves one that still says what to clean. A directory that is missing or of others is left alone. */
-function wipeWal(wal: WalBinding, diff: string): void {
-  if (isOwnWalDirectory(wal)) WalDirectory.claim({ ...wal, ready: false }, diff, WHO).wipe();
+/**
+ * Before the diff: a kill leaves one that still says what to clean. A directory that is missing or of others is left alone.
+ * @returns whether it was wiped
+ */
+function wipeWal(wal: WalBinding, diff: string): boolean {
+  if (!isOwnWalDirectory(wal)) return false;
+  WalDirectory.claim({ ...wal, ready: false }, diff, WHO).wipe();
+  return true;
 }
 
 const WHO = '(pbkfs cleanup)';
 
 const NOTHING_REMOVED = 'nothing was removed';
 
-function bindingIn(diff: string, force: boolean): { binding: Binding | undefined; damage: string | undefined } {
+function readable(diff: string, force: boolean): { binding: Binding | undefined; damage: string | undefined } {
   try {
-    const found = inspectDiff(diff);
-    if (found.kind === 'bound') return { binding: found.binding, damage: undefined };
-    throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`);
+    return { binding: bindingIn(diff), damage: undefined };
   } catch (error) {
     if (!(error instanceof PbkfsError)) throw error;
     if (error.code === 'diff_foreign') throw new PbkfsError(error.code, error.message, { hint: NOTHING_REMOVED });

@@ -46,17 +46,27 @@ export type DiffDirectory =
   | { readonly kind: 'bound'; readonly binding: Binding };
 
 /**
- * Looks at a diff directory and changes nothing.
+ * Looks at a diff directory that a mount is to use, and changes nothing.
  * @param diff absolute path
- * @throws PbkfsError diff_foreign for a directory with other content; diff_damaged for a broken binding
+ * @throws PbkfsError as findDiff, and diff_foreign for one that is absent and cannot be made
  */
 export function inspectDiff(diff: string): DiffDirectory {
+  const found = findDiff(diff);
+  if (found.kind === 'absent') refuseNoPlace(diff);
+  return found;
+}
+
+/**
+ * The same for whoever makes no diff.
+ * @throws PbkfsError diff_foreign for a directory with other content; diff_damaged for a broken binding
+ */
+export function findDiff(diff: string): DiffDirectory {
   let names: string[];
   try {
     names = readdirSync(diff);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') return absent(diff);
+    if (code === 'ENOENT') return { kind: 'absent' };
     if (code === 'EACCES') throw notOurs(diff, error);
     const message =
       code === 'ENOTDIR' ? `the diff ${diff} is not a directory` : `cannot read the diff ${diff}: ${code}`;
@@ -68,6 +78,23 @@ export function inspectDiff(diff: string): DiffDirectory {
   if (strange.length === 0) return { kind: 'empty' };
   throw new PbkfsError('diff_foreign', `${diff} is not empty and not a pbkfs diff: it holds ${listing(strange)}`, {
     hint: GIVE_A_DIFF,
+  });
+}
+
+/**
+ * The binding of a diff that must be there.
+ * @param is what an empty or missing directory is said to be
+ * @throws PbkfsError as findDiff, and diff_foreign where there is none
+ */
+export function bindingIn(
+  diff: string,
+  is = 'no diff',
+  hint = 'give the directory that was given to mount with -d',
+): Binding {
+  const found = findDiff(diff);
+  if (found.kind === 'bound') return found.binding;
+  throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: ${is}`, {
+    hint,
   });
 }
 
@@ -120,7 +147,7 @@ export function discardFreshDiff(diff: string, { created, there, logFile }: Fres
   if (created && readdirSync(diff).length === 0) rmdirSync(diff);
 }
 
-function absent(diff: string): DiffDirectory {
+function refuseNoPlace(diff: string): void {
   const parent = dirname(diff);
   if (lstatSync(diff, { throwIfNoEntry: false })?.isSymbolicLink()) {
     throw new PbkfsError('diff_foreign', `cannot create the diff ${diff}: it is a link that leads nowhere`, {
@@ -132,7 +159,6 @@ function absent(diff: string): DiffDirectory {
       hint: 'only the diff itself is made: make the directory it is to lie in, or give another place',
     });
   }
-  return { kind: 'absent' };
 }
 
 function listing(names: readonly string[]): string {

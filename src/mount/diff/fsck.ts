@@ -12,7 +12,7 @@ import { ownerInDiff } from '../file-owner.js';
 import { resolveFuture } from '../paths.js';
 import { checkWalDirectory } from '../wal-dir/wal-directory.js';
 import { type Binding, checkIdentity, markClean } from './binding.js';
-import { foreignNames, inspectDiff } from './diff-directory.js';
+import { bindingIn, foreignNames } from './diff-directory.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
 import { openRemembered } from './remembered-catalog.js';
 import { isMarkedUnsafe } from './unsafe-marker.js';
@@ -43,7 +43,7 @@ export interface FsckResult extends DiffReport {
  */
 export function fsck(request: FsckRequest, warn: (message: string) => void): FsckResult {
   const diff = resolveFuture(request.diff);
-  const found = bindingOf(diff);
+  const found = bindingIn(diff);
   if (!request.repair) {
     if (isDiffLocked(diff)) throw busy(diff, found);
     refuseKernelClients(diff, false);
@@ -53,7 +53,7 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   const lock = acquireDiffLock(diff, '(pbkfs fsck)');
   try {
     // A mount that was waited for may have changed it.
-    const binding = bindingOf(diff);
+    const binding = bindingIn(diff);
     refuseKernelClients(diff, false);
     const chain = chainOf(binding, request.catalog);
     checkIdentity(diff, binding, {
@@ -70,15 +70,6 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   } finally {
     lock.release();
   }
-}
-
-/** @throws PbkfsError diff_foreign */
-function bindingOf(diff: string): Binding {
-  const found = inspectDiff(diff);
-  if (found.kind === 'bound') return found.binding;
-  throw new PbkfsError('diff_foreign', `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: no diff`, {
-    hint: 'give the directory that was given to mount with -d',
-  });
 }
 
 function about(diff: string): Pick<FsckResult, 'diff' | 'unsafe' | 'foreign'> {

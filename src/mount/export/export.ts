@@ -10,7 +10,7 @@ import { SharedState } from '../../overlay/shared/shared-state.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { type Binding, markClean, refuseWithoutWal } from '../diff/binding.js';
-import { inspectDiff } from '../diff/diff-directory.js';
+import { bindingIn } from '../diff/diff-directory.js';
 import { acquireDiffLock } from '../diff/lock.js';
 import { openRemembered } from '../diff/remembered-catalog.js';
 import { refuseUnsafeDiff } from '../diff/unsafe-marker.js';
@@ -72,7 +72,7 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
 
 async function exportDiff(request: ExportRequest, to: string): Promise<Exported> {
   const diff = resolveFuture(request.from);
-  const binding = bindingOf(diff);
+  const binding = bindingIn(diff, 'neither a mount nor a diff', WHAT_TO_GIVE);
   if (!request.force) {
     refuseUnsafeDiff(diff);
     refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
@@ -104,17 +104,6 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   }
 }
 
-/** @throws PbkfsError diff_foreign for a directory that was never mounted */
-function bindingOf(diff: string): Binding {
-  const found = inspectDiff(diff);
-  if (found.kind === 'bound') return found.binding;
-  throw new PbkfsError(
-    'diff_foreign',
-    `${diff} ${found.kind === 'empty' ? 'is empty' : 'does not exist'}: neither a mount nor a diff`,
-    { hint: 'give a mount point ("pbkfs list" shows them), or the directory that was given to mount with -d' },
-  );
-}
-
 /** Opens the diff as a mount would, without one. `settled`: it could be put in order at the end. */
 async function writeOverlay(
   request: ExportRequest,
@@ -142,6 +131,8 @@ async function writeOverlay(
 }
 
 const WHO = '(pbkfs export)';
+
+const WHAT_TO_GIVE = 'give a mount point ("pbkfs list" shows them), or the directory that was given to mount with -d';
 
 const UNCONFIGURED =
   'the copy has no recovery settings: the mount that was to write them into the diff ended before; mount the diff once, then export it anew';

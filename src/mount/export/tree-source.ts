@@ -1,9 +1,9 @@
 // A merged tree to be copied: that of a live mount, read through the kernel, or that of a diff nobody has mounted.
 
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
-import { byteString } from '../../backup/byte-path.js';
+import { byteString, pathBytes } from '../../backup/byte-path.js';
 import { BaseNode } from '../../overlay/namespace/base-node.js';
-import { HIDDEN_DIRECTORY } from '../../overlay/namespace/hidden-directory.js';
+import { HIDDEN_DIRECTORY, TABLESPACES, TABLESPACES_PATH } from '../../overlay/namespace/hidden-directory.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../overlay/namespace/inode.js';
 import type { Overlay } from '../../overlay/overlay.js';
 
@@ -47,7 +47,7 @@ export interface TreeSource<N> {
   file(node: N, attributes: Attributes): FileRef;
 }
 
-const TABLESPACE = new RegExp(`^\\.\\./\\${HIDDEN_DIRECTORY}/tablespaces/([^/]+)$`);
+const TABLESPACE = new RegExp(`^\\.\\./\\${TABLESPACES_PATH}/([^/]+)$`);
 
 /** A directory of a mount: nodes are absolute paths. */
 export class MountedTree implements TreeSource<string> {
@@ -56,18 +56,18 @@ export class MountedTree implements TreeSource<string> {
   readonly #files = new Map<string, string>();
 
   constructor(mountpoint: string) {
-    this.root = Buffer.from(mountpoint).toString('latin1');
+    this.root = byteString(mountpoint);
   }
 
   *list(directory: string): Iterable<readonly [string, string]> {
-    for (const name of readdirSync(bytes(directory), { encoding: 'buffer' })) {
+    for (const name of readdirSync(pathBytes(directory), { encoding: 'buffer' })) {
       const text = name.toString('latin1');
       yield [text, `${directory}/${text}`];
     }
   }
 
   attributes(node: string): Attributes {
-    const stat = lstatSync(bytes(node), { bigint: true });
+    const stat = lstatSync(pathBytes(node), { bigint: true });
     const time = (ns: bigint): [number, number] => [Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n)];
     return {
       mode: Number(stat.mode),
@@ -80,20 +80,20 @@ export class MountedTree implements TreeSource<string> {
   }
 
   target(node: string): string {
-    return readlinkSync(bytes(node), { encoding: 'buffer' }).toString('latin1');
+    return readlinkSync(pathBytes(node), { encoding: 'buffer' }).toString('latin1');
   }
 
   follow(node: string, path: string): string | undefined {
     const target = this.target(node);
     const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(target)?.[1] : undefined;
-    if (oid !== undefined) return `${this.root}/${HIDDEN_DIRECTORY}/tablespaces/${oid}`;
+    if (oid !== undefined) return `${this.root}/${TABLESPACES_PATH}/${oid}`;
     // WAL that lies elsewhere belongs to the copy all the same.
     return path === 'pg_wal' ? this.directory(target.startsWith('/') ? target : `${this.root}/${target}`) : undefined;
   }
 
   /** The path if a directory lies there. */
   directory(path: string): string | undefined {
-    return statSync(bytes(path), { throwIfNoEntry: false })?.isDirectory() ? path : undefined;
+    return statSync(pathBytes(path), { throwIfNoEntry: false })?.isDirectory() ? path : undefined;
   }
 
   file(node: string, attributes: Attributes): FileRef {
@@ -161,7 +161,7 @@ export class OverlayTree implements TreeSource<Inode | string> {
     const oid = path.startsWith('pg_tblspc/') ? TABLESPACE.exec(target)?.[1] : undefined;
     if (oid === undefined) return undefined;
     const hidden = this.#lookup(this.root, HIDDEN_DIRECTORY);
-    return this.#lookup(this.#lookup(hidden, 'tablespaces'), oid);
+    return this.#lookup(this.#lookup(hidden, TABLESPACES), oid);
   }
 
   file(node: Inode | string, attributes: Attributes): FileRef {
@@ -198,9 +198,4 @@ export function kindOf(mode: number): 'dir' | 'file' | 'link' | 'other' {
     default:
       return 'other';
   }
-}
-
-/** A path of bytes for node:fs. */
-export function bytes(path: string): Buffer {
-  return Buffer.from(path, 'latin1');
 }

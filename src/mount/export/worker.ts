@@ -14,6 +14,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { displayPath, pathBytes } from '../../backup/byte-path.js';
 import { BLCKSZ, type FileSource, PG_CONTROL_PATH, type VerifyMode, verifyRawFd } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { Counters, createCounters } from '../../metrics/counters.js';
@@ -22,7 +23,7 @@ import { type SharedBuffers, SharedState } from '../../overlay/shared/shared-sta
 import { utimensat } from '../../sys/libc.js';
 import { toWire, type WireError } from '../wire-error.js';
 import type { PlannedFile } from './plan.js';
-import { bytes, type FileRef } from './tree-source.js';
+import type { FileRef } from './tree-source.js';
 
 export interface CopyBatch {
   readonly files: readonly PlannedFile[];
@@ -63,7 +64,7 @@ function copyAll(batch: CopyBatch): void {
       } catch (error) {
         if (error instanceof PbkfsError) throw error;
         const { code, message } = error as NodeJS.ErrnoException;
-        throw new PbkfsError('export_failed', `${Buffer.from(file.to, 'latin1')}: ${message}`, {
+        throw new PbkfsError('export_failed', `${displayPath(file.to)}: ${message}`, {
           ...(code === 'EIO' ? { hint: 'the log of the mount says which backup is damaged' } : {}),
         });
       }
@@ -76,17 +77,19 @@ function copyAll(batch: CopyBatch): void {
 
 function copyFile(file: PlannedFile, { stopped, sync, chown }: CopyBatch, engine: DataEngine | undefined): void {
   const { to, ref, attributes } = file;
-  const from = ref.kind === 'path' || ref.kind === 'object' ? openSync(bytes(ref.path), constants.O_RDONLY) : undefined;
+  const from =
+    ref.kind === 'path' || ref.kind === 'object' ? openSync(pathBytes(ref.path), constants.O_RDONLY) : undefined;
   let fd: number | undefined;
   try {
-    const cloned = ref.kind === 'object' ? clone(bytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
-    fd = openSync(bytes(to), cloned ? 'r+' : 'wx', 0o600);
+    const cloned =
+      ref.kind === 'object' ? clone(pathBytes(ref.path), to) : ref.kind === 'row' && cloneStored(file, ref);
+    fd = openSync(pathBytes(to), cloned ? 'r+' : 'wx', 0o600);
     if (!cloned) copyContent(fd, file, reader(ref, from, engine), stopped);
     // Ends with a hole, or was longer than its name says. For nothing it would cost XFS a last block of its own.
     if (fstatSync(fd).size !== attributes.size) ftruncateSync(fd, attributes.size);
     if (chown) fchownSync(fd, attributes.uid, attributes.gid);
     fchmodSync(fd, attributes.mode & 0o7777);
-    utimensat(bytes(to), attributes.atime, attributes.mtime);
+    utimensat(pathBytes(to), attributes.atime, attributes.mtime);
     if (sync) fsyncSync(fd);
   } finally {
     if (fd !== undefined) closeSync(fd);
@@ -97,7 +100,7 @@ function copyFile(file: PlannedFile, { stopped, sync, chown }: CopyBatch, engine
 /** Shares the blocks of an object with the copy where the file system can. */
 function clone(from: Buffer, to: string): boolean {
   try {
-    copyFileSync(from, bytes(to), constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    copyFileSync(from, pathBytes(to), constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
@@ -112,14 +115,14 @@ function clone(from: Buffer, to: string): boolean {
 function cloneStored({ to, attributes }: PlannedFile, { source, changed }: FileRef & { kind: 'row' }): boolean {
   const stored = JSON.parse(source) as FileSource;
   if (changed || stored.kind !== 'raw' || stored.file === null || stored.size !== attributes.size) return false;
-  if (stored.path === PG_CONTROL_PATH || !clone(bytes(stored.file), to)) return false;
-  const fd = openSync(bytes(to), constants.O_RDONLY);
+  if (stored.path === PG_CONTROL_PATH || !clone(pathBytes(stored.file), to)) return false;
+  const fd = openSync(pathBytes(to), constants.O_RDONLY);
   try {
     if (fstatSync(fd).size !== stored.size) throw new Error('it is longer than listed');
     verifyRawFd(stored, fd);
     return true;
   } catch {
-    rmSync(bytes(to));
+    rmSync(pathBytes(to));
     return false;
   } finally {
     closeSync(fd);
@@ -170,6 +173,8 @@ function openEngine(overlay: NonNullable<CopyBatch['overlay']>, files: readonly 
   return new DataEngine({
     shared: new SharedState(overlay.shared),
     objects: overlay.objects,
+    // Nobody watches it meanwhile.
+    chain: [],
     // Nobody reads them.
     counters: new Counters(createCounters(), 0),
     fdLimit: 64,

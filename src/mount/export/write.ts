@@ -2,7 +2,7 @@
 
 import { chmodSync, lchownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { byteString, displayPath } from '../../backup/byte-path.js';
+import { byteString, displayPath, pathBytes } from '../../backup/byte-path.js';
 import { syncDirectory } from '../../sys/durable-file.js';
 import { utimensat } from '../../sys/libc.js';
 import { batchesOf, inPool } from '../../sys/worker-pool.js';
@@ -11,7 +11,7 @@ import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, mustHaveRoom, prepare } from './target.js';
-import { type Attributes, bytes, type TreeSource } from './tree-source.js';
+import type { Attributes, TreeSource } from './tree-source.js';
 import copyBatch, { type CopyBatch } from './worker.js';
 
 export interface Where {
@@ -39,16 +39,16 @@ export async function write<N>(
     if (!request.force) mustHaveRoom(plan, [to, ...tablespaces.values()]);
     for (const name of plan.skipped) request.warn(`${displayPath(name)} is neither file, directory nor link: left out`);
     const chown = process.geteuid?.() === 0;
-    for (const { to: path } of plan.directories) mkdirSync(bytes(path), { recursive: true, mode: 0o700 });
+    for (const { to: path } of plan.directories) mkdirSync(pathBytes(path), { recursive: true, mode: 0o700 });
     for (const { to: path, target, attributes } of plan.links) {
-      symlinkSync(bytes(target), bytes(path));
-      if (chown) lchownSync(bytes(path), attributes.uid, attributes.gid);
-      utimensat(bytes(path), attributes.atime, attributes.mtime);
+      symlinkSync(pathBytes(target), pathBytes(path));
+      if (chown) lchownSync(pathBytes(path), attributes.uid, attributes.gid);
+      utimensat(pathBytes(path), attributes.atime, attributes.mtime);
     }
     await copyFiles(plan, request, chown, overlay);
     for (const { to: path, attributes } of plan.directories.toReversed()) finish(path, attributes, chown, request.sync);
     if (request.sync)
-      for (const directory of [to, ...tablespaces.values()]) syncDirectory(bytes(byteString(dirname(directory))));
+      for (const directory of [to, ...tablespaces.values()]) syncDirectory(pathBytes(byteString(dirname(directory))));
     const files = plan.files.length + plan.last.length;
     return { to, files, bytes: plan.bytes, tablespaces: Object.fromEntries(tablespaces) };
   } catch (error) {
@@ -86,7 +86,7 @@ function raise(error: WireError | null): void {
 }
 
 function finish(path: string, { mode, uid, gid, atime, mtime }: Attributes, chown: boolean, sync: boolean): void {
-  const name = bytes(path);
+  const name = pathBytes(path);
   if (chown) lchownSync(name, uid, gid);
   chmodSync(name, mode & 0o7777);
   utimensat(name, atime, mtime);

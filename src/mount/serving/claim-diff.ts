@@ -11,7 +11,7 @@ import { acquireDiffLock } from '../diff/lock.js';
 import { refuseUnsafeDiff } from '../diff/unsafe-marker.js';
 import type { MountRequest } from '../request.js';
 import { chooseWalDirectory } from '../wal-dir/wal-directory.js';
-import { type Claim, type ClaimedDiff, LockedDiff } from './claimed-diff.js';
+import { type Claim, type ClaimedDiff, LockedDiff } from './locked-diff.js';
 import type { CheckedPaths } from './preflight.js';
 
 export type { ClaimedDiff };

@@ -1,13 +1,14 @@
 // A mount from its request to its end, in the process that serves it.
 
+import { messageOf } from '../../errors.js';
 import { given } from '../../given.js';
 import { createLogger, type Logger, type LogSettings } from '../../log.js';
+import { abortMount } from '../../sys/fuse-mount.js';
 import { selfIdentity } from '../../sys/process-identity.js';
 import { notifyManager, openJournal } from '../../sys/systemd.js';
 import { startPrefetch } from '../prefetch/prefetch.js';
 import { unregister } from '../registry.js';
 import type { MountedInfo, MountRequest } from '../request.js';
-import { abortMount } from '../stale.js';
 import { announce } from './announce.js';
 import { bringUp, type ServedMount } from './bring-up.js';
 import { LastResort } from './last-resort.js';
@@ -191,8 +192,4 @@ function attempt(step: () => void): void {
   } catch {
     // The first failure is the one that gets reported.
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -6,8 +6,8 @@ import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { shellWord } from '../../sys/shell-word.js';
+import { cureStale } from '../cure-stale.js';
 import { isWithin, resolveFuture, resolveMountpoint } from '../paths.js';
-import { cureStale } from '../stale.js';
 
 export interface GivenPaths {
   readonly mountpoint: string;

@@ -3,7 +3,7 @@
 import { PbkfsError } from '../../errors.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { isAlive } from '../../sys/process-identity.js';
-import { inspectDiff } from '../diff/diff-directory.js';
+import { findDiff } from '../diff/diff-directory.js';
 import { isDiffLocked, lockOwner } from '../diff/lock.js';
 import { ownerOf } from '../mounted.js';
 import { resolveFuture } from '../paths.js';
@@ -14,7 +14,7 @@ import { resolveFuture } from '../paths.js';
  */
 export function mountpointOfDiff(path: string): string {
   const diff = resolveFuture(path);
-  const found = inspectDiff(diff);
+  const found = findDiff(diff);
   const last = found.kind === 'bound' ? found.binding.lastMount : undefined;
   // The lock is that of the moment; a dead mount has only left what the binding says.
   const mountpoint = isDiffLocked(diff)

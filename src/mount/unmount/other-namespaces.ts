@@ -1,10 +1,10 @@
 // Copies of a mount in other mount namespaces (containers, `unshare --mount`): unmounting here leaves them, and with them
 // the process that serves it. Reads /proc only, never the mount.
 
-import { readdirSync } from 'node:fs';
 import { byteString, displayPath } from '../../backup/byte-path.js';
 import { mountsOf, namespaceOf } from '../../sys/mount-namespace.js';
 import { isOurs, type MountEntry, readMounts } from '../../sys/mountinfo.js';
+import { processIds } from '../../sys/process-identity.js';
 import { commandOf } from '../holders.js';
 import { ownerOf } from '../mounted.js';
 
@@ -30,13 +30,13 @@ export interface Gone {
 function findElsewhere(gone: Gone): Elsewhere[] {
   const seen = new Set([namespaceOf('self')]);
   const found: Elsewhere[] = [];
-  for (const name of readdirSync('/proc')) {
-    const namespace = /^\d+$/.test(name) ? namespaceOf(name) : undefined;
+  for (const pid of processIds()) {
+    const namespace = namespaceOf(pid);
     if (namespace === undefined || seen.has(namespace)) continue;
     seen.add(namespace);
-    const entry = mountsOf(name).find((mount) => isThat(gone, mount));
+    const entry = mountsOf(pid).find((mount) => isThat(gone, mount));
     if (entry === undefined) continue;
-    found.push({ pid: Number(name), command: commandOf(`/proc/${name}`), mountpoint: displayPath(entry.mountPoint) });
+    found.push({ pid, command: commandOf(`/proc/${pid}`), mountpoint: displayPath(entry.mountPoint) });
   }
   return found;
 }

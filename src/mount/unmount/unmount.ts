@@ -1,9 +1,9 @@
 // Taking a mount away and making sure that everything it held is on disk.
 
 import { given } from '../../given.js';
+import { cureStale } from '../cure-stale.js';
 import { findMounted, type Owner } from '../mounted.js';
 import { unregister } from '../registry.js';
-import { cureStale } from '../stale.js';
 import { comesUp, unseenOn } from './coming-up.js';
 import { type Gone, placesOf } from './other-namespaces.js';
 import { processEnd } from './process-end.js';

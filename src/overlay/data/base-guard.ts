@@ -22,20 +22,26 @@ const HINT = 'unmount; its pages cannot be told from others any more. pg_proback
 /** The guard of one thread. */
 export class BaseGuard {
   readonly #shared: SharedState;
+  readonly #chain: readonly string[];
   readonly #counters: Counters;
   readonly #verify: VerifyMode;
   readonly #suspect: () => void;
   readonly #warn: (message: string) => void;
 
-  /** @param suspect told of bytes that are not what was backed up: is the chain still the same? */
+  /**
+   * @param chain ids of the backups, FULL first
+   * @param suspect told of bytes that are not what was backed up: is the chain still the same?
+   */
   constructor(
     shared: SharedState,
+    chain: readonly string[],
     counters: Counters,
     verify: VerifyMode,
     suspect: () => void,
     warn: (message: string) => void,
   ) {
     this.#shared = shared;
+    this.#chain = chain;
     this.#counters = counters;
     this.#verify = verify;
     this.#suspect = suspect;
@@ -48,9 +54,8 @@ export class BaseGuard {
     if (word === 0) return;
     const { layer, kind } = decodeChange(word);
     this.#counters.add(counter.chainChanged, 1);
-    throw new PbkfsError('chain_changed', `backup ${layer + 1} of the chain was changed: ${chainChanges[kind]}`, {
-      hint: HINT,
-    });
+    const what = `backup ${this.#chain[layer]} was changed under the mount: ${chainChanges[kind]}`;
+    throw new PbkfsError('chain_changed', what, { hint: HINT });
   }
 
   /**

@@ -92,7 +92,7 @@ export class BasedFile {
 
   /** Makes [from, to), which lies within the file's length, read as zeros. */
   zero(from: number, to: number): void {
-    this.#writable().zeroRange(from, to, true);
+    this.#writable().zeroRange(from, to);
   }
 
   /** Blocks that the diff will hold in addition; see {@link DiffFile.growth}. */

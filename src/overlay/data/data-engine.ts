@@ -27,6 +27,8 @@ import { Unflushed } from './unflushed.js';
 export interface DataEngineOptions {
   shared: SharedState;
   namespace: NamespaceCalls;
+  /** ids of the backups, FULL first */
+  chain: readonly string[];
   /** directory of the diff's objects */
   objects: string;
   counters: Counters;
@@ -80,7 +82,7 @@ export class DataEngine {
       pages: new PageReader(verify),
       fds: this.#fds,
       counters,
-      guard: new BaseGuard(shared, counters, verify, suspect, warn),
+      guard: new BaseGuard(shared, options.chain, counters, verify, suspect, warn),
       objects,
       namespace,
     });
@@ -96,11 +98,12 @@ export class DataEngine {
   read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
     const { table } = this.#shared;
     waitForEarlierMutations(table.words, table.barrier(row));
-    if (table.isPassthrough(row)) return this.#passthrough.read(row, generation, position, length, out, outOffset);
+    this.refresh(row, generation);
     const size = table.getDouble(row, double.size);
     const count = Math.max(0, Math.min(length, size - position));
     if (count === 0) return 0;
-    if (table.get(row, word.kind) === rowKind.plain) {
+    const kind = table.get(row, word.kind);
+    if (kind === rowKind.plain || kind === rowKind.passthrough) {
       this.#plain.read(row, generation, position, count, out, outOffset);
       this.#counters.add(counter.blocksFromDiff, blocksTouched(position, count));
     } else {

@@ -54,7 +54,11 @@ export class FileSync {
       }
       after = held.after;
     }
-    this.names();
+    try {
+      this.names();
+    } catch (error) {
+      throw failure ?? error;
+    }
     if (failure !== undefined) throw failure;
   }
 

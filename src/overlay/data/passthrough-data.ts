@@ -30,14 +30,6 @@ export class PassthroughData {
     if (grown > 0) this.#unflushed.wrote(row, grown);
   }
 
-  /** Reads up to `length` bytes; returns how many there were before the end of the file. */
-  read(row: number, generation: number, position: number, length: number, out: Uint8Array, outOffset: number): number {
-    this.refresh(row, generation);
-    const count = Math.max(0, Math.min(length, this.#table.getDouble(row, double.size) - position));
-    if (count > 0) this.#plain.read(row, generation, position, count, out, outOffset);
-    return count;
-  }
-
   /**
    * Runs a change of the object in its turn. The kernel's own writes need no turn: it holds the inode's lock while it asks
    * for this one.

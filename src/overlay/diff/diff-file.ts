@@ -88,11 +88,6 @@ export class DiffFile {
     return { present, count };
   }
 
-  /** Blocks of the base that the diff has replaced. */
-  countPresent(): number {
-    return this.#state.countPresent();
-  }
-
   /**
    * Blocks that the object would hold in addition once data has come to [from, to) and the length has risen to `length`.
    * Blocks of the base count when they are replaced, those beyond it when the length covers them.
@@ -118,11 +113,6 @@ export class DiffFile {
     const { limitBlocks } = state;
     const kept = Math.ceil(Math.min(length, state.baseLimit) / BLCKSZ);
     return state.countPresent(kept, limitBlocks) + beyond(state.length, limitBlocks) - beyond(length, limitBlocks);
-  }
-
-  /** True once every base block is durably in the object; the map is no longer written or believed. */
-  isComplete(): boolean {
-    return this.#map.complete;
   }
 
   /** Writes data[dataOffset, dataOffset + length) at `position`, extending the file where it ends beyond. */
@@ -153,10 +143,10 @@ export class DiffFile {
   }
 
   /**
-   * Makes [from, to) read as zeros, extending the file unless `keepLength`. Not atomic: a failure may leave some of
-   * the range as it was.
+   * Makes [from, to) read as zeros as far as the file reaches. Not atomic: a failure may leave some of the range as it
+   * was.
    */
-  zeroRange(from: number, to: number, keepLength = false): void {
+  zeroRange(from: number, to: number): void {
     const end = Math.min(to, this.#state.length);
     const [first, last] = [Math.ceil(from / BLCKSZ), Math.floor(end / BLCKSZ)];
     if (first < last) {
@@ -166,12 +156,12 @@ export class DiffFile {
       // The file may have grown to terabytes.
       if (!this.#punch(first, last)) this.#writeZeros(first * BLCKSZ, last * BLCKSZ);
     } else this.#writeZeros(from, end);
-    if (!keepLength) this.#grow(to, true);
   }
 
   /**
    * The state as it is between two mutations, to be made durable by {@link sync}. Call it under the ticket. With
-   * `completing` the sync will mark the file complete if every base block is in the object; see {@link isComplete}.
+   * `completing` the sync will mark the file complete if every base block is in the object: from then on the map is no
+   * longer written or believed.
    * @throws the storage's error when what a failed mutation left behind still cannot be repaired.
    */
   snapshot(completing = false): Snapshot {

@@ -2,7 +2,7 @@
 
 import { closeSync, openSync, statSync } from 'node:fs';
 import { type Chain, displayPath, openChain } from '../../backup/index.js';
-import { PbkfsError } from '../../errors.js';
+import { messageOf, PbkfsError } from '../../errors.js';
 import { BlockState, flag } from '../diff/block-state.js';
 import {
   bootId,
@@ -145,7 +145,7 @@ function mapVerdict(directory: string, inode: Inode, journal: JournalReport): Ve
   }
   const state = new BlockState(region, baseLength);
   const complete = state.has(flag.complete);
-  const blocks = complete ? Math.ceil(baseLength / 8192) : state.countPresent();
+  const blocks = complete ? state.mapped : state.countPresent();
   const settled = complete ? 'complete' : 'durable';
   return { state: storage.changed && !journal.closedCleanly ? 'unsynced' : settled, length: state.length, blocks };
 }
@@ -180,8 +180,4 @@ function bytesOnDisk(directory: string, objectId: string): number {
   return [data, map]
     .map((path) => (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512)
     .reduce((sum, bytes) => sum + bytes, 0);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

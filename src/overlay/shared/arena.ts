@@ -61,9 +61,13 @@ export class Arena {
       if (!this.#reach((next + units) * UNIT)) {
         const offset = this.#split(sizeClass);
         if (offset !== undefined) return offset;
-        throw new PbkfsError('no_memory', `no more memory for block indexes than ${this.buffer.byteLength} bytes`, {
-          hint: 'see how much memory the machine has left; else unmount and mount again, and report how many files and blocks were in use',
-        });
+        throw new PbkfsError(
+          'no_memory',
+          `no more memory for block indexes and block maps than ${this.buffer.byteLength} bytes`,
+          {
+            hint: 'see how much memory the machine has left; else unmount and mount again, and report how many files and blocks were in use',
+          },
+        );
       }
       this.#words[NEXT] = next + units;
       this.#words[USED]! += units;

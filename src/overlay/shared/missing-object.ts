@@ -1,5 +1,3 @@
-// Names of the diff whose data is gone.
-
 import { PbkfsError } from '../../errors.js';
 
 /** A name of the diff whose data is gone. */

@@ -52,7 +52,11 @@ export async function drillBackups(
   try {
     // Once for all backups: a pipe cannot be read again.
     const sql = request.sql.map(readSql);
-    if (metricsFile !== undefined) writable(metricsFile);
+    if (metricsFile !== undefined) {
+      writable(metricsFile);
+      if (!metricsFile.endsWith('.prom'))
+        progress.warn(`${metricsFile}: node_exporter reads only names that end in .prom`);
+    }
     const chosen = request.all ? chooseAll(request) : [chooseBackup(request)];
     for (const backup of chosen) {
       const drilled = await drill({ ...request, sql }, backup, new Guarded(), progress);

@@ -43,7 +43,7 @@ function refused(
 
 t.test('a diff that nothing was written to goes, with its directory', async (t) => {
   const { diff } = place(t);
-  matchWhole(t, cleanup(diff, false), { diff, binding, objects: 0, left: [] });
+  matchWhole(t, cleanup(diff, false), { diff, binding, objects: 0, wal: undefined, left: [] });
   t.notOk(existsSync(diff));
 });
 
@@ -115,7 +115,7 @@ t.test('WAL that lies elsewhere goes along, unless it is that of another diff, o
       refused(t, diff, true, { code: 'diff_busy' });
       lock.release();
     }
-    cleanup(diff, false);
+    t.strictSame(cleanup(diff, false).wal, { directory: path, wiped: id === 'ours' });
     t.notOk(existsSync(diff));
     t.equal(existsSync(join(path, 'pg_wal')), id !== 'ours', id);
   }

@@ -1,7 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createDiff, discardFreshDiff, foreignNames, inspectDiff } from '../../../src/mount/diff/diff-directory.js';
+import {
+  bindingIn,
+  createDiff,
+  discardFreshDiff,
+  foreignNames,
+  inspectDiff,
+} from '../../../src/mount/diff/diff-directory.js';
+import { mountpointOfDiff } from '../../../src/mount/unmount/diff-mountpoint.js';
 import { temporaryDirectory } from '../../support/swept.js';
 
 function scratch(t: Test): string {
@@ -52,6 +59,19 @@ t.test('foreign-content-is-refused-and-named', async (t) => {
     code: 'diff_foreign',
     message: /link: it is a link that leads nowhere/,
   });
+});
+
+t.test('whoever wants a diff that is there does not hear that it cannot be created', async (t) => {
+  const diff = scratch(t);
+  t.throws(() => bindingIn(diff), { code: 'diff_foreign', message: `${diff} is empty: no diff` });
+  for (const gone of [join(diff, 'x'), join(diff, 'x', 'y')]) {
+    t.throws(() => bindingIn(gone), {
+      code: 'diff_foreign',
+      message: `${gone} does not exist: no diff`,
+      hint: /with -d$/,
+    });
+    t.throws(() => mountpointOfDiff(gone), { code: 'not_mounted', hint: /no such directory/ });
+  }
 });
 
 t.test('discarding-spares-what-was-there-and-what-holds-data', async (t) => {

@@ -65,6 +65,20 @@ t.test('a sync of all syncs whatever it can, names too, and then says what faile
   direct.kill();
 });
 
+t.test('of two failures of a sync of all, and of the end of a mount, the first is told', async (t) => {
+  const direct = mount('first');
+  const syncs = watchSyncs(t);
+  const object = direct.shared.table.objectId(direct.open(BASED).inode.row);
+  syncs.failing = [object, 'objects'];
+  t.throws(() => direct.syncAll(), { message: `EIO: ${object}` });
+  direct.kill();
+  const other = mount('first-end');
+  syncs.failing = [other.shared.table.objectId(other.open(MADE).inode.row), 'objects'];
+  other.engine.close();
+  t.throws(() => other.overlay.close(), { message: new RegExp(`EIO: ${syncs.failing[0]}$`) });
+  syncs.failing = undefined;
+});
+
 t.test('objects have durable names before records that mention them', async (t) => {
   const direct = mount('order');
   const syncs = watchSyncs(t);

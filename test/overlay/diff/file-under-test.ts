@@ -1,6 +1,7 @@
 // A DiffFile over a base in memory, on any storage, with the reading a data engine does.
 
 import { BLCKSZ } from '../../../src/backup/constants.js';
+import { BlockState } from '../../../src/overlay/diff/block-state.js';
 import {
   type BaseReader,
   createObject,
@@ -52,6 +53,10 @@ export class FileUnderTest {
   /** Another thread's view of the same file. */
   view(): DiffFile {
     return new DiffFile(this.storage, this.object, this.region, readerOf(this.base), this.base.length);
+  }
+
+  get state(): BlockState {
+    return new BlockState(this.region, this.base.length);
   }
 
   sync(): void {

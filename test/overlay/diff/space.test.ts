@@ -56,10 +56,10 @@ t.test('a hole is zeros where the file system can make none', async (t) => {
     const base = baseContent(40_000);
     const under = new FileUnderTest(storage, t.testdir(), base);
     under.file.write(Buffer.alloc(8192, 7), 0, 8192, 16_384);
-    under.file.zeroRange(5, 30_000, true);
+    under.file.zeroRange(5, 30_000);
     t.strictSame(Buffer.from(under.read()), Buffer.from(base).fill(0, 5, 30_000), `${isSupported}`);
     under.sync();
-    under.file.zeroRange(8192, 16_384, true);
+    under.file.zeroRange(8192, 16_384);
     t.ok(under.file.needsSync(), 'also of a block that the diff has already');
   }
   const both = [
@@ -86,7 +86,7 @@ t.test(
         },
       };
       const damaged = new DiffFile(storage, object, region, reader, base.length);
-      t.throws(() => damaged.zeroRange(8192 + 5, 4 * 8192 + 5, true), { code: 'EIO' });
+      t.throws(() => damaged.zeroRange(8192 + 5, 4 * 8192 + 5), { code: 'EIO' });
       const within = (bytes: Uint8Array) => Buffer.from(bytes.subarray(2 * 8192, 4 * 8192));
       t.strictSame(within(under.read()), within(base), `block ${edge} is damaged`);
     }

@@ -32,6 +32,6 @@ t.test('a reader never sees a bit or a length before its data', async (t) => {
   t.equal(early, 0, `${reads} reads`);
   t.ok(reads > 100);
   t.equal(under.file.length(), 2 * baseLength);
-  t.equal(under.file.countPresent(), blocks);
+  t.equal(under.state.countPresent(), blocks);
   await worker.terminate();
 });

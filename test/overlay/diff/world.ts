@@ -208,7 +208,7 @@ export class World {
         data.fill(byteOf(mutation.from / UNIT + i, content), i * UNIT, (i + 1) * UNIT);
       }
       file.write(data, 0, data.length, mutation.from);
-    } else if (mutation.kind === 'hole') file.zeroRange(mutation.from, mutation.to, true);
+    } else if (mutation.kind === 'hole') file.zeroRange(mutation.from, mutation.to);
     else if (mutation.kind === 'truncate') file.truncate(mutation.to);
     else file.extend(mutation.to);
   }

@@ -32,6 +32,7 @@ const state = new SharedState(shared);
 const engine = new DataEngine({
   shared: state,
   objects: '/nonexistent',
+  chain: [],
   counters: new Counters(counters, 0),
   fdLimit: 16,
   materializeOnRead: false,

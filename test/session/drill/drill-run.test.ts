@@ -6,7 +6,12 @@ import t, { type Test } from 'tap';
 import { type DrillRunRequest, drillBackups } from '../../../src/session/drill/drill-run.js';
 import { startTime, writeCatalog } from '../../support/catalog-writer.js';
 
-const progress = { step: () => undefined, detail: () => undefined, warn: () => undefined };
+const warnings: string[] = [];
+const progress = {
+  step: () => undefined,
+  detail: () => undefined,
+  warn: (text: string) => void warnings.push(text),
+};
 
 /** A catalog whose only backup cannot be mounted. */
 function place(t: Test) {
@@ -48,4 +53,17 @@ t.test('metrics that cannot be written are refused at once', async (t) => {
   const nowhere = join(base, 'nowhere', 'pbkfs.prom');
   await t.rejects(run({ metricsFile: nowhere }), { code: 'usage', message: `cannot write ${nowhere}: ENOENT` });
   t.notOk(existsSync(join(base, 'nowhere')));
+});
+
+t.test('a name that node_exporter passes over is taken, with a warning', async (t) => {
+  const { base, run } = place(t);
+  for (const [name, warning] of [
+    ['pbkfs.prom', []],
+    ['pbkfs.txt', [`${join(base, 'pbkfs.txt')}: node_exporter reads only names that end in .prom`]],
+  ] as const) {
+    warnings.length = 0;
+    await t.rejects(run({ metricsFile: join(base, name) }), { code: 'backup_not_found' });
+    t.strictSame(warnings, warning);
+    t.match(readFileSync(join(base, name), 'utf8'), /^pbkfs_drill_success/m, 'it may be moved to its place');
+  }
 });

@@ -4,9 +4,8 @@
 // running production grows); a segment is decompressed when it is read, and the last few stay in memory.
 
 import { DEFAULT_SEGMENT_SIZE, isSegmentName, parseSegmentName, WalArchive } from '../../backup/wal/index.js';
-import { emptyAttributes } from '../shared/attributes.js';
-import { Inode, S_IFDIR, S_IFREG, type VirtualContent } from './inode.js';
-import { FIRST_WAL_INO } from './virtual-file.js';
+import { type Inode, S_IFDIR, S_IFREG, type VirtualContent } from './inode.js';
+import { FIRST_WAL_INO, virtualInode } from './virtual-file.js';
 
 export interface WalLocation {
   /** Absolute path of the instance's archive, latin1. */
@@ -18,7 +17,7 @@ export interface WalLocation {
 /** Segments kept decompressed: cp reads one in many requests. */
 const KEPT = 2;
 
-export class WalDirectory {
+export class ServedWal {
   readonly #archive: WalArchive;
   readonly #segmentSize: number;
   readonly #kept = new Map<string, { readonly bytes: Buffer; readonly growth: string | undefined }>();
@@ -30,7 +29,7 @@ export class WalDirectory {
 
   /** The directory itself: read-only, and nobody's diff. */
   inode(parent: Inode): Inode {
-    const inode = virtualInode(S_IFDIR | 0o555, 0, FIRST_WAL_INO, new Uint8Array(0));
+    const inode = virtualInode({ ino: FIRST_WAL_INO, mode: S_IFDIR | 0o555, size: 0 }, new Uint8Array(0));
     inode.parent = parent;
     return inode;
   }
@@ -57,7 +56,7 @@ export class WalDirectory {
   #file(name: string, size: number): Inode {
     const content: VirtualContent = { subarray: (from, to) => this.#read(name, size).subarray(from, to) };
     // A mode that cp may hand on: PostgreSQL opens its copy for writing. This file itself cannot be written to.
-    return virtualInode(S_IFREG | 0o644, size, this.#ino(name), content);
+    return virtualInode({ ino: this.#ino(name), mode: S_IFREG | 0o644, size }, content);
   }
 
   #read(name: string, size: number): Buffer {
@@ -83,12 +82,4 @@ export class WalDirectory {
     const { timeline, number } = parseSegmentName(name, this.#segmentSize);
     return FIRST_WAL_INO + 2 + (timeline % 256) * 2 ** 32 + (number % 2 ** 32);
   }
-}
-
-function virtualInode(mode: number, size: number, ino: number, content: VirtualContent): Inode {
-  const seconds = Math.floor(Date.now() / 1000);
-  const times = { atime: seconds, mtime: seconds, ctime: seconds };
-  const inode = new Inode(Object.assign(emptyAttributes(), { ino, size, mode, ...times }), null, null, 1);
-  inode.virtual = content;
-  return inode;
 }

@@ -1,9 +1,9 @@
-// Taking dead mounts away, and making a mount dead.
+// Taking dead mounts away.
 
 import { unmountDevice } from '../sys/fuse-mount.js';
 import { mountOn } from '../sys/mountinfo.js';
+import { isStale } from './is-stale.js';
 import { refuseOrphanedServers } from './orphaned-server.js';
-import { isStale } from './stale-endpoint.js';
 
 /**
  * Takes dead mounts of pbkfs off the directory, also when processes still sit in them: nothing can be lost any more.
@@ -21,17 +21,4 @@ export function cureStale(mountpoint: string): number {
     unmountDevice(mountpoint, 'detach');
   }
   return cured;
-}
-
-/**
- * Ends the connection of a mount this process serves, so that blocked readers of the device return. Where processes
- * keep the mount busy it stays as a dead endpoint, which is safer than what lies under it: a database server goes on
- * to get errors and cannot write into the directory below. Never throws.
- */
-export function abortMount(mountpoint: string): void {
-  try {
-    unmountDevice(mountpoint, 'abort');
-  } catch {
-    // EBUSY: aborted all the same. EINVAL: already gone.
-  }
 }
