@@ -13,12 +13,15 @@
 // The namespace thread never waits for a data thread.
 
 import { clockOffset } from '../metrics/clock.js';
+import { shareable } from '../overlay/shared/shareable.js';
 import { control } from '../overlay/shared/shared-state.js';
 import { opcode, REQUEST_BUFFER } from './protocol/constants.js';
 import { Request } from './protocol/request.js';
 
 const SLOTS = 2;
 const ANSWER_BYTES = 1 << 20;
+/** What memory for answers grows to: where a file lies takes half a KiB for each backup that has stored it, more under long names. */
+const MOST_ANSWER_BYTES = 1 << 25;
 
 const word = {
   slot0: 0,
@@ -62,7 +65,7 @@ export class Channel {
   readonly requests: readonly Request[];
   readonly #words: Int32Array;
   readonly #arrived: Float64Array;
-  readonly #answer: Buffer;
+  #answer: Buffer;
   readonly #control: Int32Array;
   /** a slot was posted since the last ring */
   #isUnrung = false;
@@ -81,7 +84,7 @@ export class Channel {
     const buffers = {
       words: new SharedArrayBuffer(WORD_BYTES + SLOTS * 8),
       slots,
-      answer: new SharedArrayBuffer(ANSWER_BYTES),
+      answer: shareable(ANSWER_BYTES, { maxByteLength: MOST_ANSWER_BYTES }, 'answers to a data thread'),
     };
     const channel = new Channel(buffers, controlWords);
     channel.#words[word.device] = device;
@@ -121,7 +124,8 @@ export class Channel {
     while (Atomics.load(this.#words, word.question) === questionState.asked) {
       Atomics.wait(this.#words, word.question, questionState.asked);
     }
-    const text = this.#answer.toString('utf8', 0, this.#words[word.length]!);
+    const length = this.#words[word.length]!;
+    const text = this.#room(length).toString('utf8', 0, length);
     if (this.#words[word.errno] === 0) return text;
     throw Object.assign(new Error(), JSON.parse(text) as { code: string; message: string; syscall?: string });
   }
@@ -150,19 +154,30 @@ export class Channel {
   answerQuestion(answer: (kind: number, row: number, generation: number) => string): boolean {
     if (Atomics.load(this.#words, word.question) !== questionState.asked) return false;
     let text: string;
+    let room = this.#answer;
     let failed = 0;
     try {
       text = answer(this.#words[word.kind]!, this.#words[word.row]!, this.#words[word.generation]!);
+      room = this.#room(Buffer.byteLength(text));
     } catch (error) {
       const { code, message, syscall } = error as NodeJS.ErrnoException;
       text = JSON.stringify({ code: code ?? 'EIO', message, syscall });
       failed = 1;
     }
-    this.#words[word.length] = this.#answer.write(text, 'utf8');
+    this.#words[word.length] = room.write(text, 'utf8');
     this.#words[word.errno] = failed;
     Atomics.store(this.#words, word.question, questionState.answered);
     Atomics.notify(this.#words, word.question);
     return true;
+  }
+
+  /** Memory for an answer of so many bytes. @throws RangeError when there is no more */
+  #room(bytes: number): Buffer {
+    if (bytes <= this.#answer.length) return this.#answer;
+    const { answer } = this.buffers;
+    if (bytes > answer.byteLength) answer.grow(bytes);
+    this.#answer = Buffer.from(answer as unknown as ArrayBuffer);
+    return this.#answer;
   }
 }
 
