@@ -165,10 +165,15 @@ t.test('a client that outlives a killed mount keeps the diff from being mounted'
   }
   const nowhere = { TMPDIR: '/nonexistent' };
   t.match(await pbkfs(['mount', '-D', mountpoint, '-d', diff], nowhere), refused, 'without a place to look from');
+  const copy = join(mount.base, 'copy');
+  t.match(await pbkfs(['export', diff, '-o', copy, '--force']), { status: 0 });
+  t.equal(fs.readFileSync(join(copy, 'base/1/new'), 'latin1'), 'late');
+  client.stdin.write('now');
+  await once(client.stdout, 'data');
   client.stdin.end();
   await once(client, 'exit');
   t.match(await again(), { status: 0 }, 'mounted once it has ended');
-  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), 'late', 'and what it wrote is there');
+  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), 'latelate', 'and what it wrote is there');
   t.ok(!fs.existsSync(join(diff, CLIENTS_FILE)) || !backend(mount).features.includes('PASSTHROUGH'));
   await mount.unmount();
 });

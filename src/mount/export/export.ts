@@ -91,7 +91,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     const chainLock = await lockChain(chain);
     try {
       for (const warning of chainLock.warnings) request.warn(warning);
-      const { result, settled } = await writeOverlay(request, diff, binding, chain, to);
+      const { result, settled } = await writeOverlay(request, diff, { ...binding, written }, chain, to);
       warnOfRecovery(request, to, binding.catalog, instance);
       if (settled && !written) endAsRoomAllows(() => void markClean(diff, binding), request.warn);
       return { from: diff, ...result };
@@ -115,11 +115,11 @@ function bindingOf(diff: string): Binding {
   );
 }
 
-/** Opens the diff as a mount would, without one. `settled`: it could be put in order at the end. */
+/** Opens the diff as a mount would, without one; programs may go on writing into it. `settled`: it could be put in order at the end. */
 async function writeOverlay(
   request: ExportRequest,
   diff: string,
-  { lastMount }: Binding,
+  { lastMount, written }: Pick<Binding, 'lastMount'> & { readonly written: boolean },
   chain: Chain,
   to: string,
 ): Promise<{ result: Omit<Exported, 'from'>; settled: boolean }> {
@@ -136,7 +136,7 @@ async function writeOverlay(
     const engine = { shared: shared.buffers, objects: `${diff}/objects`, verify: 'checksum' as const };
     result = await write(request, new OverlayTree(overlay), where, engine);
   } finally {
-    settled = endAsRoomAllows(() => overlay.close(), warn);
+    settled = endAsRoomAllows(() => overlay.close(written), warn);
   }
   return { result, settled };
 }
