@@ -3,10 +3,8 @@
 import { type Chain, displayPath, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { hasKernelClients, refuseKernelClients } from '../../fs/kernel-clients.js';
-import { createCounters } from '../../metrics/counters.js';
 import { isFull } from '../../overlay/diff/index.js';
 import { Overlay } from '../../overlay/overlay.js';
-import { SharedState } from '../../overlay/shared/shared-state.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { type Binding, markClean, refuseWithoutWal } from '../diff/binding.js';
@@ -21,6 +19,7 @@ import { resolveFuture, resolveMountpoint } from '../paths.js';
 import { chainOf } from '../status/info.js';
 import { readStatus } from '../status/stat.js';
 import { WalDirectory } from '../wal-dir/wal-directory.js';
+import { exportMemory } from './memory.js';
 import { recoveryToCome } from './recovery-to-come.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, refuseWithin } from './target.js';
@@ -126,7 +125,7 @@ async function writeOverlay(
   const { warn } = request;
   const { mountpoint } = lastMount;
   const { uid, gid } = ownerInDiff(diff, lastMount);
-  const shared = SharedState.create(createCounters());
+  const shared = exportMemory();
   const overlay = new Overlay(shared, { chain, diff, mountpoint, uid, gid, afterPowerLoss: false, warn });
   let result: Omit<Exported, 'from'>;
   let settled: boolean;
