@@ -33,6 +33,7 @@ const word = {
   errno: 6,
   length: 7,
   device: 8,
+  said: 9,
 } as const;
 /** awaited: posted, and the data thread sleeps until it is free. */
 const slotState = { free: 0, posted: 1, awaited: 2 } as const;
@@ -42,7 +43,7 @@ const questionState = { none: 0, asked: 1, answered: 2 } as const;
 
 /** What a data thread may ask. */
 export const question = {
-  /** where the blocks of a file of the backup lie: JSON of a FileSource */
+  /** where the blocks of a file of the backup lie: JSON of a FileSource, with the identities of its stored files if they are known */
   describe: 1,
   /** load the block map of a file that has an object */
   loadDiff: 2,
@@ -52,6 +53,8 @@ export const question = {
   holdUnsynced: 4,
   /** one of those may be forgotten again */
   release: 5,
+  /** what this thread has found the stored files of a file to be, as JSON; the answer is what counts, since another one was first */
+  identify: 6,
 } as const;
 
 export interface ChannelBuffers {
@@ -115,7 +118,8 @@ export class Channel {
   }
 
   /** Data thread: asks and sleeps until the answer is there. Returns its text; a failure is thrown with its code. */
-  ask(kind: number, row: number, generation: number): string {
+  ask(kind: number, row: number, generation: number, said = ''): string {
+    this.#words[word.said] = said === '' ? 0 : this.#room(Buffer.byteLength(said)).write(said, 'utf8');
     this.#words[word.kind] = kind;
     this.#words[word.row] = row;
     this.#words[word.generation] = generation;
@@ -151,13 +155,15 @@ export class Channel {
   }
 
   /** Namespace thread: answers the question if there is one. */
-  answerQuestion(answer: (kind: number, row: number, generation: number) => string): boolean {
+  answerQuestion(answer: (kind: number, row: number, generation: number, said: string) => string): boolean {
     if (Atomics.load(this.#words, word.question) !== questionState.asked) return false;
     let text: string;
     let room = this.#answer;
     let failed = 0;
     try {
-      text = answer(this.#words[word.kind]!, this.#words[word.row]!, this.#words[word.generation]!);
+      const said = this.#words[word.said]!;
+      const saying = said === 0 ? '' : this.#room(said).toString('utf8', 0, said);
+      text = answer(this.#words[word.kind]!, this.#words[word.row]!, this.#words[word.generation]!, saying);
       room = this.#room(Buffer.byteLength(text));
     } catch (error) {
       const { code, message, syscall } = error as NodeJS.ErrnoException;

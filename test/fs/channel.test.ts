@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { Channel, countOf, wordsOf } from '../../src/fs/channel.js';
@@ -27,7 +28,7 @@ async function told(channel: Channel, words: Int32Array, text: string): Promise<
     `const { parentPort, workerData: { module, buffers, words } } = require('node:worker_threads');
      import(module).then(({ Channel }) => {
        const channel = new Channel(buffers, words);
-       const ask = () => { try { return channel.ask(1, 2, 3); } catch ({ message }) { return message; } };
+       const ask = () => { try { return channel.ask(1, 2, 3, 'said by é'); } catch ({ message }) { return message; } };
        parentPort.postMessage(ask());
      });`,
     {
@@ -36,7 +37,9 @@ async function told(channel: Channel, words: Int32Array, text: string): Promise<
     },
   );
   const message = once(asking, 'message');
-  while (!channel.answerQuestion(() => text)) await setTimeout(1);
+  const answer = (...asked: unknown[]): string =>
+    isDeepStrictEqual(asked, [1, 2, 3, 'said by é']) ? text : `${asked}`;
+  while (!channel.answerQuestion(answer)) await setTimeout(1);
   const [heard] = (await message) as [string];
   await asking.terminate();
   return heard;
