@@ -217,8 +217,15 @@ t.test('--force mounts all the same', { skip }, async (t) => {
   const fd = fs.openSync(mount.path('base/1/new'), 'w');
   await mount.kill9();
   await run('umount', ['-l', mount.mountpoint]);
-  await mount.remount('--force');
+  for (const options of [['--force'], ['--force', '--passthrough']]) {
+    await mount.remount(...options);
+    fs.writeSync(fd, options.join(' '));
+    await mount.unmount();
+  }
+  t.match(await pbkfs(['mount', '-D', mount.mountpoint, '-d', mount.diff]), { status: 1, stderr: /still have files/ });
   t.throws(() => fs.closeSync(fd), { code: 'ENOTCONN' });
+  await mount.remount();
+  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), '--force--force --passthrough', 'nothing is cut off');
   await mount.unmount();
 });
 
