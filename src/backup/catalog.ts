@@ -91,9 +91,8 @@ export function openCatalog(catalogPath: string): Catalog {
 /** Finds a backup in a list; a directory named like the id goes before one whose start-time alone matches. */
 export function findBackup(backups: readonly BackupInfo[], instance: string, id: string): BackupInfo {
   const wanted = canonicalId(id);
-  const same = backups.filter((backup) => canonicalId(backup.id) === wanted);
-  const named = backups.filter((backup) => canonicalId(directoryName(backup)) === wanted);
-  const matches = named.length > 0 ? named : same;
+  const { named, same } = indexOf(backups);
+  const matches = named.get(wanted) ?? same.get(wanted) ?? [];
   if (matches.length === 1) return matches[0]!;
   if (matches.length > 1) {
     const names = matches.map((backup) => displayPath(directoryName(backup))).join(', ');
@@ -108,6 +107,35 @@ export function findBackup(backups: readonly BackupInfo[], instance: string, id:
   throw new PbkfsError('backup_not_found', `instance ${instance} has no backup ${id}`, {
     hint: backups.length === 0 ? 'the instance has no backups' : 'list them with "pbkfs show"',
   });
+}
+
+/** Backups by what they can be called. */
+interface Index {
+  readonly named: ReadonlyMap<string, readonly BackupInfo[]>;
+  readonly same: ReadonlyMap<string, readonly BackupInfo[]>;
+}
+
+/** Of lists that were asked: for a chain its list is asked as often as the chain is long. */
+const indexes = new WeakMap<readonly BackupInfo[], Index>();
+
+function indexOf(backups: readonly BackupInfo[]): Index {
+  let index = indexes.get(backups);
+  if (index === undefined) {
+    index = { named: grouped(backups, directoryName), same: grouped(backups, ({ id }) => id) };
+    indexes.set(backups, index);
+  }
+  return index;
+}
+
+function grouped(backups: readonly BackupInfo[], name: (backup: BackupInfo) => string): Map<string, BackupInfo[]> {
+  const groups = new Map<string, BackupInfo[]>();
+  for (const backup of backups) {
+    const id = canonicalId(name(backup));
+    const group = groups.get(id);
+    if (group === undefined) groups.set(id, [backup]);
+    else group.push(backup);
+  }
+  return groups;
 }
 
 function directoryName(backup: BackupInfo): string {

@@ -94,6 +94,7 @@ function followChain(
   { force = false, purpose = 'mounted' }: ChainOptions,
 ): { members: BackupInfo[]; refusal: Refusal | undefined } {
   const members: BackupInfo[] = [];
+  const seen = new Set<BackupInfo>();
   const refuse = (backup: BackupInfo, refusal: Refusal) => {
     const subject = backup === target ? '' : `backup ${backup.id} of its chain: `;
     return {
@@ -104,12 +105,13 @@ function followChain(
   let backup = target;
   for (;;) {
     members.unshift(backup);
+    seen.add(backup);
     const refusal = refusalOf(backup, force) ?? listRefusal(backup, force);
     if (refusal !== undefined) return refuse(backup, refusal);
     if (backup.mode === 'FULL') return { members, refusal: undefined };
     const parent = parentOf(backups, instance, backup);
     if (!('directory' in parent)) return refuse(backup, parent);
-    if (members.includes(parent)) {
+    if (seen.has(parent)) {
       const reason = `its parents lead back to ${parent.id}`;
       return refuse(backup, { code: 'backup_damaged', reason, hint: 'choose another backup' });
     }
@@ -117,7 +119,26 @@ function followChain(
   }
 }
 
+/** Bytes of the lists of backups, or what is wrong with them: whoever judges all backups comes by each of a chain as often as it is long. */
+const lists = new WeakMap<BackupInfo, Refusal | number>();
+
 function listRefusal(backup: BackupInfo, force: boolean): Refusal | undefined {
+  let found = lists.get(backup);
+  if (found === undefined) {
+    found = lookAtList(backup);
+    lists.set(backup, found);
+  }
+  if (typeof found !== 'number') return found;
+  const why = force ? undefined : whyIncomplete(backup, found);
+  if (why === undefined) return undefined;
+  return {
+    code: 'backup_damaged',
+    reason: `its backup_content.control ${why}`,
+    hint: 'choose another backup; --force mounts it all the same, without the files that were lost',
+  };
+}
+
+function lookAtList(backup: BackupInfo): Refusal | number {
   let list: fs.Stats | undefined;
   try {
     list = fs.statSync(listPath(backup.directory), { throwIfNoEntry: false });
@@ -128,13 +149,7 @@ function listRefusal(backup: BackupInfo, force: boolean): Refusal | undefined {
   if (!list?.isFile()) {
     return { code: 'backup_damaged', reason: 'its backup_content.control is missing', hint: 'choose another backup' };
   }
-  const why = force ? undefined : whyIncomplete(backup, list.size);
-  if (why === undefined) return undefined;
-  return {
-    code: 'backup_damaged',
-    reason: `its backup_content.control ${why}`,
-    hint: 'choose another backup; --force mounts it all the same, without the files that were lost',
-  };
+  return list.size;
 }
 
 function parentOf(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): BackupInfo | Refusal {

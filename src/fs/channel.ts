@@ -13,12 +13,15 @@
 // The namespace thread never waits for a data thread.
 
 import { clockOffset } from '../metrics/clock.js';
+import { shareable } from '../overlay/shared/shareable.js';
 import { control } from '../overlay/shared/shared-state.js';
 import { opcode, REQUEST_BUFFER } from './protocol/constants.js';
 import { Request } from './protocol/request.js';
 
 const SLOTS = 2;
 const ANSWER_BYTES = 1 << 20;
+/** What memory for answers grows to: where a file lies takes half a KiB for each backup that has stored it, more under long names. */
+const MOST_ANSWER_BYTES = 1 << 25;
 
 const word = {
   slot0: 0,
@@ -30,6 +33,7 @@ const word = {
   errno: 6,
   length: 7,
   device: 8,
+  said: 9,
 } as const;
 /** awaited: posted, and the data thread sleeps until it is free. */
 const slotState = { free: 0, posted: 1, awaited: 2 } as const;
@@ -39,7 +43,7 @@ const questionState = { none: 0, asked: 1, answered: 2 } as const;
 
 /** What a data thread may ask. */
 export const question = {
-  /** where the blocks of a file of the backup lie: JSON of a FileSource */
+  /** where the blocks of a file of the backup lie: JSON of a FileSource, with the identities of its stored files if they are known */
   describe: 1,
   /** load the block map of a file that has an object */
   loadDiff: 2,
@@ -49,6 +53,8 @@ export const question = {
   holdUnsynced: 4,
   /** one of those may be forgotten again */
   release: 5,
+  /** what this thread has found the stored files of a file to be, as JSON; the answer is what counts, since another one was first */
+  identify: 6,
 } as const;
 
 export interface ChannelBuffers {
@@ -62,7 +68,7 @@ export class Channel {
   readonly requests: readonly Request[];
   readonly #words: Int32Array;
   readonly #arrived: Float64Array;
-  readonly #answer: Buffer;
+  #answer: Buffer;
   readonly #control: Int32Array;
   /** a slot was posted since the last ring */
   #isUnrung = false;
@@ -81,7 +87,7 @@ export class Channel {
     const buffers = {
       words: new SharedArrayBuffer(WORD_BYTES + SLOTS * 8),
       slots,
-      answer: new SharedArrayBuffer(ANSWER_BYTES),
+      answer: shareable(ANSWER_BYTES, { maxByteLength: MOST_ANSWER_BYTES }, 'answers to a data thread'),
     };
     const channel = new Channel(buffers, controlWords);
     channel.#words[word.device] = device;
@@ -112,7 +118,8 @@ export class Channel {
   }
 
   /** Data thread: asks and sleeps until the answer is there. Returns its text; a failure is thrown with its code. */
-  ask(kind: number, row: number, generation: number): string {
+  ask(kind: number, row: number, generation: number, said = ''): string {
+    this.#words[word.said] = said === '' ? 0 : this.#room(Buffer.byteLength(said)).write(said, 'utf8');
     this.#words[word.kind] = kind;
     this.#words[word.row] = row;
     this.#words[word.generation] = generation;
@@ -121,7 +128,8 @@ export class Channel {
     while (Atomics.load(this.#words, word.question) === questionState.asked) {
       Atomics.wait(this.#words, word.question, questionState.asked);
     }
-    const text = this.#answer.toString('utf8', 0, this.#words[word.length]!);
+    const length = this.#words[word.length]!;
+    const text = this.#room(length).toString('utf8', 0, length);
     if (this.#words[word.errno] === 0) return text;
     throw Object.assign(new Error(), JSON.parse(text) as { code: string; message: string; syscall?: string });
   }
@@ -147,22 +155,35 @@ export class Channel {
   }
 
   /** Namespace thread: answers the question if there is one. */
-  answerQuestion(answer: (kind: number, row: number, generation: number) => string): boolean {
+  answerQuestion(answer: (kind: number, row: number, generation: number, said: string) => string): boolean {
     if (Atomics.load(this.#words, word.question) !== questionState.asked) return false;
     let text: string;
+    let room = this.#answer;
     let failed = 0;
     try {
-      text = answer(this.#words[word.kind]!, this.#words[word.row]!, this.#words[word.generation]!);
+      const said = this.#words[word.said]!;
+      const saying = said === 0 ? '' : this.#room(said).toString('utf8', 0, said);
+      text = answer(this.#words[word.kind]!, this.#words[word.row]!, this.#words[word.generation]!, saying);
+      room = this.#room(Buffer.byteLength(text));
     } catch (error) {
       const { code, message, syscall } = error as NodeJS.ErrnoException;
       text = JSON.stringify({ code: code ?? 'EIO', message, syscall });
       failed = 1;
     }
-    this.#words[word.length] = this.#answer.write(text, 'utf8');
+    this.#words[word.length] = room.write(text, 'utf8');
     this.#words[word.errno] = failed;
     Atomics.store(this.#words, word.question, questionState.answered);
     Atomics.notify(this.#words, word.question);
     return true;
+  }
+
+  /** Memory for an answer of so many bytes. @throws RangeError when there is no more */
+  #room(bytes: number): Buffer {
+    if (bytes <= this.#answer.length) return this.#answer;
+    const { answer } = this.buffers;
+    if (bytes > answer.byteLength) answer.grow(bytes);
+    this.#answer = Buffer.from(answer as unknown as ArrayBuffer);
+    return this.#answer;
   }
 }
 

@@ -1,10 +1,11 @@
 // A data thread: a worker whose whole life is one blocking loop on a device descriptor of its own.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import type { FileSource, VerifyMode } from '../backup/index.js';
+import type { VerifyMode } from '../backup/index.js';
 import { createLogger, LineLimit, type LogSettings } from '../log.js';
 import { Counters } from '../metrics/counters.js';
 import { DataEngine } from '../overlay/data/data-engine.js';
+import { type DescribedFiles, identified } from '../overlay/data/identified.js';
 import type { HeldFiles } from '../overlay/data/namespace-calls.js';
 import { objectPaths } from '../overlay/diff/index.js';
 import { type SharedBuffers, SharedState } from '../overlay/shared/shared-state.js';
@@ -56,6 +57,12 @@ const reply = new Reply(MAX_TRANSFER);
 const log = createLogger(data.log);
 const warnings = new LineLimit(50);
 
+const files: DescribedFiles = {
+  describe: (row, generation) => channel.ask(question.describe, row, generation),
+  identify: (row, generation, identities) =>
+    channel.ask(question.identify, row, generation, JSON.stringify(identities)),
+};
+
 const engine = new DataEngine({
   shared,
   counters,
@@ -65,7 +72,7 @@ const engine = new DataEngine({
   materializeOnRead: data.materializeOnRead,
   verify: data.verify,
   namespace: {
-    describe: (row, generation) => JSON.parse(channel.ask(question.describe, row, generation)) as FileSource,
+    describe: (row, generation) => identified(files, row, generation),
     loadDiff: (row, generation) => void channel.ask(question.loadDiff, row, generation),
     ensureObject: (row, generation) => void channel.ask(question.ensureObject, row, generation),
     holdUnsynced: (after) => JSON.parse(channel.ask(question.holdUnsynced, ...wordsOf(after))) as HeldFiles,

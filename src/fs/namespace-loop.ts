@@ -116,7 +116,8 @@ function serveAll(options: NamespaceLoopOptions, virtual: VirtualLookups): boole
   const { channels, overlay } = options;
   let worked = false;
   for (const channel of channels) {
-    if (channel.answerQuestion((kind, row, generation) => answer(overlay, kind, row, generation))) worked = true;
+    if (channel.answerQuestion((kind, row, generation, said) => answer(overlay, kind, row, generation, said)))
+      worked = true;
     for (let slot = 0; slot < channel.requests.length; slot++) {
       if (!channel.isPosted(slot)) continue;
       serve(options, virtual, channel, slot);
@@ -127,10 +128,12 @@ function serveAll(options: NamespaceLoopOptions, virtual: VirtualLookups): boole
   return worked;
 }
 
-function answer(overlay: Overlay, kind: number, row: number, generation: number): string {
+function answer(overlay: Overlay, kind: number, row: number, generation: number, said: string): string {
   switch (kind) {
     case question.describe:
       return overlay.describe(row, generation);
+    case question.identify:
+      return overlay.identify(row, generation, JSON.parse(said) as number[]);
     case question.loadDiff:
       return overlay.loadDiff(row, generation);
     case question.ensureObject:

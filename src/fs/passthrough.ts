@@ -4,7 +4,7 @@
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { registerBackingFile, releaseBackingFile } from '../sys/fuse-device.js';
-import { noteClients } from './kernel-clients.js';
+import { hasKernelClients, noteClients } from './kernel-clients.js';
 
 /** statfs(2) type of an overlay, linux/magic.h. */
 const OVERLAYFS = 0x794c7630;
@@ -28,6 +28,8 @@ export function beginPassthrough(
 ): string | null {
   if (!agreed) return 'the kernel cannot do it (Linux 6.9 and later can)';
   if (number === undefined) return 'the mount is not in /proc/self/mountinfo';
+  // The note has room for one connection.
+  if (hasKernelClients(diff)) return 'programs of an earlier mount still write to files of the diff';
   const fd = openSync(join(diff, 'journal'), 'r');
   try {
     releaseBackingFile(device, registerBackingFile(device, fd));

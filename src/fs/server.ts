@@ -198,12 +198,12 @@ class MountServer implements Server {
     this.#namespace.stop(how);
   }
 
-  /** Whether programs go on writing files: the mount was ended by force under them. */
+  /** Whether programs go on writing files: this mount was ended by force under them, or began by force although they did. */
   #leavesClients(): boolean {
-    if (!this.#connection?.passthrough) return false;
     const { diff, log } = this.#options;
+    if (diff === null) return false;
     try {
-      this.#inUse = hasKernelClients(diff!);
+      this.#inUse = hasKernelClients(diff);
     } catch {
       this.#inUse = true;
     }
@@ -217,7 +217,8 @@ class MountServer implements Server {
       this.#reject(this.#failure);
       return;
     }
-    if (this.#connection?.passthrough && !this.#inUse) forgetClients(this.#options.diff!);
+    const { diff } = this.#options;
+    if (diff !== null && !this.#inUse) forgetClients(diff);
     this.#resolve();
   }
 

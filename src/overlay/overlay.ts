@@ -1,7 +1,7 @@
 // The merged, writable view of one backup and one diff, as the namespace thread holds it: opening, names, the data
 // threads' questions, and the clean end.
 
-import { byteString, type ChainReader, storedIdentities } from '../backup/index.js';
+import { byteString, type ChainReader } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
 import { closeDiff, removeUnusedObjects } from './clean-end.js';
@@ -187,12 +187,18 @@ export class Overlay {
     return this.hidden.list(directory) ?? this.namespace.list(directory);
   }
 
-  /** JSON of where the blocks of a file of the backup lie. */
+  /** JSON of where the blocks of a file of the backup lie. Its stored files are left to who reads them: their disk may be slow, or hang. */
   describe(row: number, generation: number): string {
     const inode = this.inode(row, generation);
     const source = this.#reader.resolve(inode.base!.sourcePath);
-    inode.identities ??= storedIdentities(source);
-    return JSON.stringify({ ...source, identities: inode.identities });
+    return JSON.stringify(inode.identities === null ? source : { ...source, identities: inode.identities });
+  }
+
+  /** Somebody has found the stored files of a file to be these: the first to say so counts. @returns JSON of what does */
+  identify(row: number, generation: number, identities: readonly number[]): string {
+    const inode = this.inode(row, generation);
+    inode.identities ??= identities;
+    return JSON.stringify(inode.identities);
   }
 
   /** Loads the block map of a file that has an object. */

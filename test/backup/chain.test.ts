@@ -43,6 +43,25 @@ function checkId(catalog: Catalog, id: string, options: { force?: boolean } = {}
   return checkBackup(backups, 'main', findBackup(backups, 'main', id), options);
 }
 
+t.test('all backups of a long chain are judged by a few looks at each', (t) => {
+  const length = 60;
+  const catalog = catalogOf(
+    t,
+    Array.from({ length }, (_, n) => (n === 0 ? full(0) : delta(n, n - 1))),
+  );
+  let looks = 0;
+  const watched = catalog.backups('main').map((backup) => ({
+    ...backup,
+    get directory() {
+      looks++;
+      return backup.directory;
+    },
+  }));
+  for (const backup of watched) t.ok(checkBackup(watched, 'main', backup).mountable);
+  t.ok(looks <= 3 * length, `${looks} looks`);
+  t.end();
+});
+
 t.test('real catalog "states": reasons and --force (trap 11)', async (t) => {
   const catalog = openCatalog(`${await extractCatalog('states')}/catalog`);
   const check = (id: string, force = false) => checkId(catalog, id, { force });

@@ -1,5 +1,8 @@
 // Who is woken by a request that is handed over.
 
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { Channel, countOf, wordsOf } from '../../src/fs/channel.js';
@@ -18,6 +21,39 @@ function setUp() {
   };
   return { words, channel, put, rings: () => Atomics.load(words, control.bell) };
 }
+
+/** What a thread is told that asks when this is the answer. */
+async function told(channel: Channel, words: Int32Array, text: string): Promise<string> {
+  const asking = new Worker(
+    `const { parentPort, workerData: { module, buffers, words } } = require('node:worker_threads');
+     import(module).then(({ Channel }) => {
+       const channel = new Channel(buffers, words);
+       const ask = () => { try { return channel.ask(1, 2, 3, 'said by é'); } catch ({ message }) { return message; } };
+       parentPort.postMessage(ask());
+     });`,
+    {
+      eval: true,
+      workerData: { module: new URL('../../src/fs/channel.js', import.meta.url).href, buffers: channel.buffers, words },
+    },
+  );
+  const message = once(asking, 'message');
+  const answer = (...asked: unknown[]): string =>
+    isDeepStrictEqual(asked, [1, 2, 3, 'said by é']) ? text : `${asked}`;
+  while (!channel.answerQuestion(answer)) await setTimeout(1);
+  const [heard] = (await message) as [string];
+  await asking.terminate();
+  return heard;
+}
+
+t.test('an answer is as long as it is', async (t) => {
+  const { words, channel } = setUp();
+  for (const length of [10, (1 << 20) + 1, 3 << 20, 10, 5 << 20]) {
+    const text = `${'é'.repeat(length / 2)}.`;
+    t.ok((await told(channel, words, text)) === text, `${length} bytes`);
+  }
+  t.match(await told(channel, words, 'x'.repeat((1 << 25) + 1)), /grow/, 'or there is none');
+  t.equal(await told(channel, words, 'short'), 'short');
+});
 
 t.test('a request rings, a FORGET does not while the namespace thread looks anyway', async (t) => {
   const { channel, put, rings } = setUp();

@@ -165,10 +165,15 @@ t.test('a client that outlives a killed mount keeps the diff from being mounted'
   }
   const nowhere = { TMPDIR: '/nonexistent' };
   t.match(await pbkfs(['mount', '-D', mountpoint, '-d', diff], nowhere), refused, 'without a place to look from');
+  const copy = join(mount.base, 'copy');
+  t.match(await pbkfs(['export', diff, '-o', copy, '--force']), { status: 0 });
+  t.equal(fs.readFileSync(join(copy, 'base/1/new'), 'latin1'), 'late');
+  client.stdin.write('now');
+  await once(client.stdout, 'data');
   client.stdin.end();
   await once(client, 'exit');
   t.match(await again(), { status: 0 }, 'mounted once it has ended');
-  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), 'late', 'and what it wrote is there');
+  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), 'latelate', 'and what it wrote is there');
   t.ok(!fs.existsSync(join(diff, CLIENTS_FILE)) || !backend(mount).features.includes('PASSTHROUGH'));
   await mount.unmount();
 });
@@ -212,8 +217,15 @@ t.test('--force mounts all the same', { skip }, async (t) => {
   const fd = fs.openSync(mount.path('base/1/new'), 'w');
   await mount.kill9();
   await run('umount', ['-l', mount.mountpoint]);
-  await mount.remount('--force');
+  for (const options of [['--force'], ['--force', '--passthrough']]) {
+    await mount.remount(...options);
+    fs.writeSync(fd, options.join(' '));
+    await mount.unmount();
+  }
+  t.match(await pbkfs(['mount', '-D', mount.mountpoint, '-d', mount.diff]), { status: 1, stderr: /still have files/ });
   t.throws(() => fs.closeSync(fd), { code: 'ENOTCONN' });
+  await mount.remount();
+  t.equal(fs.readFileSync(mount.path('base/1/new'), 'latin1'), '--force--force --passthrough', 'nothing is cut off');
   await mount.unmount();
 });
 

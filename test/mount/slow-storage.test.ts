@@ -1,7 +1,8 @@
 // A slow disk, a slow fsync, few descriptors: what is slow for one caller must not be slow for the others.
 
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -9,8 +10,9 @@ import { startTime, writeCatalog } from '../support/catalog-writer.js';
 import { mountMissing } from '../support/mount.js';
 import { makePage } from '../support/pages.js';
 import { run, runOk } from '../support/run.js';
+import { smallFiles } from '../support/small-catalog.js';
 import { until } from '../support/until.js';
-import { type SmallMount, unmounted } from './small-mount.js';
+import { type SmallMount, smallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(600_000);
 
@@ -119,6 +121,31 @@ t.test(
     await mount.unmount();
   },
 );
+
+t.test('a catalog that hangs holds up nobody but who reads it', { skip: mountMissing }, async (t) => {
+  const below = await smallMount(t);
+  const mount = Object.assign(unmounted(t), { catalog: below.path('catalog') });
+  cpSync(below.catalog, mount.catalog, { recursive: true });
+  await below.unmount();
+  // The kernel knows nothing of its files.
+  await below.remount();
+  await mount.first();
+  const { pid } = below.process();
+  process.kill(pid, 'SIGSTOP');
+  // In any case: a process that waits for a stopped one waits for ever.
+  const waking = spawn('sh', ['-c', `sleep 6; kill -CONT ${pid}`]);
+  const reading = readFile(mount.path('base/1/100'));
+  await sleep(300);
+  const begun = performance.now();
+  await writeFile(mount.path('base/1/other'), 'other');
+  const took = performance.now() - begun;
+  process.kill(pid, 'SIGCONT');
+  waking.kill();
+  t.ok(took < 3000, `a file is made in ${took.toFixed(0)} ms`);
+  t.ok((await reading).equals(smallFiles.get('base/1/100')!), 'and the reader gets its bytes');
+  await mount.unmount();
+  await below.unmount();
+});
 
 t.test('a file whose fsync takes 2 s does not hold up the others (trap 27)', { skip: mountMissing }, async (t) => {
   const mount = manyFiles(t);

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync } from 'node:fs';
 import { SystemError } from '../../src/errors.js';
 import { type CounterSnapshot, Counters, createCounters, sumCounters } from '../../src/metrics/counters.js';
 import { type AllocateMode, DataEngine } from '../../src/overlay/data/data-engine.js';
+import { identified } from '../../src/overlay/data/identified.js';
 import { BaseNode } from '../../src/overlay/namespace/base-node.js';
 import { type Inode, S_IFDIR, S_IFMT, S_IFREG } from '../../src/overlay/namespace/inode.js';
 import type { AttributeFields } from '../../src/overlay/namespace/records.js';
@@ -47,7 +48,7 @@ export class DirectOverlay {
     this.engine = new DataEngine({
       shared: this.shared,
       namespace: {
-        describe: (row, generation) => JSON.parse(this.overlay.describe(row, generation)),
+        describe: (row, generation) => identified(this.overlay, row, generation),
         loadDiff: (row, generation) => void this.overlay.loadDiff(row, generation),
         ensureObject: (row, generation) => void this.overlay.ensureObject(row, generation),
         holdUnsynced: (after) => this.overlay.holdUnsynced(after),

@@ -4,6 +4,7 @@ import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
 import { Counters, createCounters } from '../../metrics/counters.js';
 import { DataEngine } from '../../overlay/data/data-engine.js';
+import { identified } from '../../overlay/data/identified.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { control, encodeChange, SharedState } from '../../overlay/shared/shared-state.js';
 import { abortMount } from '../../sys/fuse-mount.js';
@@ -73,7 +74,7 @@ class NativeServer implements Server {
       materializeOnRead: options.materializeOnRead,
       verify: options.verify,
       namespace: {
-        describe: (row, generation) => JSON.parse(overlay.describe(row, generation)),
+        describe: (row, generation) => identified(overlay, row, generation),
         loadDiff: (row, generation) => void overlay.loadDiff(row, generation),
         ensureObject: (row, generation) => void overlay.ensureObject(row, generation),
         holdUnsynced: (after) => overlay.holdUnsynced(after),

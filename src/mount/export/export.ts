@@ -3,10 +3,8 @@
 import { type Chain, displayPath, openChain, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { hasKernelClients, refuseKernelClients } from '../../fs/kernel-clients.js';
-import { createCounters } from '../../metrics/counters.js';
 import { isFull } from '../../overlay/diff/index.js';
 import { Overlay } from '../../overlay/overlay.js';
-import { SharedState } from '../../overlay/shared/shared-state.js';
 import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { type Binding, markClean, refuseWithoutWal } from '../diff/binding.js';
@@ -21,6 +19,7 @@ import { resolveFuture, resolveMountpoint } from '../paths.js';
 import { chainOf } from '../status/info.js';
 import { readStatus } from '../status/stat.js';
 import { WalDirectory } from '../wal-dir/wal-directory.js';
+import { exportMemory } from './memory.js';
 import { recoveryToCome } from './recovery-to-come.js';
 import type { Exported, ExportRequest } from './request.js';
 import { discard, refuseWithin } from './target.js';
@@ -91,7 +90,7 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     const chainLock = await lockChain(chain);
     try {
       for (const warning of chainLock.warnings) request.warn(warning);
-      const { result, settled } = await writeOverlay(request, diff, binding, chain, to);
+      const { result, settled } = await writeOverlay(request, diff, { ...binding, written }, chain, to);
       warnOfRecovery(request, to, binding.catalog, instance);
       if (settled && !written) endAsRoomAllows(() => void markClean(diff, binding), request.warn);
       return { from: diff, ...result };
@@ -104,18 +103,18 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
   }
 }
 
-/** Opens the diff as a mount would, without one. `settled`: it could be put in order at the end. */
+/** Opens the diff as a mount would, without one; programs may go on writing into it. `settled`: it could be put in order at the end. */
 async function writeOverlay(
   request: ExportRequest,
   diff: string,
-  { lastMount }: Binding,
+  { lastMount, written }: Pick<Binding, 'lastMount'> & { readonly written: boolean },
   chain: Chain,
   to: string,
 ): Promise<{ result: Omit<Exported, 'from'>; settled: boolean }> {
   const { warn } = request;
   const { mountpoint } = lastMount;
   const { uid, gid } = ownerInDiff(diff, lastMount);
-  const shared = SharedState.create(createCounters());
+  const shared = exportMemory();
   const overlay = new Overlay(shared, { chain, diff, mountpoint, uid, gid, afterPowerLoss: false, warn });
   let result: Omit<Exported, 'from'>;
   let settled: boolean;
@@ -125,7 +124,7 @@ async function writeOverlay(
     const engine = { shared: shared.buffers, objects: `${diff}/objects`, verify: 'checksum' as const };
     result = await write(request, new OverlayTree(overlay), where, engine);
   } finally {
-    settled = endAsRoomAllows(() => overlay.close(), warn);
+    settled = endAsRoomAllows(() => overlay.close(written), warn);
   }
   return { result, settled };
 }

@@ -2,6 +2,7 @@
 
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { byteString, pathBytes } from '../../backup/byte-path.js';
+import { identified } from '../../overlay/data/identified.js';
 import { BaseNode } from '../../overlay/namespace/base-node.js';
 import { HIDDEN_DIRECTORY, TABLESPACES, TABLESPACES_PATH } from '../../overlay/namespace/hidden-directory.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../overlay/namespace/inode.js';
@@ -176,7 +177,7 @@ export class OverlayTree implements TreeSource<Inode | string> {
       kind: 'row',
       row,
       generation,
-      source: this.#overlay.describe(row, generation),
+      source: JSON.stringify(identified(this.#overlay, row, generation)),
       changed: node.objectId !== null,
     };
   }

@@ -2,7 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { PbkfsError } from '../../errors.js';
-import { forgetClients, refuseKernelClients } from '../../fs/kernel-clients.js';
+import { forgetClients, hasKernelClients, refuseKernelClients } from '../../fs/kernel-clients.js';
 import { given } from '../../given.js';
 import { refuseLostJournal } from '../../overlay/diff/index.js';
 import { type BackupIdentity, type Binding, checkIdentity, refuseWithoutWal } from '../diff/binding.js';
@@ -68,7 +68,7 @@ function checkDiff({ request, paths, backup }: Claim, previous: Binding | undefi
     refuseKernelClients(diff, true);
     refuseUnsafeDiff(diff);
   }
-  forgetClients(diff);
+  if (!hasKernelClients(diff)) forgetClients(diff);
   refuseLostJournal(diff, previous?.lastMount.state === 'clean');
   const wal = chooseWalDirectory(walDir, previous?.walDirectory, diff);
   if (wal?.ready === false && request.backend === 'fuse-native') throw noExchange();

@@ -5,7 +5,8 @@
 
 import { PbkfsError } from '../../errors.js';
 
-const SLOTS = 128;
+/** An export may have 256 threads. */
+const SLOTS = 320;
 const STRIDE = 64 / 4;
 const FREE = 0;
 const IDLE = -1;
