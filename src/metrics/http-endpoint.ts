@@ -63,7 +63,7 @@ export async function openEndpoint(address: ListenAddress, usualPort: number, pa
   try {
     await listen(server, { host, port: port ?? usualPort });
   } catch (error) {
-    if (port !== undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cannot(error, host, port);
+    if (port !== undefined) throw cannot(error, host, port);
     await listen(server, { host, port: 0 }).catch((again: unknown) => {
       throw cannot(again, host, port);
     });
@@ -97,7 +97,6 @@ async function listenUnix(server: Server, path: string): Promise<void> {
   try {
     await listen(server, { path });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cannot(error, path);
     // connect(2) refuses what is no socket like a socket that nobody listens on.
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) throw cannot(NO_SOCKET, path);
     if (!(await isAbandoned(path))) throw cannot(error, path);

@@ -3,6 +3,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
+import { given } from '../given.js';
 import { findRegistered, privateDirectories, writableDirectory } from '../mount/registry.js';
 import { replaceFile } from '../sys/durable-file.js';
 import { identityOf, isAlive, type ProcessIdentity, sameProcess, selfIdentity } from '../sys/process-identity.js';
@@ -83,14 +84,15 @@ export async function cleanUpAbandoned(): Promise<TakenAway[]> {
 function stillOurs(belongings: Belongings): Belongings {
   const { mountpoint, dataDir, mount, server, remove } = belongings;
   const invented = remove.filter((path) => /^pbkfs-(session|pg)-/.test(basename(path)) || path.endsWith('.pbkfs-part'));
-  const within = (path: string | undefined): boolean => invented.some((base) => path?.startsWith(`${base}/`));
+  const within = (path: string): boolean => invented.some((base) => path.startsWith(`${base}/`));
   const registered = mountpoint === undefined ? undefined : findRegistered(mountpoint);
   const isMount = mount !== undefined && registered !== undefined && sameProcess(registered, mount);
   const isServer = server !== undefined && isAlive(server);
   return {
     remove: isMount || isServer ? remove : invented,
     ...(mountpoint !== undefined && (isMount || within(mountpoint)) ? { mountpoint } : {}),
-    ...(dataDir !== undefined && (isServer || within(dataDir)) ? { dataDir } : {}),
+    // Of whatever runs there, only a server with its configuration in one of the directories above.
+    ...given({ dataDir }),
   };
 }
 

@@ -9,6 +9,7 @@ import t from 'tap';
 import { openEndpoint, type Pages } from '../../src/metrics/http-endpoint.js';
 import { httpRequest } from '../support/http.js';
 import { NotifySocket } from '../support/notify-socket.js';
+import { runOk } from '../support/run.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 const problems: string[] = [];
@@ -119,6 +120,29 @@ t.test('a client that stays connected does not keep a process from its end', asy
   endpoint.close();
   await closed;
   t.ok(performance.now() - began < 20_000, 'not only when it has been idle for 30 s');
+});
+
+t.test('an endpoint keeps no process alive', async (t) => {
+  const program = join(t.testdir(), 'program.mjs');
+  const module = new URL('../../src/metrics/http-endpoint.js', import.meta.url).href;
+  writeFileSync(
+    program,
+    `import { openEndpoint } from '${module}';
+     console.log((await openEndpoint(${JSON.stringify(anyPort)}, 1, {})).address);`,
+  );
+  t.match(await runOk(process.execPath, [program], { timeout: 20_000 }), /^http:/);
+});
+
+t.test('an address that cannot be had at all is refused, whichever port it names', async (t) => {
+  for (const port of [0, undefined]) {
+    const refused = openEndpoint({ kind: 'tcp', host: '192.0.2.1', port }, 1, pages);
+    await t.rejects(refused, { code: 'listen_failed', message: /192\.0\.2\.1.*: listen EADDRNOTAVAIL/ });
+  }
+  const directory = temporaryDirectory('pbkfs-sock-');
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'absent', 'metrics.sock');
+  const refused = openEndpoint({ kind: 'unix', path }, 1, pages);
+  await t.rejects(refused, { code: 'listen_failed', message: /absent\/metrics\.sock: listen E/, hint: /another path/ });
 });
 
 t.test('a busy usual port is no reason to fail, a busy port that was asked for is', async (t) => {

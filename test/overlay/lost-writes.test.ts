@@ -1,9 +1,11 @@
 // After a sync that failed the kernel takes its cached pages for written. A later mount in the same life of the host finds them
 // in the cache, and may not believe that they are on the disk: it goes by what was synced before, as after a power loss.
 
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { NodeStorage } from '../../src/overlay/diff/index.js';
 import { DirectOverlay } from '../support/direct-overlay.js';
+import { openFilesOf } from '../support/open-files.js';
 import { scratchDirectory, writeSmallCatalog } from '../support/small-catalog.js';
 import { type Syncs, watchSyncs } from '../support/watched-syncs.js';
 
@@ -42,12 +44,13 @@ function scene(t: Test): Scene {
   };
 }
 
+const WARNING =
+  'a sync of the diff had failed in an earlier mount: of files changed then, what was synced before counts';
+
 /** Only the synced block is left, and everybody may be told to be durable again. */
 function goesByWhatWasSynced(t: Test, { diff, base }: Scene): void {
   const again = new DirectOverlay({ catalog, diff });
-  t.same(again.warnings, [
-    'a sync of the diff had failed in an earlier mount: of files changed then, what was synced before counts',
-  ]);
+  t.same(again.warnings, [WARNING]);
   t.notOk(existsSync(`${diff}/lost-writes`));
   t.same(again.read(FILE, 0, 8192), SYNCED);
   t.same(again.read(FILE, 8192, 8192), base);
@@ -95,4 +98,71 @@ t.test('a sync of a file made on the mount fails: what the others have not synce
   of.mounted.kill();
   of.syncs.failing = undefined;
   goesByWhatWasSynced(t, of);
+});
+
+t.test('what keeps a mount from coming up otherwise does not make the mark forgotten', async (t) => {
+  const of = scene(t);
+  of.syncs.failing = of.object;
+  t.throws(() => of.mounted.fsync(FILE), { code: 'EIO' });
+  of.mounted.kill();
+  of.syncs.failing = undefined;
+  mkdirSync(`${of.diff}/journal.new`);
+  t.throws(() => new DirectOverlay({ catalog, diff: of.diff }));
+  rmdirSync(`${of.diff}/journal.new`);
+  goesByWhatWasSynced(t, of);
+});
+
+t.test(
+  'a sync of names fails, and an object is gone: the bytes of the backup count, in the same life of the host',
+  async (t) => {
+    const diff = `${root}/diff-${count++}`;
+    const mounted = new DirectOverlay({ catalog, diff });
+    mounted.keepInodes = true;
+    const base = mounted.read(FILE, 0, 8192);
+    mounted.write(FILE, 0, UNSYNCED);
+    const object = `${diff}/objects/${mounted.shared.table.objectId(mounted.open(FILE).inode.row)}`;
+    const syncs = watchSyncs(t);
+    syncs.failing = 'objects';
+    t.throws(() => mounted.syncAll(), { code: 'EIO' });
+    mounted.kill();
+    syncs.failing = undefined;
+    for (const suffix of ['', '.map']) rmSync(`${object}${suffix}`);
+    const again = new DirectOverlay({ catalog, diff });
+    t.same(again.warnings, [WARNING, `${FILE} lost its changes: they were never synced, and neither was their object`]);
+    t.same(again.read(FILE, 0, 8192), base);
+    again.close();
+  },
+);
+
+t.test('a mark on a diff that has ended cleanly since says nothing', async (t) => {
+  const { diff, mounted } = scene(t);
+  mounted.close();
+  writeFileSync(`${diff}/lost-writes`, '');
+  const again = new DirectOverlay({ catalog, diff });
+  t.same(again.warnings, []);
+  t.same(again.read(FILE, 8192, 8192), UNSYNCED);
+  again.close();
+  t.notOk(existsSync(`${diff}/lost-writes`));
+});
+
+t.test('syncs that fail again and again use no descriptors up', async (t) => {
+  const { mounted, object, syncs, diff } = scene(t);
+  syncs.failing = object;
+  t.throws(() => mounted.fsync(FILE), { code: 'EIO' });
+  t.notOk(openFilesOf('self').includes(`${diff}/lost-writes`));
+  mounted.kill();
+});
+
+t.test('whatever of the storage fails to become durable is noted', async (t) => {
+  let lost = 0;
+  const storage = new NodeStorage({ lost: () => void lost++ });
+  const closed = 1_000_000;
+  t.throws(() => storage.fdatasync(closed), { code: 'EBADF' });
+  t.equal(lost, 1);
+  t.throws(() => storage.close(closed), { code: 'EBADF' }, 'as NFS tells of a write');
+  t.equal(lost, 2);
+  t.throws(() => storage.fsyncDir('/proc'), { code: 'EINVAL' });
+  t.equal(lost, 3);
+  t.throws(() => storage.fsyncDir('/proc/absent'), { code: 'ENOENT' });
+  t.equal(lost, 3);
 });

@@ -1,15 +1,17 @@
 // What `pbkfs start` has left when its mount went without `pbkfs stop`.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { findPostmaster } from '../../src/session/clean-up.js';
 import { cleanUpAbandoned } from '../../src/session/session-record.js';
 import { removeUnstopped } from '../../src/session/started.js';
-import { selfIdentity } from '../../src/sys/process-identity.js';
+import { identityOf, selfIdentity } from '../../src/sys/process-identity.js';
 import { smallMount } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
+import { until } from '../support/until.js';
 
 const self = selfIdentity();
 const dead = { ...self, startTime: self.startTime - 1 };
@@ -100,12 +102,12 @@ t.test('a record that was being written when its process was killed goes some ti
 });
 
 /** The record of a session with its directories, beside that of a started server which lives. @returns what is taken away */
-async function session(t: Test, host: string, processes: readonly object[]) {
+async function session(t: Test, host: string, processes: readonly object[], server: object = dead) {
   const names = ['pbkfs-session-a', 'pbkfs-pg-b', 'copy.pbkfs-part', 'my diff', 'not-pbkfs-pg-c'];
   const { state, directories } = started(t, self, ...names);
   // Mount and server have gone as well.
   const [mountpoint, dataDir] = ['/nowhere/mount', '/nowhere/mount'];
-  const belongings = { mountpoint, mount: dead, dataDir, server: dead, remove: directories };
+  const belongings = { mountpoint, mount: dead, dataDir, server, remove: directories };
   writeFileSync(join(state, '1-2.session'), JSON.stringify({ host, processes, belongings }));
   const taken = (await cleanUpAbandoned()).filter(({ paths, left }) =>
     [...paths, ...left].some((path) => directories.includes(path)),
@@ -119,6 +121,38 @@ t.test('of a session that was killed with its guard, what has a name that we inv
   t.strictSame(taken, [{ paths: directories.slice(0, 3), left: directories.slice(3) }]);
   t.strictSame(there, [false, false, false, true, true], 'what somebody named may have been used since');
   t.notOk(recorded);
+});
+
+t.test('as long as its server is there, so does what somebody named for it', async (t) => {
+  const server = spawn('sleep', ['60'], { stdio: 'ignore' });
+  t.teardown(() => server.kill('SIGKILL'));
+  const { directories, taken, there } = await session(t, hostname(), [dead, dead], identityOf(server.pid!)!);
+  t.strictSame(taken, [{ paths: directories, left: [] }]);
+  t.strictSame(there, [false, false, false, false, false]);
+});
+
+const PERL = '/usr/bin/perl';
+
+t.test('a server that had just been started ends, too', { skip: !existsSync(PERL) && 'no perl' }, async (t) => {
+  const { state, directories } = started(t, self, 'pbkfs-pg-a', 'data', 'pbkfs-pg-b');
+  const [own, base, others] = directories as [string, string, string];
+  const [program, dataDir] = [join(base, 'postgres'), join(base, 'data')];
+  copyFileSync(PERL, program);
+  writeFileSync(dataDir, 'sleep 60');
+  const start = (configuration: string) => {
+    const child = spawn(program, ['-D', dataDir, '-c', `config_file=${configuration}/postgresql.conf`]);
+    t.teardown(() => child.kill('SIGKILL'));
+    return child;
+  };
+  start(own);
+  const other = start(others);
+  await until(() => [own, others].every((directory) => findPostmaster(dataDir, [directory]) !== undefined));
+  const belongings = { dataDir, mount: dead, remove: [own] };
+  writeFileSync(join(state, '1-2.session'), JSON.stringify({ host: hostname(), processes: [dead], belongings }));
+  await cleanUpAbandoned();
+  t.notOk(existsSync(own));
+  t.equal(findPostmaster(dataDir, [own]), undefined);
+  t.equal(findPostmaster(dataDir)?.pid, other.pid, 'that of another session on the same mount is left alone');
 });
 
 for (const [what, host, processes] of [

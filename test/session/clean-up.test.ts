@@ -2,7 +2,7 @@
 
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +37,11 @@ t.test('an upgrade under a server does not hide it', { skip: !existsSync(PERL) &
   server.kill('SIGKILL');
   await once(server, 'exit');
   t.equal(findPostmaster(dataDir), undefined);
+  copyFileSync(PERL, `${program}-to-be`);
+  const other = spawn(`${program}-to-be`, ['-D', dataDir], { stdio: 'ignore' });
+  t.teardown(() => other.kill('SIGKILL'));
+  await until(() => readlinkSync(`/proc/${other.pid}/exe`).endsWith('-to-be'));
+  t.equal(findPostmaster(dataDir), undefined, 'another program');
 });
 
 /** A directory for the files of a session, and a data directory. */
@@ -56,14 +61,17 @@ t.test(
     const { base, own, record } = place();
     const [program, dataDir] = [join(base, 'postgres'), join(base, 'data')];
     copyFileSync(PERL, program);
-    writeFileSync(dataDir, `$SIG{QUIT} = 'IGNORE'; $| = 1; my $child = fork(); print "$child\n" if $child; sleep 60`);
+    const fork = 'my $child = fork(); print "$child\n" if $child';
+    // One of them is started in the middle of the shutdown.
+    writeFileSync(dataDir, `$| = 1; $SIG{QUIT} = sub { ${fork} }; ${fork}; sleep 60 while 1`);
     const options = ['-D', dataDir, '-c', `config_file=${own}/postgresql.conf`];
     const server = spawn(program, options, { stdio: ['ignore', 'pipe', 'ignore'] });
     t.teardown(() => server.kill('SIGKILL'));
-    const child = Number(await new Promise((resolve) => server.stdout.once('data', resolve)));
-    const identities = [identityOf(server.pid!)!, identityOf(child)!];
+    const identities = [identityOf(server.pid!)!];
+    server.stdout.on('data', (pid) => identities.push(identityOf(Number(pid))!));
+    await until(() => identities.length === 2);
     await cleanUp({ dataDir, remove: [own], record });
-    t.strictSame(identities.map(isAlive), [false, false]);
+    t.strictSame(identities.map(isAlive), [false, false, false]);
     t.notOk(existsSync(own) || existsSync(record));
   },
 );
@@ -137,15 +145,16 @@ t.test(
     // What the mount has not taken yet may be given up.
     await sleep(300);
     const patience = { all: 0, shutdown: 50, killed: 200 };
-    await t.rejects(cleanUp({ dataDir, remove: [own], record }, patience), {
+    const kept = { dataDir, diff: mount.diff, mount: mount.process(), remove: [own], record };
+    await t.rejects(cleanUp(kept, patience), {
       code: 'mount_busy',
       message: new RegExp(`process ${server.pid}; left behind: ${own}`),
       hint: /cleanup --sessions/,
     });
     t.ok(existsSync(own) && existsSync(record), 'so that it can be taken away later');
-    t.ok(isAlive(identity));
+    t.ok(isAlive(identity) && isAlive(kept.mount), 'a mount whose diff is wanted is not killed for that');
     const { mountpoint, diff } = mount;
-    const all = { mountpoint, diff, dataDir, mount: mount.process(), remove: [own, diff], record };
+    const all = { ...kept, mountpoint, remove: [own, diff] };
     await cleanUp(all, { ...patience, all: 10_000 });
     t.notOk(isAlive(identity) || mount.mounted || existsSync(own) || existsSync(diff));
   },

@@ -147,6 +147,22 @@ t.test('a database is invalid from the beginning of its DROP DATABASE to the com
   t.strictSame(replayed(second(8)).invalid, [early], 'it is dropped; the other DROP DATABASE was interrupted');
 });
 
+t.test('a DROP DATABASE that was rolled back has left its database invalid', async (t) => {
+  const SEGMENT = 1 << 20;
+  const time = 1_790_000_000 * 1e6;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).record(100);
+  invalidDatabase(wal, { oid: 16500, name: 'app' });
+  dropDatabase(wal, 16500, 9)
+    .abort(9, time)
+    .commit(10, time + 1e6)
+    .fillTo(0x21 * SEGMENT);
+  const { catalog, backup, stop } = catalogOf(t, wal);
+  const target = { kind: 'time' as const, time: time + 2e6 };
+  const replay = checkReplay(catalog, 'main', backup, { target, timeline: 'current' }, () => {});
+  t.strictSame(replay.invalid, [{ name: 'app', before: at(stop, false) }]);
+  t.equal(replay.beforeDrop, undefined);
+});
+
 t.test(
   'a DROP DATABASE at a transaction or a restore point, and what lies behind that counts for nothing',
   async (t) => {

@@ -72,6 +72,11 @@ export class WalWriter {
     return this.main(1, 0, timestamp(time), xid);
   }
 
+  /** XLOG_XACT_ABORT. */
+  abort(xid: number, time: number): this {
+    return this.main(1, 0x20, timestamp(time), xid);
+  }
+
   /** Adds records until `stop` is reached or passed. */
   fillTo(stop: number): this {
     for (let n = 0; this.#at < stop; n++) this.record(24 + ((n * 97) % 700));

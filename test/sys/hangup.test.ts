@@ -46,11 +46,41 @@ t.test('what was found first stays when the shell that says so has ended', async
   );
   const shell = spawn('sh', ['-c', `trap '' HUP; '${process.execPath}' '${program}' & read _`], {
     stdio: ['pipe', 'ignore', 'inherit'],
+    // Not what a test run under nohup has.
+    env: { PATH: process.env.PATH },
   });
   await until(() => existsSync(answers));
   shell.stdin.end();
   await until(() => readFileSync(answers, 'utf8').length > 'true '.length);
   t.equal(readFileSync(answers, 'utf8'), 'true true ');
+});
+
+t.test('only a program that outlives its terminal goes on after SIGHUP', async (t) => {
+  const program = join(t.testdir(), 'program.mjs');
+  writeFileSync(
+    program,
+    `import { heededSignals, surviveHangup } from '${HANGUP}';
+     surviveHangup();
+     console.log(heededSignals().join());
+     setTimeout(() => console.log('alive'), 100);
+     process.kill(process.pid, 'SIGHUP');`,
+  );
+  const end = (before: string): Promise<string> =>
+    runOk('sh', ['-c', `${before}'${process.execPath}' '${program}'; echo $?`]);
+  t.equal(await end(''), 'SIGINT,SIGTERM,SIGHUP,SIGQUIT\n129\n');
+  t.equal(await end(`trap '' HUP; `), 'SIGINT,SIGTERM,SIGQUIT\nalive\n0\n');
+});
+
+t.test('what is no terminal can be written to until the end', async (t) => {
+  const program = join(t.testdir(), 'last.mjs');
+  writeFileSync(
+    program,
+    `import { writeSync } from 'node:fs';
+     import { letGoOfLostTerminals } from '${HANGUP}';
+     letGoOfLostTerminals();
+     process.on('exit', () => writeSync(1, 'last words'));`,
+  );
+  t.equal(await runOk(process.execPath, [program]), 'last words');
 });
 
 t.test('a program that ends after its terminal ends with its own status', async (t) => {

@@ -24,7 +24,7 @@ function place(t: Test, changes: Partial<Binding> = {}): { base: string; diff: s
   t.teardown(() => rmSync(base, { recursive: true }));
   const diff = join(base, 'diff');
   mkdirSync(join(diff, 'objects'), { recursive: true });
-  for (const name of ['lock', 'pbkfs.log', 'passthrough']) writeFileSync(join(diff, name), '');
+  for (const name of ['lock', 'pbkfs.log', 'passthrough', 'lost-writes']) writeFileSync(join(diff, name), '');
   writeBinding(diff, { ...binding, ...changes });
   return { base, diff };
 }

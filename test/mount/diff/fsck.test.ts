@@ -71,6 +71,9 @@ t.test('a killed diff: un-synced files are named; --repair makes them durable an
   const states = new Map(result.objects.map(({ path, state }) => [path, state]));
   t.equal(states.get('base/1/100'), 'unsynced');
   t.equal(states.get('base/2/new'), 'unsynced');
+  writeFileSync(join(diff, 'lost-writes'), '');
+  t.match(look(diff).journal, { cacheWasLost: true }, 'a sync of it has failed');
+  rmSync(join(diff, 'lost-writes'));
   const repaired = repair(diff);
   matchWhole(t, repaired.repaired, [/make \d files durable/, /compact/]);
   t.same(repairs(repaired), []);

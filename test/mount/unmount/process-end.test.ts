@@ -1,7 +1,7 @@
 // Unmounting waits for the end of the mount process, and says what it goes on for, or how it ended.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { type MountState, writeBinding } from '../../../src/mount/diff/binding.js';
@@ -142,4 +142,6 @@ t.test('what the binding says of its end counts, and of a diff that is mounted a
   lock.release();
   leave('failed', self);
   await end();
+  writeFileSync(join(diff, 'binding.json'), '{');
+  await t.rejects(end(), { code: 'diff_damaged' }, 'what nobody can read is no other mount');
 });

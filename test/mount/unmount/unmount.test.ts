@@ -1,12 +1,16 @@
 // What unmounting does to mounts in use, dead ones, and what is none of ours.
 
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, copyFileSync, mkdirSync, openSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { unmount } from '../../../src/mount/index.js';
+import { unmount, type Wait } from '../../../src/mount/index.js';
+import { findRegistered } from '../../../src/mount/registry.js';
+import { takeOff } from '../../../src/mount/unmount/take-off.js';
 import { MS_NODEV, mount as mountFs, umount2 } from '../../../src/sys/libc.js';
+import { matchWhole } from '../../support/match-whole.js';
 import { mountMissing } from '../../support/mount.js';
 import { fakeMount } from '../fake/mount.js';
 
@@ -43,9 +47,13 @@ t.test('a wait takes as long as it may, also when somebody sets the clock back',
     back += 60_000;
     return now() - back;
   };
-  const given = unmount(mount.mountpoint, { stopTimeout: 300 }).catch((error: unknown) => error);
+  const waited: Wait[] = [];
+  const onWait = (wait: Wait) => void waited.push(wait);
+  const given = unmount(mount.mountpoint, { stopTimeout: 300, onWait }).catch((error: unknown) => error);
   t.match(await Promise.race([given, sleep(30_000, undefined, { ref: false })]), { code: 'mount_busy' });
   Date.now = now;
+  const holders = new RegExp(`^process ${process.pid} `);
+  matchWhole(t, waited, [{ for: 'users', mountpoint: mount.mountpoint, holders, ms: 300 }]);
   closeSync(fd);
   await given;
   if (mount.isMounted()) await unmount(mount.mountpoint);
@@ -81,7 +89,32 @@ t.test('a dead mount is taken away, also a busy one (trap 30)', { skip: mountMis
   t.ok(statSync(mount.mountpoint).isDirectory(), 'and looks alive, out of the cache');
   t.match(await unmount(mount.mountpoint), { kind: 'cured', diff: mount.diff });
   t.notOk(mount.isMounted());
+  t.equal(findRegistered(mount.mountpoint), undefined);
   closeSync(fd);
+});
+
+t.test('--force ends the connection under programs, and never under a server', { skip: mountMissing }, async (t) => {
+  const mount = await fakeMount(t);
+  await mount.launch();
+  const owner = mount.owner();
+  const program = join(dirname(mount.mountpoint), 'postgres');
+  copyFileSync('/bin/sleep', program);
+  const fd = openSync(mount.mountpoint, 'r');
+  const server = spawn(program, ['60'], { cwd: mount.mountpoint, stdio: 'ignore' });
+  t.teardown(() => server.kill('SIGKILL'));
+  await t.rejects(unmount(mount.mountpoint, { how: 'force' }), {
+    code: 'mount_busy',
+    message: `a PostgreSQL server runs on ${mount.mountpoint}, it stays mounted: process ${server.pid}`,
+    hint: /--stop-server/,
+  });
+  t.ok(statfsSync(mount.mountpoint), 'it serves');
+  server.kill('SIGKILL');
+  await once(server, 'exit');
+  t.match(await unmount(mount.mountpoint, { how: 'force' }), { kind: 'clean' });
+  t.notOk(mount.isMounted());
+  closeSync(fd);
+  await mount.ownerEnded(owner);
+  t.ok(takeOff(mount.mountpoint, 'polite'), 'somebody else was faster');
 });
 
 t.test('mounting over a dead mount of its own cures it (trap 30)', { skip: mountMissing }, async (t) => {

@@ -1,10 +1,13 @@
 // What a run of drills refuses before anything is mounted, and what the metrics file says then.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type DrillRunRequest, drillBackups } from '../../../src/session/drill/drill-run.js';
+import { backupIdOf } from '../../../src/backup/index.js';
+import type { Drilled } from '../../../src/session/drill/drill.js';
+import { type DrillRun, type DrillRunRequest, drillBackups } from '../../../src/session/drill/drill-run.js';
 import { startTime, writeCatalog } from '../../support/catalog-writer.js';
+import { matchWhole } from '../../support/match-whole.js';
 
 const warnings: string[] = [];
 const progress = {
@@ -66,4 +69,75 @@ t.test('a name that node_exporter passes over is taken, with a warning', async (
     t.strictSame(warnings, warning);
     t.match(readFileSync(join(base, name), 'utf8'), /^pbkfs_drill_success/m, 'it may be moved to its place');
   }
+});
+
+t.test('why nothing was drilled is told, also where the metrics cannot be written', async (t) => {
+  const { metricsFile, run } = place(t);
+  mkdirSync(`${metricsFile}.tmp`);
+  await t.rejects(run({}), { code: 'backup_not_found' });
+});
+
+/** Backups of a version that no host has a server of: a drill of one fails before anything is mounted. */
+function unknownVersion(t: Test) {
+  const base = t.testdir({ work: {} });
+  const catalog = join(base, 'catalog');
+  const backup = (n: number, status: string) => ({
+    ...{ start: startTime(n), mode: 'FULL' as const, status, control: { 'server-version': 99 } },
+    files: [{ path: 'PG_VERSION', content: '99\n' }],
+  });
+  writeCatalog(
+    catalog,
+    ['OK', 'ERROR', 'OK', 'ERROR'].map((status, n) => backup(n, status)),
+  );
+  const [oldest, older, newer, newest] = [0, 1, 2, 3].map((n) => backupIdOf(startTime(n))) as [string, ...string[]];
+  const metricsFile = join(base, 'pbkfs.prom');
+  const drilled: Drilled[] = [];
+  const run = async (changes: Partial<DrillRunRequest>): Promise<DrillRun> => {
+    let result: DrillRun | undefined;
+    await drillBackups(
+      {
+        ...{ catalog, instance: 'main', timeline: 'current', amcheck: false, checksums: false, sql: [] },
+        ...{ database: 'postgres', jobs: 1, force: false, all: false, metricsFile, workDir: join(base, 'work') },
+        ...changes,
+      },
+      progress,
+      {
+        drilled: (one) => void drilled.push(one),
+        ended: (of) => {
+          t.notOk(existsSync(metricsFile), 'what was found is told first');
+          result = of;
+        },
+      },
+    );
+    return result!;
+  };
+  return { base, run, metricsFile, drilled, oldest, older, newer, newest };
+}
+
+t.test('a newest backup that is no good is told of, whatever else is asked for', async (t) => {
+  const { base, run, metricsFile, drilled, oldest, older, newer, newest } = unknownVersion(t);
+  const wrong = [{ check: 'recovery', passed: false, problems: [/no PostgreSQL 99/] }];
+  const one = await run({});
+  matchWhole(t, one, {
+    passed: false,
+    backups: [{ backupId: newer, passed: false, findings: wrong, serverVersion: null }],
+    passedOver: [{ backupId: newest, reason: /ERROR/ }],
+  });
+  t.match(readFileSync(metricsFile, 'utf8'), /^pbkfs_drill_success\S* 0$/m);
+  rmSync(metricsFile);
+  const latest = await run({ backupId: 'latest' });
+  matchWhole(t, latest, { backups: [{ backupId: newer }], passedOver: [{ backupId: newest }] });
+  rmSync(metricsFile);
+  const all = await run({ all: true });
+  matchWhole(t, all, {
+    backups: [{ backupId: newer }, { backupId: oldest }],
+    passedOver: [{ backupId: newest }, { backupId: older }],
+  });
+  rmSync(metricsFile);
+  matchWhole(t, await run({ backupId: oldest }), { backups: [{ backupId: oldest }], passedOver: [] });
+  t.strictSame(
+    drilled.map(({ backupId }) => backupId),
+    [newer, newer, newer, oldest, oldest],
+  );
+  t.strictSame(readdirSync(join(base, 'work')), [], 'nothing is left');
 });

@@ -6,7 +6,7 @@ import t from 'tap';
 import { PbkfsError } from '../../../src/errors.js';
 import type { Drilled } from '../../../src/session/drill/drill.js';
 import { writeDrillMetrics } from '../../../src/session/drill/drill-metrics.js';
-import { type Finding, find } from '../../../src/session/drill/finding.js';
+import { type Finding, find, withProblems } from '../../../src/session/drill/finding.js';
 import { matchWhole } from '../../support/match-whole.js';
 
 t.test('a check passes when it ends and has no problem', async (t) => {
@@ -43,6 +43,14 @@ t.test('a check that breaks off has failed, with what it says to do', async (t) 
 const finding = (check: Finding['check'], passed: boolean, skipped?: string): Finding => ({
   ...{ check, passed, what: '', problems: [], problemCount: Number(!passed), seconds: 2 },
   ...(skipped === undefined ? {} : { skipped }),
+});
+
+t.test('what is found out later comes first, and is counted', async (t) => {
+  const some = { ...finding('amcheck', false), problems: ['I/O error'], problemCount: 70 };
+  const told = withProblems(some, ['the mount says: a', 'the mount says: b']);
+  t.strictSame(told, { ...some, problems: ['the mount says: a', 'the mount says: b', 'I/O error'], problemCount: 72 });
+  const many = withProblems({ ...some, problems: Array.from({ length: 50 }, (_, n) => `wrong ${n}`) }, ['first']);
+  t.strictSame([many.problems.length, many.problems[0], many.problems.at(-1)], [50, 'first', 'wrong 48']);
 });
 
 t.test('metrics: a check that failed once has failed; one that was skipped is not told', async (t) => {
