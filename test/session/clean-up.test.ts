@@ -152,6 +152,8 @@ t.test(
       hint: /cleanup --sessions/,
     });
     t.ok(existsSync(own) && existsSync(record), 'so that it can be taken away later');
+    // What was killed would have ended by then.
+    await sleep(300);
     t.ok(isAlive(identity) && isAlive(kept.mount), 'a mount whose diff is wanted is not killed for that');
     const { mountpoint, diff } = mount;
     const all = { ...kept, mountpoint, remove: [own, diff] };
