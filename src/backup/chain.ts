@@ -93,22 +93,21 @@ function followChain(
   target: BackupInfo,
   { force = false, purpose = 'mounted' }: ChainOptions,
 ): { members: BackupInfo[]; refusal: Refusal | undefined } {
-  const members: BackupInfo[] = [];
   const seen = new Set<BackupInfo>();
+  const members = () => [...seen].reverse();
   const refuse = (backup: BackupInfo, refusal: Refusal) => {
     const subject = backup === target ? '' : `backup ${backup.id} of its chain: `;
     return {
-      members,
+      members: members(),
       refusal: { ...refusal, reason: `backup ${target.id} cannot be ${purpose}: ${subject}${refusal.reason}` },
     };
   };
   let backup = target;
   for (;;) {
-    members.unshift(backup);
     seen.add(backup);
     const refusal = refusalOf(backup, force) ?? listRefusal(backup, force);
     if (refusal !== undefined) return refuse(backup, refusal);
-    if (backup.mode === 'FULL') return { members, refusal: undefined };
+    if (backup.mode === 'FULL') return { members: members(), refusal: undefined };
     const parent = parentOf(backups, instance, backup);
     if (!('directory' in parent)) return refuse(backup, parent);
     if (seen.has(parent)) {

@@ -40,8 +40,19 @@ function scene(t: Test): Scene {
     mounted,
     base,
     syncs: watchSyncs(t),
-    object: mounted.shared.table.objectId(mounted.open(FILE).inode.row),
+    object: objectOf(mounted, FILE),
   };
+}
+
+function objectOf(mounted: DirectOverlay, path: string): string {
+  return mounted.shared.table.objectId(mounted.open(path).inode.row);
+}
+
+function killedAfterFailedSync(t: Test, { mounted, syncs }: Scene, path = FILE): void {
+  syncs.failing = objectOf(mounted, path);
+  t.throws(() => mounted.fsync(path), { code: 'EIO' });
+  mounted.kill();
+  syncs.failing = undefined;
 }
 
 const WARNING =
@@ -65,10 +76,7 @@ function goesByWhatWasSynced(t: Test, { diff, base }: Scene): void {
 
 t.test('a sync fails, and the mount is killed', async (t) => {
   const of = scene(t);
-  of.syncs.failing = of.object;
-  t.throws(() => of.mounted.fsync(FILE), { code: 'EIO' });
-  of.mounted.kill();
-  of.syncs.failing = undefined;
+  killedAfterFailedSync(t, of);
   goesByWhatWasSynced(t, of);
 });
 
@@ -93,19 +101,13 @@ t.test('the end of the mount fails', async (t) => {
 t.test('a sync of a file made on the mount fails: what the others have not synced does not count either', async (t) => {
   const of = scene(t);
   of.mounted.create('base/1/made').write(0, UNSYNCED);
-  of.syncs.failing = of.mounted.shared.table.objectId(of.mounted.open('base/1/made').inode.row);
-  t.throws(() => of.mounted.fsync('base/1/made'), { code: 'EIO' });
-  of.mounted.kill();
-  of.syncs.failing = undefined;
+  killedAfterFailedSync(t, of, 'base/1/made');
   goesByWhatWasSynced(t, of);
 });
 
 t.test('what keeps a mount from coming up otherwise does not make the mark forgotten', async (t) => {
   const of = scene(t);
-  of.syncs.failing = of.object;
-  t.throws(() => of.mounted.fsync(FILE), { code: 'EIO' });
-  of.mounted.kill();
-  of.syncs.failing = undefined;
+  killedAfterFailedSync(t, of);
   mkdirSync(`${of.diff}/journal.new`);
   t.throws(() => new DirectOverlay({ catalog, diff: of.diff }));
   rmdirSync(`${of.diff}/journal.new`);

@@ -14,9 +14,9 @@ class HandleStorage extends NodeStorage {
   readonly #fds: FdCache;
   readonly #files: CachedFile[] = [];
 
-  constructor(fds: FdCache, diff: string) {
+  constructor(fds: FdCache, lost: () => void) {
     super({
-      lost: () => markLostWrites(diff),
+      lost,
       fallocate: (fd, offset, length) => fallocate(fd, 0, offset, length),
       punch: (fd, offset, length) => fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length),
     });
@@ -107,7 +107,7 @@ export class ObjectFiles {
 
   /** The diff of a file of the backup: its object and block map over shared state. */
   diffFile(row: number, generation: number, state: StateRegion, base: BaseReader & { length: number }): OpenDiff {
-    const storage = new HandleStorage(this.#fds, dirname(this.#directory));
+    const storage = new HandleStorage(this.#fds, () => this.markLostWrites());
     const data = this.file(row, generation);
     const map = this.#cached(row, generation, '.map');
     const object = {
