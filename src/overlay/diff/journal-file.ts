@@ -11,7 +11,7 @@ import {
   peekSequence,
   recordSize,
 } from './journal-format.js';
-import { type DiffStorage, preadFully, pwriteFully, unlinkQuietly } from './storage.js';
+import { closeQuietly, type DiffStorage, preadFully, pwriteFully, unlinkQuietly } from './storage.js';
 
 /** Bytes written at a time. */
 const CHUNK = 1 << 20;
@@ -61,7 +61,7 @@ export function writeJournal(
     storage.fdatasync(fd);
     return { fd, end, last };
   } catch (error) {
-    storage.close(fd);
+    closeQuietly(storage, fd);
     unlinkQuietly(storage, path);
     throw error;
   }

@@ -4,7 +4,7 @@ import { failedBefore } from './failed-sync.js';
 import { scanJournal, writeJournal } from './journal-file.js';
 import { encodeRecord, type JournalRecord, recordSize } from './journal-format.js';
 import { JournalReserve } from './journal-reserve.js';
-import { type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
+import { closeQuietly, type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 const temporaryOf = (path: string): string => `${path}.new`;
@@ -58,7 +58,7 @@ export class Journal {
         storage.rename(temporaryOf(path), path);
         storage.fsyncDir(directoryOf(path));
       } catch (creationError) {
-        journal.close();
+        closeQuietly(storage, created.fd);
         throw creationError;
       }
       return { journal, records: [] };
@@ -74,7 +74,7 @@ export class Journal {
       }
       return { journal: new Journal(storage, path, fd, end, last), records };
     } catch (error) {
-      storage.close(fd);
+      closeQuietly(storage, fd);
       throw error;
     }
   }
@@ -153,7 +153,7 @@ export class Journal {
     try {
       this.#storage.rename(temporary, this.#path);
     } catch (error) {
-      this.#storage.close(next.fd);
+      closeQuietly(this.#storage, next.fd);
       unlinkQuietly(this.#storage, temporary);
       throw error;
     }
