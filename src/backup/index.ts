@@ -34,5 +34,5 @@ export type {
   TreeEntry,
   VerifyMode,
 } from './types.js';
-export type { Problem } from './validate/problem.js';
+export { isDamage, type Problem } from './validate/problem.js';
 export { validateChain } from './validate/validate.js';
