@@ -2,9 +2,10 @@
 
 export { bootId } from '../../sys/process-identity.js';
 export { type StateRegion, stateSize } from './block-state.js';
-export { type BaseReader, DiffFile, heldBlocks } from './diff-file.js';
+export { type BaseReader, DiffFile } from './diff-file.js';
 export type { Snapshot } from './durable-image.js';
 export { failedBefore } from './failed-sync.js';
+export { heldBlocks } from './held-blocks.js';
 export { Journal } from './journal.js';
 export type { JournalRecord } from './journal-format.js';
 export { loadMap } from './load-map.js';
