@@ -11,7 +11,7 @@ import {
   type DiffStorage,
   forgetLostWrites,
   hasLostWrites,
-  type JournalRecord as RawRecord,
+  type RawRecord,
   refusedByStorage,
   stateSize,
 } from './diff/index.js';

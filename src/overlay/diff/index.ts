@@ -7,7 +7,7 @@ export type { Snapshot } from './durable-image.js';
 export { failedBefore } from './failed-sync.js';
 export { heldBlocks } from './held-blocks.js';
 export { Journal } from './journal.js';
-export type { JournalRecord } from './journal-format.js';
+export type { RawRecord } from './journal-format.js';
 export { loadMap } from './load-map.js';
 export { refuseLostJournal } from './lost-journal.js';
 export { forgetLostWrites, hasLostWrites, markLostWrites } from './lost-writes.js';

@@ -2,7 +2,7 @@
 
 import { failedBefore } from './failed-sync.js';
 import { scanJournal, writeJournal } from './journal-file.js';
-import { encodeRecord, type JournalRecord, recordSize } from './journal-format.js';
+import { encodeRawRecord, type RawRecord, recordSize } from './journal-format.js';
 import { JournalReserve } from './journal-reserve.js';
 import { closeQuietly, type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
 
@@ -44,7 +44,7 @@ export class Journal {
    * is cut off. All that is returned is durable.
    * @throws PbkfsError diff_damaged when a record that was durable is broken, or the header is.
    */
-  static open(storage: DiffStorage, path: string): { journal: Journal; records: JournalRecord[] } {
+  static open(storage: DiffStorage, path: string): { journal: Journal; records: RawRecord[] } {
     unlinkQuietly(storage, temporaryOf(path));
     let fd: number;
     try {
@@ -106,7 +106,7 @@ export class Journal {
     }
     const sequence = this.#appended + 1;
     const bytes = new Uint8Array(recordSize(payload.length));
-    encodeRecord(bytes, 0, { sequence, syncedThrough: this.#synced, payload });
+    encodeRawRecord(bytes, 0, { sequence, syncedThrough: this.#synced, payload });
     if (frees) this.#reserve.keepIfPossible(this.#fd, this.#end + bytes.length);
     else this.#reserve.keep(this.#fd, this.#end + bytes.length);
     this.#dirtyTail = true;
