@@ -73,6 +73,7 @@ export function openObject(storage: DiffStorage, directory: string, objectId: st
   }
 }
 
+/** @throws what a close said; both files are closed all the same */
 export function closeObject(storage: DiffStorage, object: OpenObject): void {
   try {
     storage.close(object.objectFd);
