@@ -3,18 +3,17 @@
 // Lock order, never the other way round: namespace call, then ticket, then attribute lock. A sync lock is never
 // taken while holding a ticket for longer than a snapshot takes.
 
-import { BLCKSZ, PageReader, type VerifyMode } from '../../backup/index.js';
+import { PageReader, type VerifyMode } from '../../backup/index.js';
 import { type Counters, counter } from '../../metrics/counters.js';
-import { inTurn, waitForEarlierMutations } from '../../pending/barrier.js';
-import { isFull, mapBlocks } from '../diff/index.js';
-import { withoutSetId } from '../shared/attributes.js';
+import { waitForEarlierMutations } from '../../pending/barrier.js';
 import { blocksOf, DiffBudget } from '../shared/diff-budget.js';
 import { IndexCache } from '../shared/index-cache.js';
-import { double, rowFlag, rowKind, word } from '../shared/row-layout.js';
+import { double, rowKind, word } from '../shared/row-layout.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { BaseGuard } from './base-guard.js';
-import type { BasedFile } from './based-file.js';
 import { BasedFiles } from './based-files.js';
+import { Changes } from './changes.js';
+import { Copies } from './copies.js';
 import { FdCache } from './fd-cache.js';
 import { FileSync } from './file-sync.js';
 import type { NamespaceCalls } from './namespace-calls.js';
@@ -53,7 +52,7 @@ export interface AllocateMode {
 
 export class DataEngine {
   readonly #shared: SharedState;
-  readonly #options: DataEngineOptions;
+  readonly #materializeOnRead: boolean;
   readonly #counters: Counters;
   readonly #fds: FdCache;
   readonly #based: BasedFiles;
@@ -63,9 +62,11 @@ export class DataEngine {
   readonly #budget: DiffBudget;
   readonly #unflushed: Unflushed;
   readonly #sync: FileSync;
+  readonly #changes: Changes;
+  readonly #copies: Copies;
 
   constructor(options: DataEngineOptions) {
-    this.#options = options;
+    this.#materializeOnRead = options.materializeOnRead;
     this.#shared = options.shared;
     this.#counters = options.counters;
     this.#fds = new FdCache(options.fdLimit, {
@@ -92,6 +93,8 @@ export class DataEngine {
     this.#passthrough = new PassthroughData(shared.table, this.#plain, this.#budget, this.#unflushed);
     const [based, plain, unflushed] = [this.#based, this.#plain, this.#unflushed];
     this.#sync = new FileSync({ shared, namespace, based, plain, unflushed });
+    this.#changes = new Changes({ shared, namespace, based, budget: this.#budget });
+    this.#copies = new Copies({ table: shared.table, changes: this.#changes, budget: this.#budget, counters });
   }
 
   /** Reads up to `length` bytes; returns how many there were before the end of the file. */
@@ -109,7 +112,7 @@ export class DataEngine {
     } else {
       const file = this.#based.file(row, generation);
       file.read(position, count, out, outOffset);
-      if (this.#options.materializeOnRead) this.#materialize(file, row, generation, position, count);
+      if (this.#materializeOnRead) this.#copies.bring(file, row, generation, position, count);
     }
     this.#counters.add(counter.bytesRead, count);
     return count;
@@ -128,15 +131,15 @@ export class DataEngine {
     if (length === 0) return 0;
     mustFit(position + length);
     const { table } = this.#shared;
-    const file = this.#writable(row, generation, dropSetId);
-    if (file?.wantsWhole) this.#bringWhole(file, row, generation);
+    const file = this.#changes.writable(row, generation, dropSetId);
+    if (file?.wantsWhole) this.#copies.bringWhole(file, row, generation);
     this.#counters.add(counter.blocksWritten, blocksTouched(position, length));
     this.#counters.add(counter.bytesWritten, length);
     if (table.isPassthrough(row)) {
       const change = () => this.#plain.write(row, generation, data, offset, length, position);
       return this.#passthrough.change(row, generation, change);
     }
-    return this.#mutate(row, file, position, position + length, position + length, () => {
+    return this.#changes.run(row, file, position, position + length, position + length, () => {
       let written = length;
       if (file === null) written = this.#plain.write(row, generation, data, offset, length, position);
       else file.write(data, offset, length, position);
@@ -156,13 +159,13 @@ export class DataEngine {
   truncate(row: number, generation: number, length: number, dropSetId: boolean): void {
     mustFit(length);
     const { table } = this.#shared;
-    const file = this.#writable(row, generation, dropSetId);
+    const file = this.#changes.writable(row, generation, dropSetId);
     if (table.isPassthrough(row)) {
       const change = () => this.#plain.truncate(row, generation, length);
       this.#passthrough.change(row, generation, change);
       return;
     }
-    this.#mutate(row, file, length, length, length, () => {
+    this.#changes.run(row, file, length, length, length, () => {
       const old = blocksOf(table.getDouble(row, double.size));
       const freed = file === null ? Math.max(0, old - blocksOf(length)) : file.shrinkage(length);
       if (file === null) this.#plain.truncate(row, generation, length);
@@ -176,7 +179,7 @@ export class DataEngine {
   allocate(row: number, generation: number, from: number, length: number, how: AllocateMode): void {
     mustFit(from + length);
     const { table } = this.#shared;
-    const file = this.#writable(row, generation, how.dropSetId);
+    const file = this.#changes.writable(row, generation, how.dropSetId);
     const end = from + length;
     /** @param old length of the file @returns the new one */
     const allocate = (old: number): number => {
@@ -196,7 +199,7 @@ export class DataEngine {
       this.#passthrough.change(row, generation, allocate);
       return;
     }
-    this.#mutate(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
+    this.#changes.run(row, file, from, how.zero ? end : from, how.keepSize ? 0 : end, () => {
       const size = allocate(table.getDouble(row, double.size));
       table.touchData(row, size, Date.now());
     });
@@ -229,80 +232,5 @@ export class DataEngine {
   close(): void {
     this.#fds.closeAll();
     this.#indexCache.close();
-  }
-
-  /**
-   * Runs a change of a file's data in its turn, with room in the diff for data in [from, to) and for a file of `length`
-   * bytes. What a failure leaves unused is given back.
-   */
-  #mutate<T>(row: number, file: BasedFile | null, from: number, to: number, length: number, change: () => T): T {
-    const { table } = this.#shared;
-    return inTurn(table.words, table.barrier(row), () => {
-      const taken = this.#growth(row, file, from, to, length);
-      this.#budget.take(taken);
-      try {
-        return change();
-      } finally {
-        if (taken > 0) this.#budget.give(this.#growth(row, file, from, to, length));
-        // At the end, also of a failure: a sync that takes the flag while the change runs has not seen all of it.
-        table.addFlag(row, rowFlag.dirtyData);
-      }
-    });
-  }
-
-  #growth(row: number, file: BasedFile | null, from: number, to: number, length: number): number {
-    const size = this.#shared.table.getDouble(row, double.size);
-    // Zeroing does not reach beyond the end.
-    if (file !== null) return file.growth(from, Math.min(to, Math.max(size, length)), length);
-    return Math.max(0, blocksOf(length) - blocksOf(size));
-  }
-
-  /** Before the change itself, in the row and on record; a file seldom has any. */
-  #recordLossOfSetId(row: number, generation: number): void {
-    const { table } = this.#shared;
-    const mode = table.get(row, word.mode);
-    if (withoutSetId(mode) === mode) return;
-    table.addFlag(row, rowFlag.dropSetId);
-    this.#options.namespace.ensureObject(row, generation);
-  }
-
-  /** The based file ready to be changed, or null for a plain one. */
-  #writable(row: number, generation: number, dropSetId: boolean): BasedFile | null {
-    const { table } = this.#shared;
-    if (dropSetId) this.#recordLossOfSetId(row, generation);
-    if (table.get(row, word.kind) !== rowKind.based) return null;
-    if (!table.hasFlag(row, rowFlag.object)) this.#options.namespace.ensureObject(row, generation);
-    return this.#based.file(row, generation);
-  }
-
-  /** Once a thread and file: what cannot be brought now stays where it is, block by block. */
-  #bringWhole(file: BasedFile, row: number, generation: number): void {
-    file.wantsWhole = false;
-    if (this.#shared.table.hasFlag(row, rowFlag.transient)) return;
-    try {
-      this.#materialize(file, row, generation, 0, file.base.length);
-    } catch {
-      // A damaged segment of the backup is reported by whoever reads it; it may still be written over.
-    }
-  }
-
-  #materialize(file: BasedFile, row: number, generation: number, position: number, count: number): void {
-    const first = Math.floor(position / BLCKSZ);
-    const end = Math.ceil((position + count) / BLCKSZ);
-    if (file.isWhollyPresent(first, end)) return;
-    const { table } = this.#shared;
-    // A copy that is left out is no refusal.
-    const map = table.hasFlag(row, rowFlag.object) ? 0 : mapBlocks(file.base.length);
-    if (!this.#budget.hasRoom(map + end - first)) return;
-    const size = table.getDouble(row, double.size);
-    try {
-      const writable = this.#writable(row, generation, false)!;
-      this.#mutate(row, writable, position, Math.min(position + count, size), 0, () =>
-        this.#counters.add(counter.blocksMaterialized, writable.materialize(first, end)),
-      );
-    } catch (error) {
-      // No room for a copy is no reason to refuse what was asked for.
-      if (!isFull(error)) throw error;
-    }
   }
 }

@@ -46,7 +46,7 @@ for (const what of Object.keys(cases) as Case[]) {
   });
 }
 
-const engine = 'overlay/data/data-engine';
+const changes = 'overlay/data/changes';
 const sync = 'overlay/data/file-sync';
 const group = 'overlay/data/group-sync';
 
@@ -54,9 +54,9 @@ const mistakes: readonly (readonly [what: string, where: Case, ...Mistake[]])[] 
   [
     'a file that counts as unsynced before it is written, and not after',
     'one file made on the mount',
-    { module: engine, from: 'table.addFlag(row, rowFlag.dirtyData);', to: '' },
+    { module: changes, from: 'table.addFlag(row, rowFlag.dirtyData);', to: '' },
     {
-      module: engine,
+      module: changes,
       from: 'this.#budget.take(taken);',
       to: 'table.addFlag(row, rowFlag.dirtyData);\nthis.#budget.take(taken);',
     },

@@ -18,6 +18,7 @@ const MODULES = [
   'overlay/data/unflushed',
   'overlay/data/group-sync',
   'overlay/data/file-sync',
+  'overlay/data/changes',
   'overlay/data/data-engine',
   'overlay/journal-compactor',
 ];
