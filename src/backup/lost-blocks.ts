@@ -45,7 +45,7 @@ export function lostBlock(source: DatafileSource, block: number): PbkfsError {
     'page_damaged',
     `backup ${backupId}, file ${place.file}: block ${block}: ${lostBecause(source)}`,
     {
-      hint: '"pg_probackup merge" loses such blocks, and restore gives zeros for them; so does a mount with --verify=off',
+      hint: '"pg_probackup merge" loses such blocks; restore gives zeros for them, and so does a mount with --verify=off',
       place,
     },
   );
