@@ -1,4 +1,4 @@
-// Blocks that the cluster had and no backup of the chain holds any more: pg_probackup's merge loses some (format page 7.3).
+// Blocks that the cluster had and no backup of the chain holds any more: pg_probackup loses some (format page 7.6).
 
 import { PbkfsError } from '../errors.js';
 import { INFO_LOST, INFO_SIZE } from './block-info.js';
@@ -45,7 +45,7 @@ export function lostBlock(source: DatafileSource, block: number): PbkfsError {
     'page_damaged',
     `backup ${backupId}, file ${place.file}: block ${block}: ${lostBecause(source)}`,
     {
-      hint: '"pg_probackup merge" loses such blocks; restore gives zeros for them, and so does a mount with --verify=off',
+      hint: 'pg_probackup lost it (docs/pg_probackup-format.md 7.6): restore gives zeros, and so does a mount with --verify=off',
       place,
     },
   );

@@ -1,4 +1,4 @@
-// Blocks that a DELTA backup saw in the cluster and that no backup of the chain holds (format page 7.3).
+// Blocks that a DELTA backup saw in the cluster and that no backup of the chain holds (format page 7.6).
 
 import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

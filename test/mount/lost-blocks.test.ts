@@ -1,4 +1,4 @@
-// A block that "pg_probackup merge" has lost: refused and named; everything else of the file is served.
+// A block that pg_probackup has lost: refused and named; everything else of the file is served.
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
