@@ -15,8 +15,9 @@ t.test('lines-have-time-level-message-and-quoted-fields', async (t) => {
   t.match(second, / WARN w$/);
 });
 
-t.test('a-log-that-cannot-be-written-harms-nobody', async () => {
-  createLogger(-1).error('lost');
+t.test('a-log-that-cannot-be-written-harms-nobody', async (t) => {
+  const log = createLogger(-1);
+  t.doesNotThrow(() => log.error('lost'));
 });
 
 t.test('json is one object a line, and levels below the wanted one are not written', async (t) => {

@@ -41,11 +41,11 @@ export function resolveChain(
   const target = latest ? latestMountable(backups, instance, options) : findBackup(backups, instance, idOrLatest);
   const { members, refusal } = followChain(backups, instance, target, options);
   if (refusal !== undefined) throw new PbkfsError(refusal.code, refusal.reason, { hint: refusal.hint });
-  return { instance, target, members, passedOver: latest ? unusable(backups, instance, target, options) : [] };
+  return { instance, target, members, passedOver: latest ? findPassedOver(backups, instance, target, options) : [] };
 }
 
 /** Of backups newer than the one that was taken, those that cannot be. */
-export function unusable(
+export function findPassedOver(
   backups: readonly BackupInfo[],
   instance: string,
   taken: BackupInfo | undefined,
@@ -56,6 +56,11 @@ export function unusable(
     const { refusal } = followChain(backups, instance, backup, options);
     return refusal === undefined ? [] : [{ backupId: backup.id, reason: refusal.reason }];
   });
+}
+
+/** Ids of a chain's backups, FULL first. */
+export function memberIds({ members }: Pick<Chain, 'members'>): string[] {
+  return members.map(({ id }) => id);
 }
 
 /** For whoever asked for `latest`. @returns a warning, or none */

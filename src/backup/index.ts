@@ -5,7 +5,7 @@ export { buildBlockIndex, createBlockIndex } from './block-index.js';
 export { blockChecksums, blockPlace } from './block-place.js';
 export { byteString, displayPath } from './byte-path.js';
 export { type Catalog, findBackup, openCatalog } from './catalog.js';
-export { checkBackup, passedOverWarning, resolveChain, unusable } from './chain.js';
+export { checkBackup, findPassedOver, memberIds, passedOverWarning, resolveChain } from './chain.js';
 export { ChainReader, openChain, openKeptChain } from './chain-reader.js';
 export { type ChainChange, ChainWatch, chainChanges } from './chain-watch.js';
 export { checksumSwitch } from './checksum-switch.js';
@@ -35,5 +35,5 @@ export type {
   TreeEntry,
   VerifyMode,
 } from './types.js';
-export type { Problem } from './validate/problem.js';
+export { isDamage, type Problem } from './validate/problem.js';
 export { validateChain } from './validate/validate.js';

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { counted } from '../counted.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import { MAX_CLIENTS } from '../postgres/safe-settings.js';
 import type { Drilled } from '../session/drill/drill.js';
 import type { DrillRun } from '../session/drill/drill-run.js';
 import type { Finding } from '../session/drill/finding.js';
@@ -61,7 +62,11 @@ export function addDrillCommand(program: Command, setStatus: (status: number) =>
     .option('--database <name>', 'where --sql runs', 'postgres')
     .option('--metrics-file <file>', 'write metrics for the textfile collector of node_exporter', directory)
     .option('--diff-limit <size>', 'fail when the diff grows to this size, such as 20GB', diffSize)
-    .option('-j, --jobs <number>', 'connections and files at a time (default: one a processor)', wholeNumber(1, 64))
+    .option(
+      '-j, --jobs <number>',
+      'connections and files at a time (default: one a processor)',
+      wholeNumber(1, MAX_CLIENTS),
+    )
     .option('--force', 'drill backups in state CORRUPT or ORPHAN too')
     .option('--json', 'print JSON; errors too, on stderr')
     .addHelpText('after', HELP);
@@ -81,7 +86,7 @@ async function run(options: DrillOptions): Promise<number> {
     checksums: options.checksums ?? false,
     sql: (options.sql ?? []).map((file) => resolve(file)),
     database,
-    jobs: options.jobs ?? availableParallelism(),
+    jobs: options.jobs ?? Math.min(availableParallelism(), MAX_CLIENTS),
     all: options.all ?? false,
     force: options.force ?? false,
     timeline: timelineOf(options),

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { counted } from '../counted.js';
+import { MAX_JOBS } from '../mount/export/request.js';
 import { secondsSince } from '../sys/stopwatch.js';
 import { directory, wholeNumber } from './options.js';
 import { ProgressLine } from './progress-line.js';
@@ -38,7 +39,7 @@ export function addExportCommand(program: Command): void {
     .description('Copies what a mount shows, or a diff would show, into a plain data directory.')
     .argument('<from>', 'mount point or diff', directory)
     .requiredOption('-o, --output <dir>', 'a new or empty directory', directory)
-    .option('-j, --jobs <number>', 'threads (default: one a processor)', wholeNumber(1, 256))
+    .option('-j, --jobs <number>', 'threads (default: one a processor)', wholeNumber(1, MAX_JOBS))
     .option('-T, --tablespace-mapping <old=new>', 'where a tablespace goes; OLD is its directory or oid', mapping)
     .option('--force', 'also while a server runs on the mount or somebody writes to it')
     .option('--no-sync', 'do not wait until the copy is durable')

@@ -7,7 +7,7 @@ import type { BackendInfo } from '../fs/serve-types.js';
 import { type BlockOrigin, type FileOrigin, type MountInfo, readInfo, readProvenance } from '../mount/index.js';
 import { chosenMount, withMountArgument } from './mount-argument.js';
 import { wholeNumber } from './options.js';
-import { isoTime } from './show-data.js';
+import { isoOfSeconds } from './show-data.js';
 import { formatBytes, formatDuration, renderTable } from './text-table.js';
 
 const HELP = `
@@ -64,7 +64,7 @@ function shown({ summary, status, server, members }: MountInfo): object {
         id,
         mode: mode ?? null,
         status,
-        startTime: isoTime(startTime),
+        startTime: isoOfSeconds(startTime),
         programVersion: programVersion ?? null,
         dataBytes: dataBytes ?? null,
       })) ?? null,
@@ -114,7 +114,7 @@ function render({ summary, status, server, members }: MountInfo): string {
     `  ${id}`,
     mode ?? '?',
     status,
-    isoTime(startTime) ?? '?',
+    isoOfSeconds(startTime) ?? '?',
     formatBytes(dataBytes ?? null),
   ]);
   return `${table}${renderTable([header, ...chain])}`;

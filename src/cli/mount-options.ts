@@ -10,11 +10,11 @@ import {
   catalogOptionOfMounts,
   diffSize,
   directory,
+  fsname,
   listenAddress,
   oneOf,
   option,
   prefetchOption,
-  sourceName,
   wholeNumber,
 } from './options.js';
 import { recoveryOptions } from './recovery-options.js';
@@ -49,7 +49,7 @@ export function mountOptions(): Option[] {
     option(
       '--fsname <name>',
       'source of the mount, as df shows it (default: pbkfs:INSTANCE/BACKUP; of a line of /etc/fstab its first field)',
-      sourceName,
+      fsname,
     ),
     option(
       '--backend <backend>',

@@ -45,8 +45,8 @@ export function listenAddress(value: string): string {
 /** What a kernel takes as a mount's source: mount(2) reads one page, of which fusermount's options take some. */
 const MAX_SOURCE_BYTES = 2048;
 
-/** A parser for the source of a mount. */
-export function sourceName(value: string): string {
+/** What the kernel is to call a mount. */
+export function fsname(value: string): string {
   const bytes = Buffer.byteLength(value);
   if (bytes > 0 && bytes <= MAX_SOURCE_BYTES && !/\p{Cc}|\ufffd/u.test(value)) return value;
   throw new InvalidArgumentError(`It must be 1 to ${MAX_SOURCE_BYTES} bytes of UTF-8 without control characters.`);

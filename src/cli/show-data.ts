@@ -1,6 +1,6 @@
 // What `pbkfs show` knows about a catalog, as data: the shape of its JSON.
 
-import { type BackupInfo, type Catalog, checkBackup } from '../backup/index.js';
+import { type BackupInfo, type Catalog, checkBackup, memberIds } from '../backup/index.js';
 
 export interface ShownBackup {
   readonly id: string;
@@ -57,13 +57,13 @@ export function describeBackup(backups: readonly BackupInfo[], instance: string,
     mode: backup.mode ?? null,
     status: backup.status,
     parentId: backup.parentId ?? null,
-    chain: members.map((member) => member.id),
+    chain: memberIds({ members }),
     mountable,
     reason: reason ?? null,
     hint: hint ?? null,
-    startTime: isoTime(backup.startTime),
-    endTime: isoTime(backup.endTime),
-    recoveryTime: isoTime(backup.recoveryTime),
+    startTime: isoOfSeconds(backup.startTime),
+    endTime: isoOfSeconds(backup.endTime),
+    recoveryTime: isoOfSeconds(backup.recoveryTime),
     startLsn: backup.startLsn ?? null,
     stopLsn: backup.stopLsn ?? null,
     timeline: backup.timeline ?? null,
@@ -80,6 +80,6 @@ export function describeBackup(backups: readonly BackupInfo[], instance: string,
 }
 
 /** Unix seconds as `2026-11-21T04:16:56Z`. */
-export function isoTime(seconds: number | undefined): string | null {
+export function isoOfSeconds(seconds: number | undefined): string | null {
   return seconds === undefined ? null : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }

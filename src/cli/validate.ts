@@ -5,6 +5,8 @@ import type { Command } from 'commander';
 import {
   checksumSwitch,
   displayPath,
+  isDamage,
+  memberIds,
   openCatalog,
   type Problem,
   passedOverWarning,
@@ -29,8 +31,9 @@ interface ValidateOptions {
 
 const HELP = `
 Checks every member of the backup's chain: file lists, CRCs of all stored files, header maps, every page, and every
-record of the WAL that makes the backup consistent. One line is printed for each problem. The backup's status is not
-changed; run "pg_probackup validate" for that.
+record of the WAL that makes the backup consistent. One line is printed for each problem. A page whose LSN is later than
+the backup's end is a warning, as it is to pg_probackup: backups of a standby may have such pages. The backup's status is
+not changed; run "pg_probackup validate" for that.
 
 Examples:
   pbkfs validate -B /backup -I main -i latest
@@ -66,23 +69,19 @@ async function validate(options: ValidateOptions): Promise<number> {
     }
     const line = new ProgressLine(process.stderr);
     const began = performance.now();
-    const { files, bytes, problems } = await validateChain(catalog, chain, {
+    const { files, bytes, problems, warnings } = await validateChain(catalog, chain, {
       jobs: options.jobs ?? availableParallelism(),
       found: (problem) => {
         line.clear();
-        if (!options.json) process.stdout.write(`${describe(problem)}\n`);
+        if (!isDamage(problem)) warn(describe(problem));
+        else if (!options.json) process.stdout.write(`${describe(problem)}\n`);
       },
       progress: (done, total) => line.draw(done, total),
     });
     line.clear();
     const seconds = secondsSince(began);
-    const ids = chain.members.map((member) => member.id);
+    const ids = memberIds(chain);
     if (options.json) {
-      const shown = problems.map(({ backup, ...problem }) => ({
-        backupId: backup,
-        ...problem,
-        file: displayPath(problem.file),
-      }));
       const result = {
         instance,
         backupId: chain.target.id,
@@ -91,7 +90,8 @@ async function validate(options: ValidateOptions): Promise<number> {
         files,
         bytes,
         seconds,
-        problems: shown,
+        problems: problems.map(shown),
+        warnings: warnings.map(shown),
       };
       process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
     } else {
@@ -103,6 +103,11 @@ async function validate(options: ValidateOptions): Promise<number> {
   } finally {
     await lock.release();
   }
+}
+
+/** A problem as JSON has it. */
+function shown({ backup, ...problem }: Problem): object {
+  return { backupId: backup, ...problem, file: displayPath(problem.file) };
 }
 
 function describe({ backup, file, block, message }: Problem): string {

@@ -1,6 +1,7 @@
 // One mount in this process: starts the threads, mounts, grows the readers on demand, and ends in the right order.
 
 import { closeSync } from 'node:fs';
+import { memberIds } from '../backup/index.js';
 import { given } from '../given.js';
 import { createCounters } from '../metrics/counters.js';
 import type { VirtualName } from '../overlay/namespace/virtual-file.js';
@@ -107,7 +108,7 @@ class MountServer implements Server {
       Atomics.store(this.#shared.control, control.passthrough, Number(passthrough));
       const settings = {
         objects,
-        chain: chain.members.map(({ id }) => id),
+        chain: memberIds(chain),
         readOnly: diff === null,
         perfUnsafe,
         materializeOnRead,

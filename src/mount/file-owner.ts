@@ -14,7 +14,7 @@ export interface FileOwner {
  * PostgreSQL insists on owning its data directory; without root only ourselves can.
  * @param mountpoint the owner of the mount point
  */
-export function ownerOf(request: MountRequest, mountpoint: FileOwner): FileOwner {
+export function fileOwner(request: MountRequest, mountpoint: FileOwner): FileOwner {
   const owner = isRoot() ? mountpoint : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return { uid: request.uid ?? owner.uid, gid: request.gid ?? owner.gid };
 }

@@ -61,7 +61,7 @@ function usesOf(process: string, mount: MountEntry): string[] {
   };
   for (const what of ['cwd', 'root', 'exe'])
     check(what, `${process}/${what}`, () => mountIdOfLink(`${process}/${what}`));
-  for (const fd of list(`${process}/fd`)) {
+  for (const fd of namesIn(`${process}/fd`)) {
     check('open', `${process}/fd/${fd}`, () => mountIdOf(`${process}/fdinfo/${fd}`));
   }
   for (const path of mappedFiles(process, mount)) uses.push(`mapped ${displayPath(path)}`);
@@ -126,7 +126,8 @@ export function linkText(path: string): string | undefined {
   }
 }
 
-export function list(path: string): string[] {
+/** Names in a directory. */
+export function namesIn(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {

@@ -35,9 +35,9 @@ export interface RegistryEntry extends ProcessIdentity {
 }
 
 /**
- * Where this user's entries may lie, the preferred place first. Not the environment of the moment decides (a mount made
- * in a session must be found by cron): so a reader looks everywhere. `/run` is gone after a reboot, and so are the
- * mounts; entries elsewhere name the boot they belong to.
+ * Where this user's entries may lie, the preferred place first. A reader looks in all of them, because its environment may
+ * differ from the mount's: cron must find a mount that was made in a session. `/run` is gone after a reboot, and so are
+ * the mounts; entries elsewhere name the boot they belong to.
  */
 function registryDirectories(): readonly string[] {
   const uid = process.getuid?.() ?? 0;

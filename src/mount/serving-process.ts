@@ -5,7 +5,7 @@ import { displayPath } from '../backup/byte-path.js';
 import { isAlive, processIds } from '../sys/process-identity.js';
 import { readJson } from '../sys/read-json.js';
 import { LOCK_FILE, type LockOwner } from './diff/lock.js';
-import { linkText, list } from './holders.js';
+import { linkText, namesIn } from './holders.js';
 
 export interface ServingProcess extends LockOwner {
   /** Absolute path of its diff. */
@@ -18,7 +18,7 @@ export interface ServingProcess extends LockOwner {
  */
 export function findServingProcess(mountpoint: string): ServingProcess | undefined {
   for (const pid of processIds()) {
-    for (const fd of list(`/proc/${pid}/fd`)) {
+    for (const fd of namesIn(`/proc/${pid}/fd`)) {
       const link = `/proc/${pid}/fd/${fd}`;
       // Other descriptors come and go while we look.
       const target = linkText(link);

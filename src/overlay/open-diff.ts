@@ -1,7 +1,7 @@
 // The diff of an overlay: its objects and its journal opened.
 
 import { mkdirSync } from 'node:fs';
-import { type DiffStorage, Journal, type JournalRecord, refusedByStorage, refuseLostJournal } from './diff/index.js';
+import { type DiffStorage, Journal, type RawRecord, refusedByStorage, refuseLostJournal } from './diff/index.js';
 import { ObjectKeeper } from './namespace/object-keeper.js';
 import { NoJournal, NoObjects } from './namespace/read-only.js';
 import type { DiffBudget } from './shared/diff-budget.js';
@@ -11,7 +11,7 @@ export interface OpenDiff {
   readonly objects: ObjectKeeper | NoObjects;
   readonly journal: Journal | NoJournal;
   /** what earlier mounts wrote down */
-  readonly records: readonly JournalRecord[];
+  readonly records: readonly RawRecord[];
 }
 
 /**

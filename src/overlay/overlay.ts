@@ -4,21 +4,21 @@
 import { byteString, type ChainReader } from '../backup/index.js';
 import { SystemError } from '../errors.js';
 import { BlockMaps } from './block-maps.js';
-import { closeDiff, removeUnusedObjects } from './clean-end.js';
+import { closeDiff } from './clean-end.js';
 import type { HeldFiles } from './data/namespace-calls.js';
 import {
   bootId,
   type DiffStorage,
   forgetLostWrites,
   hasLostWrites,
-  type JournalRecord as RawRecord,
+  type RawRecord,
   refusedByStorage,
   stateSize,
 } from './diff/index.js';
 import { Recovery } from './diff-recovery.js';
 import { diffStorage } from './diff-storage.js';
 import { HiddenNames } from './hidden-names.js';
-import { CLEAN, EndingWatch } from './last-ending.js';
+import { CLEAN } from './last-ending.js';
 import type { BaseNode } from './namespace/base-node.js';
 import type { Inode } from './namespace/inode.js';
 import { Namespace } from './namespace/namespace.js';
@@ -29,7 +29,7 @@ import { type Change, decodeRecords, encodeRecord } from './namespace/records.js
 import { openBase } from './open-base.js';
 import { openDiff } from './open-diff.js';
 import type { OverlayOptions } from './overlay-options.js';
-import { settleObjects } from './settle-objects.js';
+import { settleDiff } from './settle-diff.js';
 import { withoutSetId } from './shared/attributes.js';
 import { blocksOf, DiffBudget } from './shared/diff-budget.js';
 import { IndexCache } from './shared/index-cache.js';
@@ -63,12 +63,13 @@ export class Overlay {
   readonly #indexes: IndexCache;
 
   /** Opens backup and diff, and makes durable what a killed predecessor left behind. Throws what is wrong with them. */
-  constructor(shared: SharedState, options: OverlayOptions) {
+  constructor(shared: SharedState, given: OverlayOptions) {
+    const lostWrites = given.diff !== null && hasLostWrites(given.diff);
+    const options = { ...given, afterPowerLoss: given.afterPowerLoss || lostWrites };
     this.#shared = shared;
     this.#indexes = new IndexCache(shared);
     this.#options = options;
     this.#storage = diffStorage(options.diff);
-    const lostWrites = options.diff !== null && hasLostWrites(options.diff);
     const { reader, base, settleDigest } = openBase(options);
     this.#reader = reader;
     this.#settleDigest = settleDigest;
@@ -83,7 +84,7 @@ export class Overlay {
       directory: objects.directory,
       arena: shared.arena,
       bootId: this.#bootId,
-      afterPowerLoss: options.afterPowerLoss || lostWrites,
+      afterPowerLoss: options.afterPowerLoss,
       warn: options.warn,
     });
     const target = options.chain.target;
@@ -129,25 +130,9 @@ export class Overlay {
   #takeUp(found: readonly RawRecord[], options: OverlayOptions, lostWrites: boolean): void {
     const { namespace, objects } = this;
     const journal = this.#journal;
-    const watch = new EndingWatch();
-    namespace.replay(watch.pass(decodeRecords(found)));
-    const ending = watch.ending(this.#bootId, options.afterPowerLoss || lostWrites);
-    if (lostWrites && !ending.cleanlyClosed) {
-      options.warn(
-        'a sync of the diff had failed in an earlier mount: of files changed then, what was synced before counts',
-      );
-    }
-    const givenUp = settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
     const opened: Change = ['opened', this.#bootId];
-    if (!ending.cleanlyClosed) {
-      objects.sync();
-      // Not as a clean end, should this one fail: on a full disk a map may have stayed unsynced.
-      const records = namespace.snapshot(opened);
-      // What a power loss has cut off, and objects that were given up, must be on record before anything is changed.
-      if (ending.cacheWasLost || givenUp > 0) journal.rewrite(records);
-      else journal.rewriteAsRoomAllows(records);
-    }
-    removeUnusedObjects(this);
+    const diff = { namespace, objects, journal, recovery: this.#recovery, maps: this.#maps };
+    settleDiff(diff, decodeRecords(found), opened, { ...options, bootId: this.#bootId, lostWrites });
     if (options.noWal) this.#transientWal = new TransientWal(namespace);
     this.budget.start(options.diffLimit, this.#countBlocks());
     journal.append(encodeRecord({ time: Date.now(), changes: [opened] }), true);

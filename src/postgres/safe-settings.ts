@@ -27,8 +27,11 @@ export interface SafeSettingsInput {
   readonly preload?: string | undefined;
 }
 
-/** A backup's limit counts where it is larger: replay would fail with less. */
-const LEAST_CONNECTIONS = 50;
+/** Clients that a server of ours takes at a time, whatever the backup's limit is. */
+export const MAX_CLIENTS = 64;
+
+/** A backup's limit counts where it is larger: replay would fail with less. Some are reserved. */
+const LEAST_CONNECTIONS = MAX_CLIENTS + 16;
 const MIB = 1024 * 1024;
 
 /**

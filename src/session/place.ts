@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
-import { inspectDiff } from '../mount/diff/diff-directory.js';
+import { findDiffToMount } from '../mount/diff/diff-directory.js';
 import { findRegistered } from '../mount/registry.js';
 import { type ChosenBackup, chosenBackup } from '../mount/serving/chosen-backup.js';
 import { canEnter, reachableTempDir } from '../postgres/reachable.js';
@@ -104,7 +104,7 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
 function backupOf(request: SessionRequest): ChosenBackup {
   const { catalog, instance, backupId, diff } = request;
   if (catalog !== undefined && instance !== undefined && backupId !== undefined) return { catalog, instance, backupId };
-  if (diff !== undefined) return chosenBackup(request, diff, inspectDiff(diff));
+  if (diff !== undefined) return chosenBackup(request, diff, findDiffToMount(diff));
   throw new PbkfsError('usage', '-B CATALOG, -I INSTANCE and -i BACKUP_ID must be given', {
     hint: 'only a mount that is there already (-D), or a diff that was mounted before (-d), knows its backup',
   });

@@ -2,7 +2,7 @@
 
 import { type BackupInfo, openCatalog, passedOverWarning, resolveChain } from '../backup/index.js';
 import { given } from '../given.js';
-import { inspectDiff } from '../mount/diff/diff-directory.js';
+import { findDiffToMount } from '../mount/diff/diff-directory.js';
 import { openRemembered } from '../mount/diff/remembered-catalog.js';
 import { findServers } from '../mount/orphaned-server.js';
 import { unmount } from '../mount/unmount/unmount.js';
@@ -68,7 +68,7 @@ export async function openSession(
   const { databases } = request;
   const replaying = { catalog, instance, backup: target, mountpoint, binaries, user, databases };
   // What is in a diff goes on where it was, unless it is told otherwise.
-  const resumed = existing || (inspectDiff(diff).kind === 'bound' && request.recovery === undefined);
+  const resumed = existing || (findDiffToMount(diff).kind === 'bound' && request.recovery === undefined);
   let recovery = resumed ? undefined : (request.recovery ?? (target.stream ? undefined : ARCHIVE_RECOVERY));
   let plan = NO_REPLAY;
   if (!resumed) {

@@ -37,7 +37,6 @@ const O_CLOEXEC = 0o2000000;
 /** flock(2) operations. */
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 /** fallocate(2) modes, from linux/falloc.h. */
 export const FALLOC_FL_KEEP_SIZE = 1;

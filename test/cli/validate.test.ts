@@ -45,6 +45,13 @@ t.test(
   },
 );
 
+interface Validated {
+  readonly valid: boolean;
+  readonly chain: readonly string[];
+  readonly problems: readonly { readonly kind: string; readonly file: string }[];
+  readonly warnings: Validated['problems'];
+}
+
 t.test('damage: exit 1, a line that names backup, file and block; the same as JSON', async (t) => {
   const catalog = writeSmallCatalog(join(directory(t), 'catalog'));
   const id = backupIdOf(startTime(1));
@@ -53,10 +60,12 @@ t.test('damage: exit 1, a line that names backup, file and block; the same as JS
   const asJson = async () => {
     const { status, stdout } = await pbkfs([...args, '--json']);
     t.equal(status, 1);
-    return JSON.parse(stdout) as { valid: boolean; chain: string[]; problems: { kind: string; file: string }[] };
+    return JSON.parse(stdout) as Validated;
   };
   // It has no WAL, and its pages come from later than its end.
-  const usual = new Set((await asJson()).problems.map((problem) => JSON.stringify(problem)));
+  const before = await asJson();
+  t.strictSame([...new Set(before.warnings.map(({ kind }) => kind))], ['future']);
+  const usual = new Set(before.problems.map((problem) => JSON.stringify(problem)));
   const bytes = readFileSync(file);
   bytes[8200 + 8 + 4000]! ^= 1;
   writeFileSync(file, bytes);
@@ -66,6 +75,7 @@ t.test('damage: exit 1, a line that names backup, file and block; the same as JS
     text.stdout,
     new RegExp(`^backup ${id}, file base/2/200, block 1: page checksum \\d+, the header map says \\d+$`, 'm'),
   );
+  t.match(text.stderr, /^pbkfs: warning: backup \w+, file \S+, block 0: its LSN \S+ is later than the backup's end/m);
   t.match(text.stdout, new RegExp(`^backup ${id}, file base/2/200: it has CRC \\d+, \\d+ is listed$`, 'm'));
   const result = await asJson();
   t.equal(result.valid, false);

@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DrillRun } from '../../src/session/drill/drill-run.js';
 import { nothingLeftIn } from '../support/left-behind.js';
@@ -18,11 +19,18 @@ import { run } from '../support/run.js';
 import { hashTree } from '../support/tree.js';
 import { smallStream } from './targets.js';
 
+const ON_MANY_PROCESSORS = {
+  NODE_OPTIONS: `--require=${fileURLToPath(new URL('../support/many-processors.cjs', import.meta.url))}`,
+};
+
 interface Place {
   readonly scratch: string;
   readonly metrics: string;
   /** Runs a drill and reads its report. */
-  drill(args: readonly string[]): Promise<{ status: number | null; stderr: string; report: DrillRun }>;
+  drill(
+    args: readonly string[],
+    env?: Record<string, string>,
+  ): Promise<{ status: number | null; stderr: string; report: DrillRun }>;
   sql(name: string, text: string): string;
 }
 
@@ -33,9 +41,9 @@ function place(t: Test, source: readonly string[]): Place {
   return {
     scratch,
     metrics,
-    drill: async (args) => {
+    drill: async (args, env) => {
       const all = ['drill', ...source, '--work-dir', scratch, '--metrics-file', metrics, '--json', ...args];
-      const { status, stdout, stderr } = await pbkfs(all);
+      const { status, stdout, stderr } = await pbkfs(all, env);
       return { status, stderr, report: (stdout === '' ? {} : JSON.parse(stdout)) as DrillRun };
     },
     sql: (name, text) => {
@@ -76,7 +84,7 @@ t.test('a sound backup passes all checks', { skip: mountMissing }, async (t) => 
   const before = hashTree(catalog);
   const { drill, sql, scratch, metrics } = place(t, ['-B', catalog, '-I', instance]);
   const good = sql('good.sql', 'create table made as select 1 as n; select n = 1 as one from made; select 2;');
-  const { status, stderr, report } = await drill(['--amcheck', '--checksums', '--sql', good]);
+  const { status, stderr, report } = await drill(['--amcheck', '--checksums', '--sql', good], ON_MANY_PROCESSORS);
   t.equal(status, 0, stderr);
   matchWhole(t, report, { passed: true, passedOver: [], backups: [{ backupId: backup, passed: true, mode: 'DELTA' }] });
   const [drilled] = report.backups;

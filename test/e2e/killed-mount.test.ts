@@ -4,8 +4,9 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { CrashStage, pause } from '../support/crash-stage.js';
+import { CrashStage } from '../support/crash-stage.js';
 import { mountCatalog, mountMissing } from '../support/mount.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { smallStream } from './targets.js';
@@ -30,14 +31,14 @@ function holders(catalog: string): number[] {
 
 /** How many there are, once there are as few as that: a holder that has just been replaced ends when it sees its parent dead. */
 async function holdersLeft(catalog: string, few: number): Promise<number> {
-  for (const deadline = Date.now() + 30_000; holders(catalog).length > few && Date.now() < deadline; ) await pause(50);
+  for (const deadline = Date.now() + 30_000; holders(catalog).length > few && Date.now() < deadline; ) await sleep(50);
   return holders(catalog).length;
 }
 
 async function kill(victim: (typeof victims)[number], stage: CrashStage, catalog: string, delay: number) {
   const { mount } = stage;
   const owner = mount.owner()!;
-  await pause(delay);
+  await sleep(delay);
   switch (victim) {
     case 'process':
       return stage.killMount();
@@ -47,12 +48,12 @@ async function kill(victim: (typeof victims)[number], stage: CrashStage, catalog
       return stage.killMount();
     case 'holder and process':
       for (const pid of holders(catalog)) process.kill(pid, 'SIGKILL');
-      await pause(delay / 4);
+      await sleep(delay / 4);
       return stage.killMount();
     case 'while unmounting': {
       await stage.server.crash();
       const unmounting = mount.tryUnmount();
-      await pause(100 + delay / 4);
+      await sleep(100 + delay / 4);
       await stage.killMount();
       await unmounting;
       return;
@@ -61,7 +62,7 @@ async function kill(victim: (typeof victims)[number], stage: CrashStage, catalog
       await stage.killMount();
       await stage.takeOff();
       const mounting = stage.remount().catch(() => undefined);
-      await pause(100 + delay / 2);
+      await sleep(100 + delay / 2);
       const next = mount.owner();
       if (next !== undefined) await mount.kill9(next);
       await mounting;

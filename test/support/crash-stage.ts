@@ -1,5 +1,6 @@
 // A mounted backup with a PostgreSQL server and clients that keep book, to be crashed in many ways and asked afterwards.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import type { PostgresServer } from '../../src/postgres/server.js';
 import type { ProcessIdentity } from '../../src/sys/process-identity.js';
@@ -61,7 +62,7 @@ export class CrashStage {
       const [refusal] = this.ledger.refusals;
       if (refusal !== undefined) throw new Error(`a client cannot work: ${refusal}`);
       if (over) throw new Error(`the clients cannot work:\n${this.server.log().slice(-2000)}`);
-      await pause(10);
+      await sleep(10);
     }
   }
 
@@ -109,8 +110,4 @@ export class CrashStage {
       t.equal(await checksumComplaints(this.mount.mountpoint), '');
     });
   }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

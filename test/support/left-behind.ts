@@ -4,15 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 
-/** Waits until a condition holds, for half a minute at most; the caller asserts it. */
-export async function eventually(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !condition() && Date.now() < deadline; ) await sleep(50);
-}
-
 /** Nothing is left below `directory`, which is itself empty, within half a minute. */
 export async function nothingLeftIn(t: Test, directory: string): Promise<void> {
   const left = (): string[] => [...readdirSync(directory), ...mountsBelow(directory), ...serversBelow(directory)];
-  await eventually(() => left().length === 0);
+  // What is left is told by the checks.
+  for (const deadline = Date.now() + 30_000; left().length > 0 && Date.now() < deadline; ) await sleep(50);
   t.strictSame(readdirSync(directory), [], 'no temporary directory');
   t.strictSame(mountsBelow(directory), [], 'no mount');
   t.strictSame(serversBelow(directory), [], 'no server');

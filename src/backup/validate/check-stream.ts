@@ -13,13 +13,13 @@ import { crcDoubt } from '../stream-crc.js';
 import { RECORD_ROOM, walkStream } from '../stream-walk.js';
 import type { StreamPart } from '../types.js';
 import { type Lsn, parseLsnNumber } from '../wal/lsn.js';
-import { pageFault } from './page-fault.js';
+import { type PageFault, pageFault } from './page-fault.js';
 import type { Check } from './plan.js';
 import type { Problem, ProblemKind } from './problem.js';
 
 type StreamCheck = Extract<Check, { kind: 'stream' }>;
 
-/** Of one file, more faulty pages than this are only counted. */
+/** Of one file, more faulty pages of a kind than this are only counted. */
 const MAX_PAGES_TOLD = 20;
 
 /** Bytes read at a time: what was read should still be in the processor's second cache when it is checked. */
@@ -127,7 +127,7 @@ function walk(
   const stop = parseLsnNumber(check.stopLsn) || undefined;
   let count = 0;
   let payload = 0;
-  let told = 0;
+  const faulty = { page: 0, future: 0 };
   let progress = 0;
   try {
     const { crc } = walkStream(
@@ -148,10 +148,10 @@ function walk(
         const i = count - 1;
         const block = blocks[i]!;
         const mapped = map !== undefined && i < map.count && map.block(i) === block ? map.checksum(i) : undefined;
-        const wrong = judge(bench, check, stop, at, payload, block, mapped);
-        if (wrong === undefined) return;
-        told++;
-        if (told <= MAX_PAGES_TOLD) tell('page', wrong, block);
+        const fault = judge(bench, check, stop, at, payload, block, mapped);
+        if (fault === undefined) return;
+        faulty[fault.kind]++;
+        if (faulty[fault.kind] <= MAX_PAGES_TOLD) tell(fault.kind, fault.message, block);
       },
       stream,
     );
@@ -160,7 +160,10 @@ function walk(
     tell('file', reasonOf(error, part));
     count = -1;
   }
-  if (told > MAX_PAGES_TOLD) tell('file', `${told - MAX_PAGES_TOLD} more of its pages are faulty`);
+  if (faulty.page > MAX_PAGES_TOLD) tell('file', `${faulty.page - MAX_PAGES_TOLD} more of its pages are faulty`);
+  if (faulty.future > MAX_PAGES_TOLD) {
+    tell('future', `${faulty.future - MAX_PAGES_TOLD} more of its pages are later than the backup's end`);
+  }
   if (part.header !== null && count >= 0 && count !== part.header.nHeaders) {
     tell('file', `it holds ${count} pages, ${part.header.nHeaders} are listed`);
   }
@@ -190,7 +193,7 @@ function judge(
   size: number,
   block: number,
   mapped: number | undefined,
-): string | undefined {
+): PageFault | undefined {
   const { part } = check;
   const { stream, bytes } = bench;
   const mayBeRaw = size === BLCKSZ;
@@ -201,7 +204,7 @@ function judge(
     if (mayBeRaw) decodeFullSizePayload(part.compressAlg, stream, at, bytes, DECODED);
     else decodePage(part.compressAlg, stream, at, at + size, bytes, DECODED);
   } catch (error) {
-    return (error as Error).message;
+    return damaged((error as Error).message);
   }
   return judgePage(bench, check, stop, DECODED, block, mapped);
 }
@@ -214,23 +217,25 @@ function judgePage(
   at: number,
   block: number,
   mapped: number | undefined,
-): string | undefined {
+): PageFault | undefined {
   if (isZeroPage(bytes, at))
-    return mapped === undefined || mapped === 0 ? undefined : `an empty page, the header map says ${mapped}`;
+    return mapped === undefined || mapped === 0 ? undefined : damaged(`an empty page, the header map says ${mapped}`);
   if (mapped !== undefined || part.pageChecksums) {
     const own = bytes[at + 8]! | (bytes[at + 9]! << 8);
     const computed = checksumInPlace(memory, at, firstBlock + block);
     if (mapped !== undefined && mapped !== computed) {
       const isOther = mapFirstBlocks.some((first) => mapped === checksumInPlace(memory, at, first + block));
-      if (!isOther) return `page checksum ${computed}, the header map says ${mapped}`;
+      if (!isOther) return damaged(`page checksum ${computed}, the header map says ${mapped}`);
     }
     if (part.pageChecksums && own !== computed) {
       const since = mapped === undefined ? '' : '; it was so in the source already';
-      return `pd_checksum is ${own}, the page has ${computed}${since}`;
+      return damaged(`pd_checksum is ${own}, the page has ${computed}${since}`);
     }
   }
   return pageFault(bytes, at, stop);
 }
+
+const damaged = (message: string): PageFault => ({ kind: 'page', message });
 
 /** The message without what the problem says anyway. */
 function reasonOf(error: unknown, part: StreamPart): string {

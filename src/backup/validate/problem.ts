@@ -1,7 +1,10 @@
 // What validation finds wrong, as data that crosses threads and becomes a line or JSON.
 
-/** What is at fault. `page`: one block; `file`: a stored file as a whole; `map`: page_header_map; `list`, `wal`. */
-export type ProblemKind = 'list' | 'file' | 'map' | 'page' | 'wal';
+/**
+ * What is at fault. `page`: one block; `file`: a stored file as a whole; `map`: page_header_map; `list`, `wal`. `future`: the
+ * LSN of one block, or of several in a file, is later than the backup's end; see {@link isDamage}.
+ */
+export type ProblemKind = 'list' | 'file' | 'map' | 'page' | 'future' | 'wal';
 
 export interface Problem {
   readonly kind: ProblemKind;
@@ -11,4 +14,12 @@ export interface Problem {
   /** Block within the segment file. */
   readonly block?: number;
   readonly message: string;
+}
+
+/**
+ * False for what deserves a look and is what was backed up all the same. In a backup of a standby, pages from the future are
+ * nothing unusual (format page 2.2).
+ */
+export function isDamage({ kind }: Problem): boolean {
+  return kind !== 'future';
 }

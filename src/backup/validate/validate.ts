@@ -7,7 +7,7 @@ import type { Chain } from '../types.js';
 import { planBlocks } from './check-blocks.js';
 import { planWal } from './check-wal.js';
 import { type Check, planValidation, sizeOf } from './plan.js';
-import type { Problem } from './problem.js';
+import { isDamage, type Problem } from './problem.js';
 import checkBatch, { type Batch } from './worker.js';
 
 /** What a worker gets at a time; the bytes are stored ones. */
@@ -16,7 +16,7 @@ const BATCH = { bytes: 4 << 20, files: 256 };
 export interface ValidateOptions {
   /** Worker threads. */
   readonly jobs: number;
-  /** Told of each problem as it is found. */
+  /** Told of each problem as it is found, also of what is no damage. */
   found(problem: Problem): void;
   /** Told now and then how far it has come. */
   progress?(done: number, total: number): void;
@@ -26,7 +26,10 @@ export interface ValidateResult {
   readonly files: number;
   /** Stored bytes. */
   readonly bytes: number;
+  /** What is damaged. */
   readonly problems: readonly Problem[];
+  /** What is no damage, see isDamage. */
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -37,8 +40,9 @@ export interface ValidateResult {
 export async function validateChain(catalog: Catalog, chain: Chain, options: ValidateOptions): Promise<ValidateResult> {
   const plan = planValidation(chain);
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   const found = (problem: Problem): void => {
-    problems.push(problem);
+    (isDamage(problem) ? problems : warnings).push(problem);
     options.found(problem);
   };
   for (const problem of plan.problems) found(problem);
@@ -57,7 +61,7 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
   const work = { batches: batches.map((checks): Batch => ({ checks, done })), found, tell };
   await (alone ? checkHere(work) : checkInPool(work, threads));
   tell();
-  return { files: plan.checks.length, bytes: plan.bytes, problems };
+  return { files: plan.checks.length, bytes: plan.bytes, problems, warnings };
 }
 
 /** What is left to do once all is planned. */

@@ -5,7 +5,7 @@ import { decodeLz4Block } from '../codec/lz4.js';
 import { decodePglz } from '../codec/pglz.js';
 import { zstdDecompress } from '../codec/zstd-frame.js';
 import { BLCKSZ } from '../constants.js';
-import { mainData, RECORD_HEADER } from './record-format.js';
+import { mainData, XLOG_RECORD_HEADER } from './record-format.js';
 
 /*
  * XLOG_HEAP_INPLACE (PostgreSQL 13-18) has one block:
@@ -39,9 +39,9 @@ export function invalidDatabaseOf(record: Buffer, major: number): { oid: number;
 
 /** Of a shared relation: no other than pg_database is updated in place. */
 function sharedRow(record: Buffer, major: number): Buffer | undefined {
-  const hasImage = (record[RECORD_HEADER + 1]! & HAS_IMAGE) !== 0;
-  const dataLength = record.readUInt16LE(RECORD_HEADER + 2);
-  let at = RECORD_HEADER + 4;
+  const hasImage = (record[XLOG_RECORD_HEADER + 1]! & HAS_IMAGE) !== 0;
+  const dataLength = record.readUInt16LE(XLOG_RECORD_HEADER + 2);
+  let at = XLOG_RECORD_HEADER + 4;
   const imageLength = hasImage ? record.readUInt16LE(at) : 0;
   const imageFlags = hasImage ? record[at + 4]! : 0;
   const codec = major < 15 ? (imageFlags & 2) << 1 : imageFlags & 0x1c;

@@ -8,7 +8,7 @@ import { crc32c } from '../crc.js';
  * The data are block and data headers, then what they announce, the main data last. xl_crc is the CRC-32C of the data
  * followed by the first 20 bytes. A record goes on behind the header of the next page.
  */
-export const RECORD_HEADER = 24;
+export const XLOG_RECORD_HEADER = 24;
 export const AT_XID = 4;
 export const AT_PREV = 8;
 const AT_INFO = 16;
@@ -26,7 +26,7 @@ export function infoOf(record: Buffer): number {
 }
 
 export function hasItsCrc(record: Buffer): boolean {
-  const crc = crc32c(record.subarray(0, AT_CRC), crc32c(record.subarray(RECORD_HEADER)));
+  const crc = crc32c(record.subarray(0, AT_CRC), crc32c(record.subarray(XLOG_RECORD_HEADER)));
   return crc === record.readUInt32LE(AT_CRC);
 }
 
@@ -36,7 +36,7 @@ export function isSwitch(record: Buffer): boolean {
 }
 
 /** @param at behind the headers of the blocks that the record changes. @returns undefined where there is none, or another such header */
-export function mainData(record: Buffer, at = RECORD_HEADER): Buffer | undefined {
+export function mainData(record: Buffer, at = XLOG_RECORD_HEADER): Buffer | undefined {
   while (at < record.length) {
     switch (record[at]) {
       case 255:

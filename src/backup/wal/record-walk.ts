@@ -1,7 +1,7 @@
 // Following WAL record by record, each against its own CRC, as recovery will: from one position to another.
 
 import { formatLsn, type Lsn } from './lsn.js';
-import { AT_PREV, hasItsCrc, isSwitch, MAX_RECORD, RECORD_HEADER } from './record-format.js';
+import { AT_PREV, hasItsCrc, isSwitch, MAX_RECORD, XLOG_RECORD_HEADER } from './record-format.js';
 import { XLP_FIRST_IS_CONTRECORD, XLP_FIRST_IS_OVERWRITE_CONTRECORD } from './segment-header.js';
 import { type SegmentOf, Stumble, WalPages, type WalRange } from './wal-pages.js';
 
@@ -67,7 +67,7 @@ export class RecordWalk {
     const offset = pages.offsetOf(at);
     const length = segment.readUInt32LE(offset);
     if (length === 0) throw new Stumble(`${here}: no record follows`);
-    if (length < RECORD_HEADER || length > MAX_RECORD) throw new Stumble(`${here}: a record of ${length} bytes`);
+    if (length < XLOG_RECORD_HEADER || length > MAX_RECORD) throw new Stumble(`${here}: a record of ${length} bytes`);
     let end = at + length;
     const room = blockSize - (at % blockSize);
     let record: Buffer;

@@ -1,5 +1,6 @@
 // A mount through fuse-native instead of the kernel protocol: names and data in this one thread, which libfuse calls.
 
+import { memberIds } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
 import { Counters, createCounters } from '../../metrics/counters.js';
@@ -69,7 +70,7 @@ class NativeServer implements Server {
       shared,
       counters: this.#counters,
       objects: overlay.objects.directory,
-      chain: chain.members.map(({ id }) => id),
+      chain: memberIds(chain),
       fdLimit: fdLimitPerThread(1),
       materializeOnRead: options.materializeOnRead,
       verify: options.verify,

@@ -50,7 +50,6 @@ export const size = { entry: 128, attr: 88, attrOut: 104, open: 16, write: 8, st
 /** INIT flags (word `flags`). */
 export const initFlag = {
   ASYNC_READ: 1 << 0,
-  ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
@@ -76,7 +75,6 @@ export const setattrValid = {
   MTIME: 1 << 5,
   ATIME_NOW: 1 << 7,
   MTIME_NOW: 1 << 8,
-  CTIME: 1 << 10,
   KILL_SUIDGID: 1 << 11,
 } as const;
 

@@ -1,7 +1,6 @@
 // What a running mount tells of itself: its virtual files, its metrics, its health. Lives in the control thread.
 
-import type { Chain } from '../../backup/index.js';
-import { chainChanges, displayPath } from '../../backup/index.js';
+import { type Chain, chainChanges, displayPath, memberIds } from '../../backup/index.js';
 import { pendingOperations, sumCounters } from '../../metrics/counters.js';
 import { renderSamples } from '../../metrics/exposition.js';
 import type { VirtualName } from '../../overlay/namespace/virtual-file.js';
@@ -94,7 +93,7 @@ export class LiveReport implements MountReport {
       catalog,
       instance: chain.instance,
       backupId: chain.target.id,
-      chain: chain.members.map((member) => member.id),
+      chain: memberIds(chain),
       chainState: chainState(words, chain),
       chainLock: { held: chainLock.held, description: chainLock.description },
       diff,
@@ -122,7 +121,7 @@ export class LiveReport implements MountReport {
     return {
       instance: chain.instance,
       backupId: chain.target.id,
-      chain: chain.members.map((member) => member.id),
+      chain: memberIds(chain),
       chainLock: chainLock.description,
       chainState: chainState(words, chain),
       diff,

@@ -50,7 +50,7 @@ export type DiffDirectory =
  * @param diff absolute path
  * @throws PbkfsError as findDiff, and diff_foreign for one that is absent and cannot be made
  */
-export function inspectDiff(diff: string): DiffDirectory {
+export function findDiffToMount(diff: string): DiffDirectory {
   const found = findDiff(diff);
   if (found.kind === 'absent') refuseNoPlace(diff);
   return found;

@@ -4,7 +4,7 @@ import { type Chain, openCatalog, resolveChain } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { refuseKernelClients } from '../../fs/kernel-clients.js';
 import { createCounters } from '../../metrics/counters.js';
-import { inspectDiff as inspectContent } from '../../overlay/fsck/inspect.js';
+import { inspectDiff } from '../../overlay/fsck/inspect.js';
 import type { DiffReport } from '../../overlay/fsck/report.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { SharedState } from '../../overlay/shared/shared-state.js';
@@ -78,7 +78,7 @@ function about(diff: string): Pick<FsckResult, 'diff' | 'unsafe' | 'foreign'> {
 
 /** Of the diff's own directory, and whether its WAL is there where that lies elsewhere. */
 function inspect(diff: string, { walDirectory, lastMount }: Binding, chain: Chain): DiffReport {
-  const report = inspectContent(diff, chain, lastMount.state === 'clean');
+  const report = inspectDiff(diff, chain, lastMount.state === 'clean');
   try {
     if (walDirectory?.ready) checkWalDirectory(walDirectory, diff);
     return report;

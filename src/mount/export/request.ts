@@ -1,10 +1,16 @@
 // What is asked of an export, and what it gives back.
 
+import { MAX_READERS } from '../../overlay/shared/index-users.js';
+
+/** Threads that an export may have. */
+export const MAX_JOBS = MAX_READERS;
+
 export interface ExportRequest {
   /** Mount point, or diff of a mount that has ended. */
   readonly from: string;
   /** New or empty. */
   readonly to: string;
+  /** Threads; more than MAX_JOBS are not started. */
   readonly jobs: number;
   /** Of a mount that is being written to. */
   readonly force: boolean;

@@ -2,6 +2,7 @@
 
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { byteString, pathBytes } from '../../backup/byte-path.js';
+import type { FileSource } from '../../backup/index.js';
 import { identified } from '../../overlay/data/identified.js';
 import { BaseNode } from '../../overlay/namespace/base-node.js';
 import { HIDDEN_DIRECTORY, TABLESPACES, TABLESPACES_PATH } from '../../overlay/namespace/hidden-directory.js';
@@ -26,8 +27,7 @@ export type FileRef =
       readonly kind: 'row';
       readonly row: number;
       readonly generation: number;
-      /** JSON of a FileSource. */
-      readonly source: string;
+      readonly source: FileSource;
       /** The diff holds blocks of it. */
       readonly changed: boolean;
     }
@@ -177,7 +177,7 @@ export class OverlayTree implements TreeSource<Inode | string> {
       kind: 'row',
       row,
       generation,
-      source: JSON.stringify(identified(this.#overlay, row, generation)),
+      source: identified(this.#overlay, row, generation),
       changed: node.objectId !== null,
     };
   }

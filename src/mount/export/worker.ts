@@ -113,13 +113,12 @@ function clone(from: Buffer, to: string): boolean {
  * not is copied, and so refused, as every other damaged file.
  */
 function cloneStored({ to, attributes }: PlannedFile, { source, changed }: FileRef & { kind: 'row' }): boolean {
-  const stored = JSON.parse(source) as FileSource;
-  if (changed || stored.kind !== 'raw' || stored.file === null || stored.size !== attributes.size) return false;
-  if (stored.path === PG_CONTROL_PATH || !clone(pathBytes(stored.file), to)) return false;
+  if (changed || source.kind !== 'raw' || source.file === null || source.size !== attributes.size) return false;
+  if (source.path === PG_CONTROL_PATH || !clone(pathBytes(source.file), to)) return false;
   const fd = openSync(pathBytes(to), constants.O_RDONLY);
   try {
-    if (fstatSync(fd).size !== stored.size) throw new Error('it is longer than listed');
-    verifyRawFd(stored, fd);
+    if (fstatSync(fd).size !== source.size) throw new Error('it is longer than listed');
+    verifyRawFd(source, fd);
     return true;
   } catch {
     rmSync(pathBytes(to));
@@ -165,7 +164,7 @@ function writeAll(fd: number, from: number, to: number, position: number): void 
 }
 
 function openEngine(overlay: NonNullable<CopyBatch['overlay']>, files: readonly PlannedFile[]): DataEngine {
-  const sources = new Map<number, string>();
+  const sources = new Map<number, FileSource>();
   for (const { ref } of files) if (ref.kind === 'row') sources.set(ref.row, ref.source);
   const never = (): never => {
     throw new PbkfsError('internal', 'an export changes nothing');
@@ -181,7 +180,7 @@ function openEngine(overlay: NonNullable<CopyBatch['overlay']>, files: readonly 
     materializeOnRead: false,
     verify: overlay.verify,
     namespace: {
-      describe: (row) => JSON.parse(sources.get(row)!) as FileSource,
+      describe: (row) => sources.get(row)!,
       loadDiff: never,
       ensureObject: never,
       holdUnsynced: never,

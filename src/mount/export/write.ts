@@ -9,7 +9,7 @@ import { batchesOf, inPool } from '../../sys/worker-pool.js';
 import { fromWire, type WireError } from '../wire-error.js';
 import { interruptible } from './interruption.js';
 import { type Plan, planExport } from './plan.js';
-import type { Exported, ExportRequest } from './request.js';
+import { type Exported, type ExportRequest, MAX_JOBS } from './request.js';
 import { discard, mustHaveRoom, prepare } from './target.js';
 import type { Attributes, TreeSource } from './tree-source.js';
 import copyBatch, { type CopyBatch } from './worker.js';
@@ -71,7 +71,7 @@ async function copyFiles(
   const common = { done, stopped, sync: request.sync, chown, overlay };
   const tell = (): void => request.progress?.(Number(Atomics.load(new BigUint64Array(done), 0)), plan.bytes);
   const batches = batchesOf(plan.files, ({ attributes }) => attributes.size, BATCH);
-  const threads = Math.max(1, Math.min(request.jobs, batches.length));
+  const threads = Math.max(1, Math.min(request.jobs, MAX_JOBS, batches.length));
   await inPool<CopyBatch, WireError | null>(new URL('./worker.js', import.meta.url), threads, tell, async (run) => {
     const work = Promise.all(batches.map((files) => run({ ...common, files })));
     const copied = await interruptible(work, () => void Atomics.store(stopped, 0, 1));

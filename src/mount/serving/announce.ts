@@ -1,6 +1,6 @@
 // Making a mount known that can be used now: to the registry, the log, whoever started it, and the service manager.
 
-import { checksumSwitch, externalDirectories, passedOverWarning } from '../../backup/index.js';
+import { checksumSwitch, externalDirectories, memberIds, passedOverWarning } from '../../backup/index.js';
 import type { BackendInfo } from '../../fs/serve-types.js';
 import { given } from '../../given.js';
 import type { Logger } from '../../log.js';
@@ -81,7 +81,7 @@ function enterIntoRegistry({ prepared: { paths, chain }, server, metricsAddress,
       catalog,
       instance: chain.instance,
       backupId: chain.target.id,
-      chain: chain.members.map((member) => member.id),
+      chain: memberIds(chain),
       mountedAt: Date.now(),
       ...given({ diff, device: mountOn(mountpoint)?.device, server, logFile, metricsAddress }),
     });

@@ -6,7 +6,7 @@ import { forgetClients, hasKernelClients, refuseKernelClients } from '../../fs/k
 import { given } from '../../given.js';
 import { refuseLostJournal } from '../../overlay/diff/index.js';
 import { type BackupIdentity, type Binding, checkIdentity, refuseWithoutWal } from '../diff/binding.js';
-import { createDiff, type DiffDirectory, discardFreshDiff, inspectDiff } from '../diff/diff-directory.js';
+import { createDiff, type DiffDirectory, discardFreshDiff, findDiffToMount } from '../diff/diff-directory.js';
 import { acquireDiffLock } from '../diff/lock.js';
 import { refuseUnsafeDiff } from '../diff/unsafe-marker.js';
 import type { MountRequest } from '../request.js';
@@ -48,7 +48,7 @@ export function claimDiff(
 /** Only with the lock can nobody else change it: another mount may have come and gone since the first look. */
 function lookAgain(claim: Claim): Claim {
   const { diff } = claim.paths;
-  const now = inspectDiff(diff);
+  const now = findDiffToMount(diff);
   try {
     return { ...claim, ...checkDiff(claim, now.kind === 'bound' ? now.binding : undefined) };
   } catch (error) {

@@ -8,7 +8,7 @@ import { type BackupIdentity, type Binding, type MountState, writeBinding } from
 import { discardFreshDiff } from '../diff/diff-directory.js';
 import type { DiffLock } from '../diff/lock.js';
 import { clearUnsafe, isMarkedUnsafe, markUnsafe } from '../diff/unsafe-marker.js';
-import { ownerOf } from '../file-owner.js';
+import { fileOwner } from '../file-owner.js';
 import type { MountRequest } from '../request.js';
 import { type WalBinding, WalDirectory } from '../wal-dir/wal-directory.js';
 import type { CheckedPaths } from './preflight.js';
@@ -81,7 +81,7 @@ export class LockedDiff implements ClaimedDiff {
     const { paths, request } = this.#claim;
     this.mark('mounted');
     if (this.#wal !== undefined) {
-      this.#walDirectory = WalDirectory.claim(this.#wal, paths.diff, paths.mountpoint, ownerOf(request, paths.owner));
+      this.#walDirectory = WalDirectory.claim(this.#wal, paths.diff, paths.mountpoint, fileOwner(request, paths.owner));
     }
     if (request.perfUnsafe) markUnsafe(paths.diff);
   }
@@ -89,7 +89,7 @@ export class LockedDiff implements ClaimedDiff {
   mark(state: MountState, error?: string): void {
     const { request, paths, backup } = this.#claim;
     const { diff, mountpoint, catalog } = paths;
-    const owner = ownerOf(request, paths.owner);
+    const owner = fileOwner(request, paths.owner);
     const lastMount = { ...selfIdentity(), mountpoint, state, owner, ...given({ error }) };
     // Everything is durable.
     if (state === 'clean') clearUnsafe(diff);

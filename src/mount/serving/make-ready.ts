@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { PbkfsError } from '../../errors.js';
 import type { RecoveryConfig } from '../../postgres/recovery-config.js';
 import { isMountPoint } from '../../sys/mountinfo.js';
-import { ownerOf } from '../file-owner.js';
+import { fileOwner } from '../file-owner.js';
 import type { MountRequest } from '../request.js';
 import { relocateWal } from '../wal-dir/relocate.js';
 import type { PreparedMount } from './prepare.js';
@@ -18,7 +18,7 @@ export async function makeReady(
 ): Promise<void> {
   const { paths, chain } = prepared;
   const { wal } = prepared.claim;
-  const owner = ownerOf(request, paths.owner);
+  const owner = fileOwner(request, paths.owner);
   if (recovery !== undefined || wal !== undefined) {
     // Who unmounts it meanwhile waits: what follows must not come into the directory below.
     const root = await open(paths.mountpoint);

@@ -3,7 +3,7 @@
 
 import { closeSync, constants, openSync } from 'node:fs';
 import { flock, LOCK_EX, LOCK_NB } from '../../sys/libc.js';
-import { refuseMounted, unusable } from './preflight.js';
+import { refuseMounted, unusableMountpoint } from './preflight.js';
 
 /**
  * Locks the directory that is about to be mounted on. Where such locks cannot be had (some network file systems) nothing
@@ -27,7 +27,11 @@ export function lockMountpoint(mountpoint: string): () => void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') {
       release();
-      throw unusable(`another process is mounting on ${mountpoint} right now`, 'choose another directory', error);
+      throw unusableMountpoint(
+        `another process is mounting on ${mountpoint} right now`,
+        'choose another directory',
+        error,
+      );
     }
   }
   try {

@@ -49,7 +49,7 @@ function existingMountpoint(path: string): string {
   try {
     return resolveMountpoint(path);
   } catch (error) {
-    throw unusable(`the mount point ${path} does not exist`, 'create an empty directory for it', error);
+    throw unusableMountpoint(`the mount point ${path} does not exist`, 'create an empty directory for it', error);
   }
 }
 
@@ -61,7 +61,7 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
   try {
     const stats = statSync(mountpoint);
     if (!stats.isDirectory()) {
-      throw unusable(`the mount point ${mountpoint} is not a directory`, 'give an empty directory');
+      throw unusableMountpoint(`the mount point ${mountpoint} is not a directory`, 'give an empty directory');
     }
     owner = { uid: stats.uid, gid: stats.gid };
     names = readdirSync(mountpoint);
@@ -69,15 +69,15 @@ function checkMountpoint(mountpoint: string): { uid: number; gid: number } {
     if (error instanceof PbkfsError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT')
-      throw unusable(`the mount point ${mountpoint} does not exist`, 'create an empty directory for it');
-    throw unusable(
+      throw unusableMountpoint(`the mount point ${mountpoint} does not exist`, 'create an empty directory for it');
+    throw unusableMountpoint(
       `cannot use the mount point ${mountpoint}: ${(error as Error).message}`,
       'give another directory',
       error,
     );
   }
   if (names.length > 0) {
-    throw unusable(
+    throw unusableMountpoint(
       `the mount point ${mountpoint} is not empty: it holds ${counted(names.length, 'name')}`,
       'what lies in it would be hidden; give an empty directory',
     );
@@ -90,7 +90,7 @@ export function refuseMounted(mountpoint: string): void {
   const mounted = mountOn(mountpoint);
   if (mounted !== undefined) {
     const what = isOurs(mounted) ? `the pbkfs mount of ${mounted.source}` : `a ${mounted.type} file system`;
-    throw unusable(
+    throw unusableMountpoint(
       `${mountpoint} is a mount point already: ${what} is mounted there`,
       isOurs(mounted)
         ? `pbkfs unmount -D ${shellWord(mountpoint)}, or choose another directory`
@@ -103,7 +103,7 @@ export function refuseMounted(mountpoint: string): void {
 function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
   const { mountpoint, catalog, diff, logFile, pidFile, metricsSocket, walDir } = paths;
   const refuse = (inner: string, outer: string): never => {
-    throw unusable(
+    throw unusableMountpoint(
       `${inner} lies within ${outer}`,
       'mount point, diff, catalog and WAL directory must not contain each other, nor log, pid file or metrics socket lie in the mount point or the catalog',
     );
@@ -139,6 +139,6 @@ function checkNesting(paths: Omit<CheckedPaths, 'owner'>): void {
   }
 }
 
-export function unusable(message: string, hint: string, cause?: unknown): PbkfsError {
+export function unusableMountpoint(message: string, hint: string, cause?: unknown): PbkfsError {
   return new PbkfsError('mountpoint_unusable', message, { hint, ...(cause === undefined ? {} : { cause }) });
 }

@@ -7,7 +7,7 @@ import { PbkfsError } from '../../errors.js';
 import { given } from '../../given.js';
 import { parseListenAddress } from '../../metrics/listen-address.js';
 import { checkIdentity } from '../diff/binding.js';
-import { inspectDiff, LOG_FILE } from '../diff/diff-directory.js';
+import { findDiffToMount, LOG_FILE } from '../diff/diff-directory.js';
 import { openRemembered } from '../diff/remembered-catalog.js';
 import { resolveFuture } from '../paths.js';
 import { registryLogFile } from '../registry-log.js';
@@ -36,7 +36,7 @@ export function prepareMount(request: MountRequest, logsToTerminal: boolean): Pr
   if (request.diff === undefined) return prepareReadOnly(request, logsToTerminal);
   refuseWithPassthrough(request);
   const diff = resolveFuture(request.diff);
-  const before = inspectDiff(diff);
+  const before = findDiffToMount(diff);
   const source = chosenBackup(request, diff, before);
   const catalog = request.catalog === undefined ? openRemembered(source.catalog) : openCatalog(source.catalog);
   const chain = resolveChain(catalog, source.instance, source.backupId, { force: request.force });

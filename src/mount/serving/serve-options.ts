@@ -7,7 +7,7 @@ import type { ChainLockState, ServeOptions } from '../../fs/serve-types.js';
 import { given } from '../../given.js';
 import type { Logger } from '../../log.js';
 import { mayAllowOther } from '../../sys/fuse-mount.js';
-import { ownerOf } from '../file-owner.js';
+import { fileOwner } from '../file-owner.js';
 import type { MountRequest } from '../request.js';
 import { listCacheOf } from './list-cache.js';
 import type { CheckedPaths } from './preflight.js';
@@ -29,7 +29,7 @@ export function serveOptions(
     wal: walOf(paths.catalog, chain.instance),
     diff: paths.diff ?? null,
     mountpoint: paths.mountpoint,
-    ...ownerOf(request, paths.owner),
+    ...fileOwner(request, paths.owner),
     allowOther: allowOther(request),
     ...given({ threads, cacheSize, readAhead, backend, diffLimit, metricsAddress, fsname }),
     ...given({ logFile: paths.logFile, activitySeconds: request.logActivity }),

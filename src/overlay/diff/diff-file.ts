@@ -12,8 +12,9 @@
 // settled at load to the shorter of map and object.
 
 import { BLCKSZ } from '../../backup/constants.js';
-import { BlockState, type StateRegion } from './block-state.js';
+import type { BlockState, StateRegion } from './block-state.js';
 import { needsSync, type Snapshot, syncState, takeSnapshot } from './durable-image.js';
+import { growthOf, shrinkageOf } from './held-blocks.js';
 import { LiveMap } from './live-map.js';
 import type { OpenObject } from './object.js';
 import { type DiffStorage, pwriteFully } from './storage.js';
@@ -22,18 +23,6 @@ import { type DiffStorage, pwriteFully } from './storage.js';
 export interface BaseReader {
   /** Puts the 8192 bytes of a base block at out[outOffset]; zeros past the end of the base. Throws when it is damaged. */
   readBlock(block: number, out: Uint8Array, outOffset: number): void;
-}
-
-/** Blocks that the object of a state holds, holes beyond the base included. */
-export function heldBlocks(region: StateRegion, baseLength: number): number {
-  const state = new BlockState(region, baseLength);
-  const { limitBlocks } = state;
-  return state.countPresent(0, limitBlocks) + beyond(state.length, limitBlocks);
-}
-
-/** Blocks of a file of `length` bytes that no base has. */
-function beyond(length: number, limitBlocks: number): number {
-  return Math.max(0, Math.ceil(length / BLCKSZ) - limitBlocks);
 }
 
 // One per thread: everything here is synchronous and a base reader never writes to a diff.
@@ -88,31 +77,14 @@ export class DiffFile {
     return { present, count };
   }
 
-  /**
-   * Blocks that the object would hold in addition once data has come to [from, to) and the length has risen to `length`.
-   * Blocks of the base count when they are replaced, those beyond it when the length covers them.
-   */
+  /** See {@link growthOf}. */
   growth(from: number, to: number, length: number): number {
-    const state = this.#state;
-    const { limitBlocks, baseLimit } = state;
-    const first = Math.floor(from / BLCKSZ);
-    const end = to > from ? Math.min(Math.ceil(to / BLCKSZ), limitBlocks) : first;
-    let count = 0;
-    for (let block = first; block < end; block++) if (!state.isPresent(block)) count++;
-    if (length <= state.length) return count;
-    count += beyond(length, limitBlocks) - beyond(state.length, limitBlocks);
-    const cut = Math.floor(baseLimit / BLCKSZ);
-    const isFetched = baseLimit !== state.baseLength && baseLimit % BLCKSZ !== 0 && !state.isPresent(cut);
-    return isFetched && (cut < first || cut >= end) ? count + 1 : count;
+    return growthOf(this.#state, from, to, length);
   }
 
-  /** Blocks that cutting the file to `length` gives back; 0 when it does not get shorter. */
+  /** See {@link shrinkageOf}. */
   shrinkage(length: number): number {
-    const state = this.#state;
-    if (length >= state.length) return 0;
-    const { limitBlocks } = state;
-    const kept = Math.ceil(Math.min(length, state.baseLimit) / BLCKSZ);
-    return state.countPresent(kept, limitBlocks) + beyond(state.length, limitBlocks) - beyond(length, limitBlocks);
+    return shrinkageOf(this.#state, length);
   }
 
   /** Writes data[dataOffset, dataOffset + length) at `position`, extending the file where it ends beyond. */

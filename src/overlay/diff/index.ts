@@ -2,11 +2,12 @@
 
 export { bootId } from '../../sys/process-identity.js';
 export { type StateRegion, stateSize } from './block-state.js';
-export { type BaseReader, DiffFile, heldBlocks } from './diff-file.js';
+export { type BaseReader, DiffFile } from './diff-file.js';
 export type { Snapshot } from './durable-image.js';
 export { failedBefore } from './failed-sync.js';
+export { heldBlocks } from './held-blocks.js';
 export { Journal } from './journal.js';
-export type { JournalRecord } from './journal-format.js';
+export type { RawRecord } from './journal-format.js';
 export { loadMap } from './load-map.js';
 export { refuseLostJournal } from './lost-journal.js';
 export { forgetLostWrites, hasLostWrites, markLostWrites } from './lost-writes.js';

@@ -3,15 +3,15 @@
 import { PbkfsError } from '../../errors.js';
 import {
   decodeJournalHeader,
-  decodeRecord,
+  decodeRawRecord,
   encodeJournalHeader,
-  encodeRecord,
+  encodeRawRecord,
   JOURNAL_HEADER,
-  type JournalRecord,
   peekSequence,
+  type RawRecord,
   recordSize,
 } from './journal-format.js';
-import { type DiffStorage, preadFully, pwriteFully, unlinkQuietly } from './storage.js';
+import { closeQuietly, type DiffStorage, preadFully, pwriteFully, unlinkQuietly } from './storage.js';
 
 /** Bytes written at a time. */
 const CHUNK = 1 << 20;
@@ -42,7 +42,7 @@ export function writeJournal(
       const out = new Uint8Array(bytes);
       let at = 0;
       for (const payload of chunk) {
-        encodeRecord(out, at, { sequence: ++last, syncedThrough: before, payload });
+        encodeRawRecord(out, at, { sequence: ++last, syncedThrough: before, payload });
         at += recordSize(payload.length);
       }
       pwriteFully(storage, fd, out, 0, bytes, end);
@@ -61,7 +61,7 @@ export function writeJournal(
     storage.fdatasync(fd);
     return { fd, end, last };
   } catch (error) {
-    storage.close(fd);
+    closeQuietly(storage, fd);
     unlinkQuietly(storage, path);
     throw error;
   }
@@ -72,18 +72,18 @@ export function scanJournal(
   storage: DiffStorage,
   path: string,
   fd: number,
-): { records: JournalRecord[]; end: number; last: number; size: number } {
+): { records: RawRecord[]; end: number; last: number; size: number } {
   const bytes = new Uint8Array(storage.size(fd));
   preadFully(storage, fd, bytes, 0);
   const header = decodeJournalHeader(bytes);
   if (header === 'newer') throw damaged(path, 'has a format version this program does not know');
   if (header === undefined) throw damaged(path, 'has a broken header');
-  const records: JournalRecord[] = [];
+  const records: RawRecord[] = [];
   let end = JOURNAL_HEADER;
   let last = header.before;
   let durable = header.syncedThrough;
   for (;;) {
-    const record = decodeRecord(bytes, end);
+    const record = decodeRawRecord(bytes, end);
     if (record === undefined || record.sequence !== last + 1) break;
     records.push(record);
     end += recordSize(record.payload.length);
@@ -94,7 +94,7 @@ export function scanJournal(
   for (let at = end; at + 8 <= bytes.length; at += 8) {
     const sequence = peekSequence(bytes, at);
     if (sequence <= last || sequence > last + bytes.length) continue;
-    durable = Math.max(durable, decodeRecord(bytes, at)?.syncedThrough ?? 0);
+    durable = Math.max(durable, decodeRawRecord(bytes, at)?.syncedThrough ?? 0);
   }
   if (durable > last) throw damaged(path, `is broken after record ${last}; records up to ${durable} were durable`);
   return { records, end, last, size: bytes.length };

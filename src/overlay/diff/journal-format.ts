@@ -16,7 +16,9 @@ export const JOURNAL_HEADER = 32;
 const RECORD_HEADER = 24;
 const MAGIC = Buffer.from('PBKFSJNL', 'latin1');
 
-export interface JournalRecord {
+/** A record as the file has it; what its payload says is for whoever keeps the journal. */
+export interface RawRecord {
+  /** From 1 on, one more than that of the record before. */
   readonly sequence: number;
   readonly syncedThrough: number;
   readonly payload: Uint8Array;
@@ -27,6 +29,7 @@ export function recordSize(payloadBytes: number): number {
   return RECORD_HEADER + Math.ceil(payloadBytes / 8) * 8;
 }
 
+/** @param before sequence of the last record that is not in the file */
 export function encodeJournalHeader(before: number, syncedThrough: number): Uint8Array {
   const bytes = new Uint8Array(JOURNAL_HEADER);
   const view = viewOf(bytes);
@@ -50,7 +53,7 @@ export function decodeJournalHeader(
 }
 
 /** Writes a record into `out` at `at`, which must have recordSize(payload) zero bytes there. */
-export function encodeRecord(out: Uint8Array, at: number, record: JournalRecord): void {
+export function encodeRawRecord(out: Uint8Array, at: number, record: RawRecord): void {
   const { payload } = record;
   const bytes = out.subarray(at, at + RECORD_HEADER + payload.length);
   const view = viewOf(bytes);
@@ -62,7 +65,7 @@ export function encodeRecord(out: Uint8Array, at: number, record: JournalRecord)
 }
 
 /** The record at this offset, or undefined when there is no whole one. Its payload is a view on `bytes`. */
-export function decodeRecord(bytes: Uint8Array, at: number): JournalRecord | undefined {
+export function decodeRawRecord(bytes: Uint8Array, at: number): RawRecord | undefined {
   if (at + RECORD_HEADER > bytes.length) return undefined;
   const header = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_HEADER);
   const length = header.getUint32(0, true);

@@ -2,9 +2,9 @@
 
 import { failedBefore } from './failed-sync.js';
 import { scanJournal, writeJournal } from './journal-file.js';
-import { encodeRecord, type JournalRecord, recordSize } from './journal-format.js';
+import { encodeRawRecord, type RawRecord, recordSize } from './journal-format.js';
 import { JournalReserve } from './journal-reserve.js';
-import { type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
+import { closeQuietly, type DiffStorage, hasCode, pwriteFully, unlinkQuietly } from './storage.js';
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 const temporaryOf = (path: string): string => `${path}.new`;
@@ -44,7 +44,7 @@ export class Journal {
    * is cut off. All that is returned is durable.
    * @throws PbkfsError diff_damaged when a record that was durable is broken, or the header is.
    */
-  static open(storage: DiffStorage, path: string): { journal: Journal; records: JournalRecord[] } {
+  static open(storage: DiffStorage, path: string): { journal: Journal; records: RawRecord[] } {
     unlinkQuietly(storage, temporaryOf(path));
     let fd: number;
     try {
@@ -58,7 +58,7 @@ export class Journal {
         storage.rename(temporaryOf(path), path);
         storage.fsyncDir(directoryOf(path));
       } catch (creationError) {
-        journal.close();
+        closeQuietly(storage, created.fd);
         throw creationError;
       }
       return { journal, records: [] };
@@ -74,7 +74,7 @@ export class Journal {
       }
       return { journal: new Journal(storage, path, fd, end, last), records };
     } catch (error) {
-      storage.close(fd);
+      closeQuietly(storage, fd);
       throw error;
     }
   }
@@ -106,7 +106,7 @@ export class Journal {
     }
     const sequence = this.#appended + 1;
     const bytes = new Uint8Array(recordSize(payload.length));
-    encodeRecord(bytes, 0, { sequence, syncedThrough: this.#synced, payload });
+    encodeRawRecord(bytes, 0, { sequence, syncedThrough: this.#synced, payload });
     if (frees) this.#reserve.keepIfPossible(this.#fd, this.#end + bytes.length);
     else this.#reserve.keep(this.#fd, this.#end + bytes.length);
     this.#dirtyTail = true;
@@ -153,7 +153,7 @@ export class Journal {
     try {
       this.#storage.rename(temporary, this.#path);
     } catch (error) {
-      this.#storage.close(next.fd);
+      closeQuietly(this.#storage, next.fd);
       unlinkQuietly(this.#storage, temporary);
       throw error;
     }

@@ -17,7 +17,7 @@ import {
   mapLayout,
 } from './map-format.js';
 import type { OpenObject } from './object.js';
-import { type DiffStorage, pwriteFully, unlinkQuietly } from './storage.js';
+import { closeQuietly, type DiffStorage, pwriteFully, unlinkQuietly } from './storage.js';
 
 /** The map file of one open object. Holds no state of its own. */
 export class MapFile {
@@ -113,7 +113,7 @@ export function createMap(
     pwriteFully(storage, fd, bytes, 0, bytes.length, 0);
     return fd;
   } catch (error) {
-    storage.close(fd);
+    closeQuietly(storage, fd);
     unlinkQuietly(storage, path);
     throw error;
   }

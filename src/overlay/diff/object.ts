@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { BlockState, type StateRegion } from './block-state.js';
 import { createMap } from './map-file.js';
 import { bootIdBytes } from './map-format.js';
-import { type DiffStorage, hasCode, unlinkQuietly } from './storage.js';
+import { closeQuietly, type DiffStorage, hasCode, unlinkQuietly } from './storage.js';
 
 /** An object with its map, open for reading and writing. The descriptors may be exchanged by whoever re-opens them. */
 export interface OpenObject {
@@ -55,7 +55,7 @@ export function createObject(
     state.noteDataChange();
     return { objectId, directory, objectFd, mapFd };
   } catch (error) {
-    storage.close(objectFd);
+    closeQuietly(storage, objectFd);
     unlinkQuietly(storage, paths.data);
     throw error;
   }
@@ -68,11 +68,12 @@ export function openObject(storage: DiffStorage, directory: string, objectId: st
   try {
     return { objectId, directory, objectFd, mapFd: storage.open(paths.map, 'write') };
   } catch (error) {
-    storage.close(objectFd);
+    closeQuietly(storage, objectFd);
     throw error;
   }
 }
 
+/** @throws what a close said; both files are closed all the same */
 export function closeObject(storage: DiffStorage, object: OpenObject): void {
   try {
     storage.close(object.objectFd);

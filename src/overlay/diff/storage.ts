@@ -68,6 +68,15 @@ export function hasCode(error: unknown, code: string): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === code;
 }
 
+/** close for cleaning up after a failure: the first error is the one to be reported. */
+export function closeQuietly(storage: DiffStorage, fd: number): void {
+  try {
+    storage.close(fd);
+  } catch {
+    // The descriptor is gone all the same.
+  }
+}
+
 /** unlink for cleaning up after a failure: what cannot be removed stays as an orphan, and the first error is reported. */
 export function unlinkQuietly(storage: DiffStorage, path: string): void {
   try {

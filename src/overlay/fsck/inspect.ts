@@ -12,7 +12,7 @@ import {
   loadMap,
   objectPaths,
   openObject,
-  type JournalRecord as RawRecord,
+  type RawRecord,
   refuseLostJournal,
   stateSize,
 } from '../diff/index.js';

@@ -47,6 +47,7 @@ export type Change =
   | readonly ['clean'];
 
 export interface JournalRecord {
+  /** ms since 1970 */
   time: number;
   changes: readonly Change[];
 }

@@ -5,8 +5,11 @@
 
 import { PbkfsError } from '../../errors.js';
 
-/** An export may have 256 threads. */
-const SLOTS = 320;
+/** Threads that may read one overlay at a time. */
+export const MAX_READERS = 256;
+
+/** The namespace thread reads nothing, but it frees indexes. */
+const SLOTS = MAX_READERS + 1;
 const STRIDE = 64 / 4;
 const FREE = 0;
 const IDLE = -1;

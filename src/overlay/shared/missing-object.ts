@@ -1,3 +1,5 @@
+// An object that the journal names and the diff has not: damage, never a missing file.
+
 import { PbkfsError } from '../../errors.js';
 
 /** A name of the diff whose data is gone. */

@@ -2,7 +2,7 @@
 
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type BackupInfo, openCatalog, type PassedOver, unusable } from '../../backup/index.js';
+import { type BackupInfo, findPassedOver, openCatalog, type PassedOver } from '../../backup/index.js';
 import { PbkfsError } from '../../errors.js';
 import { checkReplaceable } from '../../sys/ordinary-file.js';
 import { chooseAll, chooseBackup } from '../choose-backup.js';
@@ -87,7 +87,7 @@ function notDrilled(
   if (backupId !== undefined && backupId.toLowerCase() !== 'latest') return [];
   const backups = openCatalog(catalog).backups(instance);
   const newest = backups.find(({ id }) => id === chosen[0]!.id);
-  return unusable(backups, instance, all ? undefined : newest, { force });
+  return findPassedOver(backups, instance, all ? undefined : newest, { force });
 }
 
 function readSql(path: string): SqlFile {

@@ -52,12 +52,19 @@ function catalogOf(t: Test, spec: BackupSpec = small()): { root: string; path(na
   return { root, path: (name) => join(root, 'backups/main', ID, name) };
 }
 
-async function problemsOf(root: string, instance = 'main', id = ID, jobs = 1): Promise<readonly Problem[]> {
+async function validated(root: string, instance = 'main', id = ID, jobs = 1) {
   const catalog = openCatalog(root);
   const chain = resolveChain(catalog, instance, id, { force: true });
   const told: Problem[] = [];
-  const { problems } = await validateChain(catalog, chain, { jobs, found: (problem) => told.push(problem) });
-  if (told.length !== problems.length) throw new Error('not every problem was told');
+  const result = await validateChain(catalog, chain, { jobs, found: (problem) => told.push(problem) });
+  if (told.length !== result.problems.length + result.warnings.length) throw new Error('not every problem was told');
+  return result;
+}
+
+/** Damage; there are no warnings. */
+async function problemsOf(...args: Parameters<typeof validated>): Promise<readonly Problem[]> {
+  const { problems, warnings } = await validated(...args);
+  if (warnings.length > 0) throw new Error(`there are warnings: ${warnings[0]!.message}`);
   return problems;
 }
 
@@ -158,7 +165,7 @@ for (const [name, damage, wanted] of damages) {
   });
 }
 
-t.test('pages: bad in the source already, from the future, without sense', async (t) => {
+t.test('pages bad in the source already or without sense are damage, those from the future a warning', async (t) => {
   const bad = makePage(1, 0);
   bad.writeUInt16LE(bad.readUInt16LE(8) ^ 1, 8);
   const future = makePage(1, 1, { checksum: false });
@@ -184,10 +191,18 @@ t.test('pages: bad in the source already, from the future, without sense', async
   };
   const two = writeCatalog(join(t.testdir({ two: {} }), 'two'), [unchecked]);
   writeFileSync(join(two, 'backups/main/pg_probackup.conf'), `xlog-seg-size = ${SEGMENT}\n`);
-  matchWhole(t, await problemsOf(two), [
-    { kind: 'page', block: 1, message: /LSN FF0\/\w+ is later/ },
-    { kind: 'page', block: 2, message: /makes no sense/ },
-  ]);
+  const { problems, warnings } = await validated(two);
+  matchWhole(t, problems, [{ kind: 'page', block: 2, message: /makes no sense/ }]);
+  matchWhole(t, warnings, [{ kind: 'future', block: 1, message: /LSN FF0\/\w+ is later/ }]);
+});
+
+t.test('of many pages from the future the first ones are told one by one', async (t) => {
+  const pages = Array.from({ length: 23 }, (_, block): [number, Buffer] => [block, makePage(0xff0, block)]);
+  const { root } = catalogOf(t, { ...small(), files: [{ path: 'a', pages }, ...walFiles] });
+  const { problems, warnings } = await validated(root);
+  t.strictSame(problems, []);
+  t.equal(warnings.length, 21);
+  t.match(warnings.at(-1), { kind: 'future', message: /^3 more of its pages/ });
 });
 
 t.test('the WAL of a STREAM backup: missing or cut segments', async (t) => {

@@ -5,8 +5,8 @@ import {
   bindingIn,
   createDiff,
   discardFreshDiff,
+  findDiffToMount,
   foreignNames,
-  inspectDiff,
 } from '../../../src/mount/diff/diff-directory.js';
 import { mountpointOfDiff } from '../../../src/mount/unmount/diff-mountpoint.js';
 import { temporaryDirectory } from '../../support/swept.js';
@@ -19,10 +19,10 @@ function scratch(t: Test): string {
 
 t.test('an-absent-diff-is-created-private', async (t) => {
   const diff = join(scratch(t), 'diff');
-  t.strictSame(inspectDiff(diff), { kind: 'absent' });
+  t.strictSame(findDiffToMount(diff), { kind: 'absent' });
   createDiff(diff);
   t.equal(statSync(diff).mode & 0o777, 0o700);
-  t.strictSame(inspectDiff(diff), { kind: 'empty' });
+  t.strictSame(findDiffToMount(diff), { kind: 'empty' });
   t.throws(() => createDiff(diff), { code: 'diff_busy', message: /somebody else/, hint: /another/ });
   t.throws(() => createDiff('/proc/diff'), { code: 'mount_failed', message: /\/proc\/diff: ENOENT/, hint: /room/ });
 });
@@ -31,31 +31,31 @@ t.test('leftovers-of-a-first-mount-and-a-new-file-system-count-as-empty', async 
   const diff = scratch(t);
   for (const name of ['lock', 'pbkfs.log', 'spare', 'binding.json.tmp']) writeFileSync(join(diff, name), '');
   mkdirSync(join(diff, 'lost+found'));
-  t.strictSame(inspectDiff(diff), { kind: 'empty' });
+  t.strictSame(findDiffToMount(diff), { kind: 'empty' });
   writeFileSync(join(diff, 'mine'), '');
-  t.throws(() => inspectDiff(diff), { code: 'diff_foreign', message: /it holds "mine"$/ });
+  t.throws(() => findDiffToMount(diff), { code: 'diff_foreign', message: /it holds "mine"$/ });
   t.strictSame(foreignNames(diff), ['mine']);
 });
 
 t.test('foreign-content-is-refused-and-named', async (t) => {
   const diff = scratch(t);
   for (const name of ['a', 'b', 'c', 'd']) writeFileSync(join(diff, name), '');
-  t.throws(() => inspectDiff(diff), {
+  t.throws(() => findDiffToMount(diff), {
     code: 'diff_foreign',
     message: /not empty and not a pbkfs diff: it holds .* and 1 more/,
   });
-  t.throws(() => inspectDiff(join(diff, 'a')), {
+  t.throws(() => findDiffToMount(join(diff, 'a')), {
     code: 'diff_foreign',
     message: /is not a directory/,
     hint: /first mount/,
   });
-  t.throws(() => inspectDiff(join(diff, 'x', 'y')), {
+  t.throws(() => findDiffToMount(join(diff, 'x', 'y')), {
     code: 'diff_foreign',
     message: /cannot create the diff/,
     hint: /make the directory/,
   });
   symlinkSync(join(diff, 'nowhere'), join(diff, 'link'));
-  t.throws(() => inspectDiff(join(diff, 'link')), {
+  t.throws(() => findDiffToMount(join(diff, 'link')), {
     code: 'diff_foreign',
     message: /link: it is a link that leads nowhere/,
   });

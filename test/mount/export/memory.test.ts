@@ -3,6 +3,7 @@
 import t from 'tap';
 import { DEFAULT_CACHE_SIZE } from '../../../src/fs/serve-types.js';
 import { exportMemory } from '../../../src/mount/export/memory.js';
+import { MAX_JOBS } from '../../../src/mount/export/request.js';
 import { IndexCache } from '../../../src/overlay/shared/index-cache.js';
 
 const SEGMENT = 131072;
@@ -20,6 +21,6 @@ t.test('block indexes are bounded, however long the files are', async (t) => {
 
 t.test('as many threads as --jobs allows read them', async (t) => {
   const shared = exportMemory();
-  const threads = Array.from({ length: 256 + 1 }, () => new IndexCache(shared));
+  const threads = Array.from({ length: MAX_JOBS + 1 }, () => new IndexCache(shared));
   for (const [n, thread] of threads.entries()) t.notOk(thread.enter(n + 1));
 });

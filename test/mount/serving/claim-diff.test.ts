@@ -10,7 +10,7 @@ import {
   readBinding,
   writeBinding,
 } from '../../../src/mount/diff/binding.js';
-import { inspectDiff } from '../../../src/mount/diff/diff-directory.js';
+import { findDiffToMount } from '../../../src/mount/diff/diff-directory.js';
 import { isDiffLocked } from '../../../src/mount/diff/lock.js';
 import { markUnsafe, UNSAFE_MARKER } from '../../../src/mount/diff/unsafe-marker.js';
 import type { MountRequest } from '../../../src/mount/request.js';
@@ -47,7 +47,7 @@ function place(t: Test): Place {
       const request = { mountpoint: MOUNTPOINT, diff, force: false, afterPowerLoss: false, materializeOnRead: false };
       const paths = { mountpoint: MOUNTPOINT, catalog: '/backups', diff, owner: OWNER };
       const chosen = walDir === undefined ? paths : { ...paths, walDir };
-      return claimDiff(chosen, backup, inspectDiff(diff), { ...request, ...OWNER, ...changes });
+      return claimDiff(chosen, backup, findDiffToMount(diff), { ...request, ...OWNER, ...changes });
     },
     bind: (changes = {}, state = 'clean') => {
       if (!existsSync(diff)) mkdirSync(diff, { mode: 0o700 });
@@ -140,7 +140,7 @@ t.test('what has become of the diff since the first look counts', async (t) => {
     const of = place(t);
     const { diff } = of;
     mkdirSync(diff);
-    const first = inspectDiff(diff);
+    const first = findDiffToMount(diff);
     change(of);
     const before = of.state();
     const paths = { mountpoint: MOUNTPOINT, catalog: '/backups', diff, owner: OWNER };

@@ -6,11 +6,11 @@
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { LOG_FILE } from '../../../src/mount/diff/diff-directory.js';
-import { pause } from '../../support/crash-stage.js';
 import { mountCatalog, mountMissing, type TestMount } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { writeSmallCatalog } from '../../support/small-catalog.js';
@@ -79,7 +79,7 @@ class Crew {
 
   /** Resolves when at least `count` more changes were acknowledged. */
   async more(count: number, over: () => boolean): Promise<void> {
-    for (const goal = this.acknowledged + count; this.acknowledged < goal && !over(); ) await pause(2);
+    for (const goal = this.acknowledged + count; this.acknowledged < goal && !over(); ) await sleep(2);
   }
 }
 
@@ -98,14 +98,14 @@ async function live(
     over = true;
   });
   await crew.more(20, () => over);
-  await pause(random() * 200);
+  await sleep(random() * 200);
   if (moment === 'unmounting') {
     crew.stop();
     const wrong = await working;
     if (wrong.length > 0) return wrong;
     const owner = mount.owner();
     const unmounting = mount.tryUnmount();
-    await pause(300 + random() * 400);
+    await sleep(300 + random() * 400);
     await mount.kill9(owner).catch(() => undefined);
     await unmounting;
   } else {
@@ -117,7 +117,7 @@ async function live(
   await mount.unmountDead().catch(() => undefined);
   if (moment === 'mounting') {
     const mounting = mount.remount(...options).catch(() => undefined);
-    await pause(300 + random() * 500);
+    await sleep(300 + random() * 500);
     await mount.kill9().catch(() => undefined);
     await mounting;
     await mount.unmountDead().catch(() => undefined);

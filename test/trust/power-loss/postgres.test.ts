@@ -5,11 +5,12 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { smallStream } from '../../e2e/targets.js';
 import { Boots } from '../../support/boots.js';
-import { CrashStage, pause } from '../../support/crash-stage.js';
+import { CrashStage } from '../../support/crash-stage.js';
 import { type DiskType, diskMissing, ForgetfulDisk } from '../../support/forgetful-disk.js';
 import { mountCatalog, mountMissing } from '../../support/mount.js';
 import { seededRandom } from '../../support/seeded-random.js';
@@ -50,12 +51,12 @@ async function cutAt(moment: (typeof moments)[number], disk: ForgetfulDisk, stag
   switch (moment) {
     case 'work':
       await stage.work(40);
-      return pause(delay);
+      return sleep(delay);
     case 'recovery': {
       await stage.work(40);
       await stage.server.crash();
       const starting = stage.start().catch(() => undefined);
-      await pause(delay / 2);
+      await sleep(delay / 2);
       disk.cut();
       await starting;
       return;
@@ -64,7 +65,7 @@ async function cutAt(moment: (typeof moments)[number], disk: ForgetfulDisk, stag
       await stage.work(40);
       await stage.server.crash();
       const unmounting = stage.mount.tryUnmount();
-      await pause(150 + delay / 4);
+      await sleep(150 + delay / 4);
       disk.cut();
       await unmounting;
       return;
@@ -73,7 +74,7 @@ async function cutAt(moment: (typeof moments)[number], disk: ForgetfulDisk, stag
       await stage.work(40);
       await stage.killAll();
       const mounting = stage.remount().catch(() => undefined);
-      await pause(200 + delay / 2);
+      await sleep(200 + delay / 2);
       disk.cut();
       await mounting;
     }
