@@ -137,14 +137,14 @@ export class Overlay {
         'a sync of the diff had failed in an earlier mount: of files changed then, what was synced before counts',
       );
     }
-    const givenUp = settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
+    settleObjects(namespace.withObjects(), ending, this.#recovery, this.#maps);
     const opened: Change = ['opened', this.#bootId];
     if (!ending.cleanlyClosed) {
       objects.sync();
       // Not as a clean end, should this one fail: on a full disk a map may have stayed unsynced.
       const records = namespace.snapshot(opened);
-      // What a power loss has cut off, and objects that were given up, must be on record before anything is changed.
-      if (ending.cacheWasLost || givenUp > 0) journal.rewrite(records);
+      // What a power loss has cut off must be on record before anything is changed.
+      if (ending.cacheWasLost) journal.rewrite(records);
       else journal.rewriteAsRoomAllows(records);
     }
     removeUnusedObjects(this);
