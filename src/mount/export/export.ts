@@ -9,6 +9,7 @@ import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { type Binding, markClean, refuseWithoutWal } from '../diff/binding.js';
 import { bindingIn } from '../diff/diff-directory.js';
+import { refuseLiveCopy } from '../diff/live-copy.js';
 import { acquireDiffLock } from '../diff/lock.js';
 import { openRemembered } from '../diff/remembered-catalog.js';
 import { refuseUnsafeDiff } from '../diff/unsafe-marker.js';
@@ -78,7 +79,10 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     // A mount that was waited for may have changed it.
     const binding = exportable(request, diff, to);
     if (binding.unwritten !== undefined) request.warn(UNCONFIGURED);
-    if (!request.force) refuseKernelClients(diff, true);
+    if (!request.force) {
+      refuseKernelClients(diff, true);
+      refuseLiveCopy(diff, bindingIn(diff), true);
+    }
     const written = request.force && hasKernelClients(diff);
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
