@@ -13,6 +13,7 @@ import {
 import { displayPath } from './byte-path.js';
 import { damagedBlock, damagedFile, openStored } from './damage.js';
 import { readHeaderMap } from './header-map.js';
+import { markLost } from './lost-blocks.js';
 import { crcDoubt } from './stream-crc.js';
 import { walkStream } from './stream-walk.js';
 import type { BlockIndex, DatafileSource, StreamPart } from './types.js';
@@ -33,7 +34,7 @@ export function createBlockIndex(nBlocks: number): BlockIndex {
 
 /**
  * Fills the index, newest stream first: from the header map where it is there and sane, else by one walk of the stream.
- * A block that no stream supplies stays a hole (zeros). The caller publishes the index to other threads afterwards.
+ * A block that no stream supplies stays a hole (zeros), or is marked as lost. The caller publishes the index to other threads afterwards.
  * @throws PbkfsError page_damaged when a stream is damaged, or when the FULL lacks a block below its length that no newer
  *   stream supplies
  */
@@ -70,6 +71,7 @@ export function buildBlockIndex(source: DatafileSource, index: BlockIndex): Inde
     // Only a CRC can tell the zeros that a merge left from those of a damaged file.
     if (part.full && !(hasGaps && part.crc !== 0)) requireNoGap(part, index, cap, end);
   });
+  markLost(source, index);
   return { problems };
 }
 

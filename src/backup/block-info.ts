@@ -7,6 +7,8 @@ export const INFO_SIZE = 0x3fff;
  * An older layer's version must not be served in its place.
  */
 export const INFO_UNKNOWN = 0x3fff;
+/** In place of a size: the cluster had this block, and no layer holds it. */
+export const INFO_LOST = 0x3ffe;
 const INFO_LAYER_SHIFT = 14;
 /** Highest index into source.layers there is room for. */
 export const INFO_MAX_LAYER = 0xfff;

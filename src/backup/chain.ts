@@ -123,7 +123,9 @@ function followChain(
   }
 }
 
-/** Bytes of the lists of backups, or what is wrong with them: whoever judges all backups comes by each of a chain as often as it is long. */
+/** What is known of backups; whoever judges all of them comes by each of a chain as often as it is long. */
+const parents = new WeakMap<readonly BackupInfo[], Map<BackupInfo, BackupInfo | Refusal>>();
+/** Bytes of their lists, or what is wrong with them. */
 const lists = new WeakMap<BackupInfo, Refusal | number>();
 
 function listRefusal(backup: BackupInfo, force: boolean): Refusal | undefined {
@@ -157,6 +159,14 @@ function lookAtList(backup: BackupInfo): Refusal | number {
 }
 
 function parentOf(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): BackupInfo | Refusal {
+  const known = parents.get(backups) ?? new Map<BackupInfo, BackupInfo | Refusal>();
+  parents.set(backups, known);
+  const parent = known.get(backup) ?? findParent(backups, instance, backup);
+  known.set(backup, parent);
+  return parent;
+}
+
+function findParent(backups: readonly BackupInfo[], instance: string, backup: BackupInfo): BackupInfo | Refusal {
   const { parentId } = backup;
   if (parentId === undefined) {
     return {

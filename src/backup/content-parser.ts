@@ -7,6 +7,7 @@ import { allNeeded, findKey, isLinkedKey, resetRow } from './content-line-keys.j
 import { ContentList, type ListRow, VANISHED } from './content-list.js';
 import { ListInput } from './lists/list-input.js';
 import { PATH_OFFSET, UsualLine } from './lists/usual-line.js';
+import { DATABASE_MAP } from './tablespace-map.js';
 
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
@@ -19,6 +20,7 @@ const CLOSE = 0x7d;
 
 const lineStart = Buffer.from('{"path":"', 'latin1');
 const pathEnd = Buffer.from('", "size":"', 'latin1');
+const databaseMap = Buffer.from(DATABASE_MAP, 'latin1');
 const nextAfterLinked = ['","n_blocks":"', '","n_headers":"', '","kind":"'].map((text) => Buffer.from(text, 'latin1'));
 
 /** What takes an entry of the list; its path is a range of `bytes`. Returns false when it was named before. */
@@ -39,8 +41,9 @@ export function scanContentList(input: ListInput, backupId: string, take: TakeEn
     const next = usual.read(bytes, at, end, row);
     if (next >= 0) {
       lineNumber++;
-      if (!take(bytes, at + PATH_OFFSET, usual.pathEnd, row)) {
-        throw damaged(backupId, lineNumber, namedTwice(bytes, at + PATH_OFFSET, usual.pathEnd));
+      const start = at + PATH_OFFSET;
+      if (!take(bytes, start, usual.pathEnd, row) && !isDatabaseMap(bytes, start, usual.pathEnd)) {
+        throw damaged(backupId, lineNumber, namedTwice(bytes, start, usual.pathEnd));
       }
       at = next;
       continue;
@@ -62,7 +65,7 @@ export function scanContentList(input: ListInput, backupId: string, take: TakeEn
     const stop = readLine(bytes, at, lineEnd, row);
     if (typeof stop === 'string') throw damaged(backupId, lineNumber, stop);
     const linesInPath = countNewlines(bytes, start, stop);
-    if (row.size !== VANISHED && !take(bytes, start, stop, row)) {
+    if (row.size !== VANISHED && !take(bytes, start, stop, row) && !isDatabaseMap(bytes, start, stop)) {
       throw damaged(backupId, lineNumber, namedTwice(bytes, start, stop));
     }
     lineNumber += linesInPath;
@@ -97,6 +100,11 @@ export function parseContentList(bytes: Buffer, backupId: string): ContentList {
   const list = new ContentList(countNewlines(bytes, 0, bytes.length) + 1);
   scanContentList(ListInput.of(bytes), backupId, (from, start, end, row) => list.append(from, start, end, row));
   return list;
+}
+
+/** Where PGDATA has a file with the name of pg_probackup's own, both are listed, and neither is ever restored. */
+function isDatabaseMap(bytes: Buffer, start: number, end: number): boolean {
+  return end - start === databaseMap.length && startsWith(bytes, start, databaseMap);
 }
 
 function namedTwice(bytes: Buffer, start: number, end: number): string {

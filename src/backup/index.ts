@@ -16,6 +16,7 @@ export { damagedFile, openStored } from './damage.js';
 export { externalDirectories } from './external-directories.js';
 export { DigestStore } from './lists/digest-store.js';
 export type { PathTable } from './lists/path-table.js';
+export { isLost, lostBecause } from './lost-blocks.js';
 export { pageChecksum } from './page-checksum.js';
 export { type FdOf, PageReader } from './page-reader.js';
 export { PG_CONTROL_PATH, parsePgControl, pgControlCrc } from './pg-control.js';

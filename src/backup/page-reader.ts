@@ -1,11 +1,12 @@
 // Reading blocks of a datafile through its block index: one pread per run of records of a layer, every page checked.
 
 import fs from 'node:fs';
-import { INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
+import { INFO_LOST, INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
 import { decodeFullSizePayload, decodePage } from './codec/decode.js';
 import { BLCKSZ, RECORD_HEADER } from './constants.js';
 import { damagedBlock } from './damage.js';
 import { looksCompressed } from './full-size-payload.js';
+import { lostBlock } from './lost-blocks.js';
 import { PageInPlace } from './page-in-place.js';
 import { PageVerifier, type SeenBad } from './page-verifier.js';
 import { MAX_RUN, StoredRun } from './stored-run.js';
@@ -93,11 +94,12 @@ export class PageReader {
       if (run.has(i)) continue;
       const info = index.info[first + i]!;
       const size = info & INFO_SIZE;
-      if (size === 0) {
+      if (size === 0 || (size === INFO_LOST && this.#verify === 'off')) {
         out.fill(0, outOffset + i * BLCKSZ, outOffset + (i + 1) * BLCKSZ);
         this.#counts.holes++;
         continue;
       }
+      if (size === INFO_LOST) throw lostBlock(source, first + i);
       const part = source.layers[infoLayer(info)]!;
       if (size === INFO_UNKNOWN) {
         const why = 'the file is damaged, and no header map tells whether it holds this block';

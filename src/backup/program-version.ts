@@ -1,7 +1,7 @@
 // pg_probackup program versions and the differences in format that hang on them (format page 14).
 
 import { BLCKSZ } from './constants.js';
-import type { BackupMode, FileCrcKind } from './types.js';
+import type { BackupInfo, BackupMode, FileCrcKind } from './types.js';
 
 const number = (major: number, minor: number, patch: number) => major * 10000 + minor * 100 + patch;
 
@@ -59,6 +59,14 @@ export function fileCrcKind(version: number): FileCrcKind {
  */
 export function vanishedIsUnchanged(version: number): boolean {
   return version < number(2, 0, 27);
+}
+
+/**
+ * A DELTA backup that leaves out no page but those older than its parent: since 2.0.22 it stores pages of zeros always;
+ * before 2.0.27 "unchanged" may also be a file that it did not read (above).
+ */
+export function storesZeroPages({ version, mode }: Pick<BackupInfo, 'version' | 'mode'>): boolean {
+  return mode === 'DELTA' && !vanishedIsUnchanged(version);
 }
 
 /**

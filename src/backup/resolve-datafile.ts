@@ -13,6 +13,7 @@ import {
   hasEmptyRecords,
   hasTruncationMarkers,
   paddedPayloads,
+  storesZeroPages,
 } from './program-version.js';
 import { brokenChain } from './resolve-raw.js';
 import { markedLength, scanLength } from './stream-length.js';
@@ -40,6 +41,7 @@ export function resolveDatafile(
   // Streams newer than the newest member whose length is known; they alone are read when the target's is not.
   let unknownParts: number | undefined;
   let knownLength = 0;
+  let readWhole: DatafileSource['readWhole'] = null;
   for (let layer: Layer | undefined = target; layer !== undefined && cap > 0; ) {
     const entry: ListEntry = layer.list.entry(file)!;
     const { size } = entry;
@@ -49,6 +51,7 @@ export function resolveDatafile(
     if (nBlocks !== UNKNOWN_BLOCKS) {
       if (unknownParts === undefined) [unknownParts, knownLength] = [parts.length, nBlocks];
       cap = Math.min(cap, nBlocks);
+      if (storesZeroPages(layer.backup)) readWhole ??= { backupId: layer.backup.id, blocks: cap };
     }
     if (stored !== undefined) parts.push({ ...stored, cap });
     layer = parentOf(layers, layer, path, file, size === UNCHANGED);
@@ -58,7 +61,7 @@ export function resolveDatafile(
       ? knownLength
       : scanLength(parts.slice(0, unknownParts ?? parts.length), knownLength, segmentBlocks);
   const first = firstBlockOf(segnoOf(target.list.entry(file)!, path), segmentBlocks);
-  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, ...first, layers: parts };
+  return { kind: 'datafile', path, length: nBlocks * BLCKSZ, nBlocks, ...first, layers: parts, readWhole };
 }
 
 /** Whether the length that a list gives for a file stored in this backup may be too long: see blocksOf. */

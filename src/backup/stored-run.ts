@@ -7,8 +7,8 @@
 // Reading over a few superseded records costs a copy of some KiB. Leaving them out costs a system call each, and from a
 // disk worse than that: to the kernel's read-ahead a file that is read with gaps is not read from front to back.
 
-import { INFO_SIZE, INFO_UNKNOWN, infoLayer } from './block-info.js';
-import { RECORD_HEADER } from './constants.js';
+import { INFO_SIZE, infoLayer } from './block-info.js';
+import { BLCKSZ, RECORD_HEADER } from './constants.js';
 import { paddedSize } from './stream-walk.js';
 import type { BlockIndex } from './types.js';
 
@@ -61,7 +61,7 @@ export class StoredRun {
     for (let i = from; i < this.#range; i++) {
       const word = info[first + i]!;
       const size = word & INFO_SIZE;
-      if (size === 0 || size === INFO_UNKNOWN || infoLayer(word) !== layer) continue;
+      if (size === 0 || size > BLCKSZ || infoLayer(word) !== layer) continue;
       const at = offset[first + i]!;
       const to = at + RECORD_HEADER + size;
       if (at < next || at - next > MAX_GAP || to - start > this.#room) break;

@@ -161,6 +161,8 @@ export interface DatafileSource extends FirstBlock {
   readonly nBlocks: number;
   /** Newest first. */
   readonly layers: readonly StreamPart[];
+  /** The newest DELTA backup that read the file, and how many of its blocks then must be in the chain. */
+  readonly readWhole: { readonly backupId: string; readonly blocks: number } | null;
   /** What storedIdentities found when the source was first used, set by whoever keeps it in use. */
   readonly identities?: readonly number[];
 }
@@ -171,7 +173,7 @@ export type FileSource = RawSource | DatafileSource;
  * Where each block of a datafile lies; views on memory the caller owns (usually shared).
  *
  *     info   31        30            29            28..26  25..14             13..0
- *            verified  has checksum  own checksum  0       index into layers  payload bytes 1..8192; 0 = hole
+ *            verified  has checksum  own checksum  0       index into layers  payload bytes 1..8192; 0 = hole, more: block-info.ts
  */
 export interface BlockIndex {
   /** File offset of the block's 8-byte record header. */

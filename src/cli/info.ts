@@ -127,13 +127,16 @@ function readAhead({ readAhead, readAheadFault }: BackendInfo): string {
 
 function renderFile({ file, kind, length, blocks, sources }: FileOrigin): string {
   const what = { datafile: 'a datafile of the backup', raw: 'a file of the backup', own: 'made on the mount' }[kind];
-  const lines = sources.map(({ from, backupId, blocks }) => `  ${blocks} from ${from === 'backup' ? backupId : from}`);
+  const lines = sources.map(({ from, backupId, blocks }) =>
+    from === 'lost' ? `  ${blocks} lost: in no backup` : `  ${blocks} from ${from === 'backup' ? backupId : from}`,
+  );
   return `${displayPath(file)}: ${what}, ${length} bytes, ${blocks} blocks\n${lines.map((line) => `${line}\n`).join('')}`;
 }
 
 function renderBlock({ file }: FileOrigin, origin: BlockOrigin): string {
   const { block, from, backupId, stored, offset, size, checksum, message } = origin;
   const name = `block ${block} of ${file}`;
+  if (from === 'lost') return `${name}: lost: ${message}`;
   if (from === 'zeros') return `${name}: zeros, no backup of the chain holds it`;
   const where = `${stored ?? 'an object'}, ${size} bytes at offset ${offset}`;
   const state = {

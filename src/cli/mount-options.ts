@@ -96,7 +96,10 @@ export function mountOptions(): Option[] {
       '--no-list-cache',
       'keep and use no digest of long lists of files in the cache directory ($XDG_CACHE_HOME/pbkfs)',
     ),
-    option('--force', 'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced'),
+    option(
+      '--force',
+      'mount backups in state CORRUPT or ORPHAN, and a DIFF that --perf-unsafe left unsynced or that was copied while mounted',
+    ),
     option('--stop-server', 'first stop a PostgreSQL server that has outlived a dead mount on MOUNTPOINT'),
     option('--after-power-loss', 'trust only what was synced: the file system of DIFF lost its cache without a reboot'),
     option(

@@ -50,13 +50,13 @@ export function settleDiff(
   if (lostWrites && !ending.cleanlyClosed) {
     warn('a sync of the diff had failed in an earlier mount: of files changed then, what was synced before counts');
   }
-  const givenUp = settleObjects(namespace.withObjects(), ending, recovery, maps);
+  settleObjects(namespace.withObjects(), ending, recovery, maps);
   if (!ending.cleanlyClosed) {
     objects.sync();
     // Not as a clean end, should this one fail: on a full disk a map may have stayed unsynced.
     const shortest = namespace.snapshot(opened);
-    // What a power loss has cut off, and objects that were given up, must be on record before anything is changed.
-    if (ending.cacheWasLost || givenUp > 0) journal.rewrite(shortest);
+    // What a power loss has cut off must be on record before anything is changed.
+    if (ending.cacheWasLost) journal.rewrite(shortest);
     else journal.rewriteAsRoomAllows(shortest);
   }
   removeUnusedObjects(diff);

@@ -100,7 +100,12 @@ function isOurs(text: string): boolean {
 }
 
 function line([name, value]: readonly [string, string]): string {
-  return `${name} = '${value.replaceAll("'", "''")}'\n`;
+  return `${name} = ${settingValue(value)}\n`;
+}
+
+/** As PostgreSQL reads it in a configuration file: on one line, and a backslash begins an escape. */
+export function settingValue(value: string): string {
+  return `'${value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll("'", "''")}'`;
 }
 
 async function replace(path: string, content: string | Buffer, owner: ConfigFiles['owner']): Promise<void> {

@@ -119,6 +119,10 @@ function modest(control: ControlFile): Record<string, string> {
     min_wal_size: `${Math.max(80, (control.walSegmentSize / MIB) * 2)}MB`,
     max_wal_size: `${Math.max(1024, (control.walSegmentSize / MIB) * 4)}MB`,
     shared_buffers: '64MB',
+    // What production had switched on to get over damage: here nothing must be missing unseen.
+    zero_damaged_pages: 'off',
+    ignore_checksum_failure: 'off',
+    ignore_invalid_pages: 'off',
     log_timezone: 'UTC',
     timezone: 'UTC',
   };

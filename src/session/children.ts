@@ -6,14 +6,18 @@ import { type Login, withClient } from './query.js';
 import { quoted, type TableName } from './table-name.js';
 
 export interface Child extends TableName {
-  /** Its rows lie elsewhere, in no backup. */
-  readonly foreign: boolean;
+  /** Why no backup has its rows; null where it has. */
+  readonly rowless: 'a foreign' | 'an unlogged' | null;
 }
+
+/** The same in SQL, of a row `c` of pg_class; before 18 a partitioned table may say that it is unlogged, which means nothing. */
+export const ROWLESS = `case when c.relkind = 'f' then 'a foreign'
+  when c.relpersistence = 'u' and c.relkind <> 'p' then 'an unlogged' end as rowless`;
 
 /** A table with all below it; by itself where it has none, or is not there. */
 const FAMILY = `with recursive family(oid) as (
     select to_regclass($1)::oid union select inhrelid from pg_inherits join family on inhparent = family.oid)
-  select n.nspname as schema, c.relname as table, c.relkind = 'f' as foreign from family join pg_class c using (oid)
+  select n.nspname as schema, c.relname as table, ${ROWLESS} from family join pg_class c using (oid)
   join pg_namespace n on n.oid = c.relnamespace where c.oid <> to_regclass($1) order by 1, 2`;
 
 /** Each once. @throws PbkfsError server_failed */

@@ -5,7 +5,7 @@ import { appendFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { PbkfsError } from '../errors.js';
 import type { ConnectionParameters } from '../postgres/server.js';
-import { childrenOf } from './children.js';
+import { type Child, childrenOf, ROWLESS } from './children.js';
 import { type Login, serverError, withClient } from './query.js';
 import { explainFailure } from './server-trouble.js';
 import { quote, quoted, type TableName } from './table-name.js';
@@ -51,8 +51,8 @@ async function sourceOf(
   table: TableName,
 ): Promise<{ readonly source: string; readonly target: string }> {
   const name = quoted(table);
-  const { rows } = await client.query<{ relkind: string; relpersistence: string; columns: string[] }>(
-    `select c.relkind, c.relpersistence, array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns
+  const { rows } = await client.query<Pick<Child, 'rowless'> & { relkind: string; columns: string[] }>(
+    `select c.relkind, ${ROWLESS}, array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
      left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
      where n.nspname = $1 and c.relname = $2 group by c.oid, c.relkind, c.relpersistence`,
@@ -64,15 +64,10 @@ async function sourceOf(
       hint: 'choose an earlier --time, or look with: pbkfs start',
     });
   }
-  if (found.relpersistence === 'u') {
-    throw new PbkfsError('server_failed', `${name} is an unlogged table: no backup has its rows`, {
-      hint: '--format custom and plain dump how it is made',
-    });
-  }
   const children = await childrenOf(client, table);
-  const outside = found.relkind === 'f' ? table : children.find(({ foreign }) => foreign);
-  if (outside !== undefined) {
-    throw new PbkfsError('server_failed', `${quoted(outside)} is a foreign table: no backup has its rows`, {
+  const without = [{ ...table, rowless: found.rowless }, ...children].find(({ rowless }) => rowless !== null);
+  if (without !== undefined) {
+    throw new PbkfsError('server_failed', `${quoted(without)} is ${without.rowless} table: no backup has its rows`, {
       hint: 'take tables beside it one by one, or with --query; --format custom and plain dump how it is made',
     });
   }

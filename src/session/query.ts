@@ -10,17 +10,32 @@ export interface Login {
   readonly database?: string;
 }
 
+const asOptions = (settings: string): string =>
+  settings
+    .split(/\s+/)
+    .map((setting) => `-c ${setting}`)
+    .join(' ');
+
+/** Those that only a superuser may set. What is damaged is told, also where production had switched that off. */
+const SUPERUSER_SETTINGS = asOptions('session_preload_libraries= zero_damaged_pages=off ignore_checksum_failure=off');
+
+/** With serializable transactions a server that pauses at its target would answer nothing. */
+const ORDINARY_SETTINGS = `${asOptions(
+  `local_preload_libraries= role=none row_security=off
+  default_transaction_read_only=off statement_timeout=0 idle_in_transaction_session_timeout=0 lock_timeout=0
+  extra_float_digits=3 datestyle=ISO intervalstyle=postgres bytea_output=hex`,
+)} -c default_transaction_isolation=read\\ committed`;
+
 /**
  * Settings of a session, which outrank those that production has given to its roles and databases (ALTER ROLE … SET):
  * no library is loaded, no time limit cuts a long query short, numbers and dates come out whole and the same everywhere,
  * and policies that hide rows are an error.
  */
-export const SESSION_SETTINGS = `session_preload_libraries= local_preload_libraries= role=none row_security=off
-  default_transaction_read_only=off statement_timeout=0 idle_in_transaction_session_timeout=0 lock_timeout=0
-  extra_float_digits=3 datestyle=ISO intervalstyle=postgres bytea_output=hex`
-  .split(/\s+/)
-  .map((setting) => `-c ${setting}`)
-  .join(' ');
+export const SESSION_SETTINGS = `${SUPERUSER_SETTINGS} ${ORDINARY_SETTINGS}`;
+
+/** From 17 on there is one more limit, which older servers do not know. pg_dump lifts it itself. */
+const NO_TRANSACTION_TIMEOUT = `select set_config('transaction_timeout', '0', false)
+  where current_setting('transaction_timeout', true) is not null`;
 
 /** Opens a client. Loaded late: commands without a server need none of it. @throws PbkfsError server_failed */
 export async function connect(server: ConnectionParameters, login: Login = {}): Promise<import('pg').Client> {
@@ -29,7 +44,7 @@ export async function connect(server: ConnectionParameters, login: Login = {}): 
       return await open(server, login, SESSION_SETTINGS);
     } catch (error) {
       if ((error as { readonly code?: string }).code !== INSUFFICIENT_PRIVILEGE) throw error;
-      return await open(server, login, SESSION_SETTINGS.replace(/-c session_preload_libraries= /, ''));
+      return await open(server, login, ORDINARY_SETTINGS);
     }
   } catch (error) {
     throw explainFailure(serverError(error), 0);
@@ -46,7 +61,7 @@ export function serverError(cause: unknown, before = ''): PbkfsError {
   return new PbkfsError('server_failed', `${before}${message}`, { cause, ...given({ hint }) });
 }
 
-/** Of the settings only a superuser may set the first. */
+/** What a role that is no superuser hears of the first settings. */
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** What the library would take from PGSSLMODE and PGSSLNEGOTIATION, which a shell has for production. */
@@ -62,6 +77,7 @@ async function open(server: ConnectionParameters, login: Login, options: string)
   client.on('error', () => undefined);
   try {
     await client.connect();
+    await client.query(NO_TRANSACTION_TIMEOUT);
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);

@@ -28,9 +28,28 @@ export interface Job {
   run(session: Session, role: string, file: string): Promise<void>;
 }
 
-/** What to write where. @throws PbkfsError server_failed where it takes a pg_dump and there is none */
-export function planRescue(wanted: Wanted, pgDump: string | undefined): { format: RescueFormat; jobs: Job[] } {
-  const { query, tables, database, output } = wanted;
+export interface RescuePlan {
+  readonly format: RescueFormat;
+  readonly jobs: readonly Job[];
+}
+
+/**
+ * What to write where.
+ * @throws PbkfsError usage where two tables would have one file; server_failed where it takes a pg_dump and there is none
+ */
+export function planRescue(wanted: Wanted, pgDump: string | undefined): RescuePlan {
+  const plan = planned(wanted, pgDump);
+  const paths = plan.jobs.map(({ path }) => path);
+  const twice = paths.find((path, at) => paths.indexOf(path) < at);
+  if (twice === undefined) return plan;
+  throw new PbkfsError('usage', `several tables or databases would be written to ${twice}`, {
+    hint: 'take them one after the other, each with an output of its own',
+  });
+}
+
+function planned(wanted: Wanted, pgDump: string | undefined): RescuePlan {
+  const { query, database, output } = wanted;
+  const tables = [...new Map(wanted.tables.map((table) => [JSON.stringify(table), table])).values()];
   const format = wanted.format ?? (query !== undefined ? 'csv' : pgDump === undefined ? 'copy' : 'custom');
   if (query !== undefined) {
     const copied = format as CopyFormat;
@@ -84,7 +103,8 @@ async function dump(
     const all = tables.length === 0 ? [] : await withChildren(server, { role, database }, tables);
     return runPgDump(pgDump, { server, role, database, tables: all, format, file });
   }
-  await appendFile(file, `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host\n\n`);
+  const why = `-- rows only: no pg_dump of PostgreSQL ${session.binaries.major} was found on this host`;
+  await appendFile(file, `${why}\n\nSET client_encoding = 'UTF8';\n\n`);
   for (const table of tables) await copyOut(server, { role, database }, table, 'script', file);
 }
 

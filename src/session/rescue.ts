@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isoTime, type RecoveryTarget, type TimelineTarget } from '../backup/wal/index.js';
 import { PbkfsError } from '../errors.js';
 import { given } from '../given.js';
+import type { ServerBinaries } from '../postgres/find-server.js';
 import { existingPart } from '../sys/existing-part.js';
 import { makeDirectories } from '../sys/make-directories.js';
 import { checkReplaceable } from '../sys/ordinary-file.js';
@@ -18,7 +19,7 @@ import type { Guarded } from './guarded.js';
 import { superuserOf } from './login.js';
 import { findPgDump } from './pg-dump.js';
 import { ask, type Login } from './query.js';
-import { isDirectory, type Job, planRescue, type RescueFormat, type Wanted } from './rescue-plan.js';
+import { isDirectory, type Job, planRescue, type RescueFormat, type RescuePlan, type Wanted } from './rescue-plan.js';
 import { closeSession, openSession, type Session } from './session.js';
 import type { SessionProgress, SessionRequest } from './session-request.js';
 
@@ -59,11 +60,16 @@ export async function rescue(request: RescueRequest, guard: Guarded, progress: S
   const target = request.target ?? { kind: 'immediate' };
   const databases = new Set(request.tables.map((table) => table.database));
   if (request.database !== undefined) databases.add(request.database);
+  let plan: RescuePlan | undefined;
+  const chosen = (binaries: ServerBinaries): void => {
+    plan = planRescue(request, findPgDump(binaries));
+    for (const { path } of plan.jobs) mustBeWritable(path);
+  };
   const wanted = sessionOf(request, backup.id, target, [...databases]);
-  const session = await openSession(wanted, guard, progress);
+  const session = await openSession({ ...wanted, chosen }, guard, progress);
   const login = await superuserOf(session.server.connection, backup, request.role);
   await promoteWhenLocked(session, login, databases, progress);
-  const { format, jobs } = planRescue(request, findPgDump(session.binaries));
+  const { format, jobs } = plan!;
   await write(jobs, session, login, guard, progress);
   progress.step('stopping');
   try {

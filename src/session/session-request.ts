@@ -1,5 +1,6 @@
 // What is asked of a session, and how it tells what it does.
 
+import type { ServerBinaries } from '../postgres/find-server.js';
 import type { RecoveryConfig } from '../postgres/recovery-config.js';
 import type { ServerUser } from '../postgres/server-user.js';
 import type { Guarded } from './guarded.js';
@@ -35,6 +36,8 @@ export interface SessionRequest {
   /** Bytes the diff may take. */
   readonly diffLimit?: number;
   readonly force: boolean;
+  /** Hears which server it will be before anything is mounted, and may throw. */
+  readonly chosen?: (binaries: ServerBinaries) => void;
 }
 
 /** What every step of a session goes by. */

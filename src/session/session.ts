@@ -65,6 +65,7 @@ export async function openSession(
   const { target, instance } = chain;
   for (const warning of passedOverWarning(chain)) progress.warn(warning);
   const binaries = serverFor(target.serverVersion, request, user, progress);
+  request.chosen?.(binaries);
   const { databases } = request;
   const replaying = { catalog, instance, backup: target, mountpoint, binaries, user, databases };
   // What is in a diff goes on where it was, unless it is told otherwise.

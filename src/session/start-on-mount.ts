@@ -14,7 +14,7 @@ import { isRecovering, isStandby, pausesAtTarget } from './mounted-recovery.js';
 import { type Paused, untilPaused } from './paused.js';
 import type { ReplayPlan } from './replay-plan.js';
 import { explainFailure } from './server-trouble.js';
-import type { SessionContext } from './session-request.js';
+import type { SessionContext, SessionProgress } from './session-request.js';
 import { hasInPlace } from './tablespaces.js';
 import { dropUnknownSettings } from './unknown-settings.js';
 
@@ -51,7 +51,7 @@ export async function startOnMount(
   const inPlace = plan.inPlace || hasInPlace(dataDir) ? { allow_in_place_tablespaces: 'on' } : {};
   const { restoreCommand, bindings } = plan;
   if (!/\bptrack\b/.test(request.preload ?? '')) dropPtrackMap(dataDir);
-  let known = false;
+  let known: number | undefined;
   const options: StartOptions = {
     dataDir,
     binaries,
@@ -64,28 +64,38 @@ export async function startOnMount(
     startTimeout: Number.POSITIVE_INFINITY,
     starting: (privateDir) => guard.add({ remove: [privateDir] }),
     waiting: (running) => {
-      const found = known ? undefined : identityOf(running.pid ?? 0);
-      if (found !== undefined) void guard.add({ server: found });
-      known = true;
+      if (running.pid !== known) {
+        const found = identityOf(running.pid ?? 0);
+        if (found !== undefined) void guard.add({ server: found });
+        known = running.pid;
+      }
       progress.detail(running.replaying() ?? '');
     },
   };
-  const server = await startServer(options)
-    .catch((error: unknown) => {
-      // On a mount that is there already, the settings are its owner's.
-      const dropped = existing ? [] : dropUnknownSettings(error, dataDir);
-      if (dropped.length === 0) throw error;
-      progress.warn(`this server does not know settings of the backup's postgresql.auto.conf: ${dropped.join(', ')}`);
-      return startServer(options);
-    })
-    .catch((error: unknown) => {
-      throw explainFailure(error, major);
-    });
+  // On a mount that is there already, the settings are its owner's.
+  const server = await (existing ? startServer(options) : startAsBuilt(options, progress)).catch((error: unknown) => {
+    throw explainFailure(error, major);
+  });
   const paused =
     pauses && !standby
       ? await untilPaused(server, await superuserOf(server.connection, backup, undefined), progress)
       : false;
   return { server, paused };
+}
+
+/** Without the settings of the backup that another build made sense of. */
+async function startAsBuilt(options: StartOptions, progress: SessionProgress): Promise<PostgresServer> {
+  for (;;) {
+    try {
+      return await startServer(options);
+    } catch (error) {
+      const dropped = dropUnknownSettings(error, options.dataDir);
+      if (dropped.length === 0) throw error;
+      progress.warn(
+        `this server does not know settings of the backup's postgresql.auto.conf, or their values: ${dropped.join(', ')}`,
+      );
+    }
+  }
 }
 
 /**

@@ -108,6 +108,18 @@ t.test('damaged lists are refused with the line', (t) => {
   t.end();
 });
 
+t.test('a database_map of PGDATA beside that of the backup', (t) => {
+  const map = line('database_map');
+  t.same(paths(parse(map + line('f') + map)), ['database_map', 'f']);
+  t.same(
+    paths(parse(map + line('f') + map.replace('"crc":"', '"kind":"x", "crc":"'))),
+    ['database_map', 'f'],
+    'an odd line',
+  );
+  t.throws(() => parse(line('base/database_map') + line('base/database_map')), { message: /second time/ });
+  t.end();
+});
+
 t.test('paths that would leave the backup are refused', (t) => {
   for (const path of ['/etc/passwd', '../x', 'a/../../x', 'a//b', './a', '', 'a/', 'a/.', 'nul\0']) {
     t.throws(() => parse(line(path)), { code: 'backup_damaged' }, path);

@@ -15,7 +15,8 @@ import { zeroPage } from '../support/stream-writer.js';
 import { openSynthetic } from '../support/synthetic.js';
 
 const FILE = 'base/5/16384';
-const modes = ['FULL', 'DELTA', 'PAGE', 'PTRACK', 'DELTA'] as const;
+/** No DELTA: such a backup stores zero pages, and holes in it are told (lost-blocks.test.ts). */
+const modes = ['FULL', 'PAGE', 'PAGE', 'PTRACK', 'PAGE'] as const;
 
 /** Backups in a row, the first one FULL; each holds what is given for it, or nothing where null. */
 function chain(files: readonly (FileContent | null)[], more: Partial<BackupSpec> = {}): BackupSpec[] {

@@ -87,7 +87,7 @@ const cases: [name: string, members: Member[], expected: string][] = [
     [
       ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3) }],
       ['PAGE', '2.2.7', { pages: pages(1, 0), truncateTo: 1, nBlocks: null }],
-      ['DELTA', '2.5.16', { unchanged: 'datafile', nBlocks: 3 }],
+      ['PAGE', '2.5.16', { unchanged: 'datafile', nBlocks: 3 }],
     ],
     '1..',
   ],
@@ -104,7 +104,7 @@ const cases: [name: string, members: Member[], expected: string][] = [
     [
       ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2) }],
       ['PAGE', '2.2.7', { pages: pages(1, 0, 1, 2), truncateTo: 2, nBlocks: null }],
-      ['DELTA', '2.5.16', { pages: pages(2, 3), nBlocks: 4 }],
+      ['PAGE', '2.5.16', { pages: pages(2, 3), nBlocks: 4 }],
     ],
     '11.2',
   ],
@@ -162,7 +162,7 @@ const cases: [name: string, members: Member[], expected: string][] = [
     [
       ['FULL', '2.2.7', { pages: pages(0, 0, 1, 2, 3, 4) }],
       ['DELTA', '2.2.7', { pages: [], truncateTo: 3, nBlocks: 4 }],
-      ['DELTA', '2.5.16', { pages: pages(2, 4), nBlocks: 5 }],
+      ['PAGE', '2.5.16', { pages: pages(2, 4), nBlocks: 5 }],
     ],
     '000.2',
   ],

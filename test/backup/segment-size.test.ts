@@ -133,7 +133,7 @@ t.test('segments of 2 GiB', async (t) => {
     { start: startTime(0), mode: 'FULL', files: [control(segmentBlocks), { path: FILE, pages: [] }] },
     {
       start: startTime(1),
-      mode: 'DELTA',
+      mode: 'PAGE',
       parent: startTime(0),
       control: lsn,
       files: [control(segmentBlocks), { path: FILE, pages: [[block, makePage(1, block)]] }],

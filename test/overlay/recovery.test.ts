@@ -2,11 +2,12 @@
 
 import fs, { readFileSync, readlinkSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { DataEngine } from '../../src/overlay/data/data-engine.js';
 import type { Inode } from '../../src/overlay/namespace/inode.js';
 import { smallFiles } from '../support/small-catalog.js';
 import { smallDiffs } from '../support/small-diffs.js';
+import { watchSyncs } from '../support/watched-syncs.js';
 
 const { newDiff, mount, objects } = smallDiffs();
 const block = Buffer.alloc(8192, 7);
@@ -26,6 +27,19 @@ t.test('an object that was never synced may be gone after a power loss: the back
     'and the log says what was lost',
   );
   after.write('base/1/100', 0, block);
+  after.close();
+});
+
+t.test('a block map that says nothing is damage where the host has not lost its cache', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.fsync('base/1/100');
+  direct.kill();
+  for (const name of objects(diff)) if (name.endsWith('.map')) truncateSync(`${diff}/objects/${name}`, 0);
+  t.throws(() => mount(diff), { code: 'diff_damaged' });
+  const after = mount(diff, true);
+  t.ok(after.readAll('base/1/100').equals(smallFiles.get('base/1/100')!));
   after.close();
 });
 
@@ -230,26 +244,60 @@ t.test('a diff that was made on another backup is refused', async (t) => {
   );
 });
 
-t.test('a mount that fails on a full disk once the journal is short again leaves what a kill had left', async (t) => {
-  const diff = newDiff();
-  const direct = mount(diff);
-  direct.write('base/1/100', 0, block);
-  direct.kill();
+/** From now on no file of such a name takes anything. @returns the end of it */
+function fullFor(t: Test, names: RegExp): () => void {
   const { writeSync } = fs;
   const restore = () => {
     Object.assign(fs, { writeSync });
     syncBuiltinESMExports();
   };
   t.teardown(restore);
-  // The journal's shortest form still fits, and nothing else does.
   Object.assign(fs, {
     writeSync: (fd: number, ...rest: unknown[]) => {
-      if (/\/journal$|\.map$/.test(readlinkSync(`/proc/self/fd/${fd}`)))
+      if (names.test(readlinkSync(`/proc/self/fd/${fd}`)))
         throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
       return (writeSync as (...args: unknown[]) => number)(fd, ...rest);
     },
   });
   syncBuiltinESMExports();
+  return restore;
+}
+
+t.test('what a power loss has cut off is on record before anything is changed, also on a full disk', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.kill();
+  const restore = fullFor(t, /\/journal\.new$/);
+  t.throws(() => mount(diff, true), { code: 'diff_full' });
+  const killed = mount(diff);
+  t.ok(killed.read('base/1/100', 0, 8192).equals(block), 'where nothing was lost the journal may stay as it is');
+  restore();
+  killed.close();
+});
+
+t.test('names of objects that a killed mount has made are durable before they are on record again', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.create('base/new').write(0, block);
+  direct.kill();
+  const syncs = watchSyncs(t);
+  syncs.failing = 'objects';
+  t.throws(() => mount(diff), { code: 'mount_failed' });
+  syncs.failing = undefined;
+  syncs.done.length = 0;
+  const after = mount(diff);
+  t.ok(syncs.done.indexOf('objects') < syncs.done.indexOf('journal.new'), syncs.done.join(' '));
+  after.close();
+});
+
+t.test('a mount that fails on a full disk once the journal is short again leaves what a kill had left', async (t) => {
+  const diff = newDiff();
+  const direct = mount(diff);
+  direct.write('base/1/100', 0, block);
+  direct.kill();
+  // The journal's shortest form still fits, and nothing else does.
+  const restore = fullFor(t, /\/journal$|\.map$/);
   t.throws(() => mount(diff), { code: 'diff_full' });
   restore();
   const after = mount(diff);

@@ -4,6 +4,8 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig, writeRecoveryConfig } from '../../src/postgres/recovery-config.js';
+import { MAJOR, newCluster, postgres15 } from '../support/postgres.js';
+import { runOk } from '../support/run.js';
 
 const LATEST: RecoveryConfig = { target: { kind: 'latest' }, timeline: 'current', action: 'pause' };
 const REPLICA: RecoveryConfig = {
@@ -61,4 +63,18 @@ t.test('before 12 recovery.conf', async (t) => {
   );
   t.match(body(), /standby_mode = 'on'\n$/);
   t.notOk(existsSync(path('recovery.signal')));
+});
+
+t.test('a server reads the values as they were given', async (t) => {
+  const restoreCommand = `${String.raw`sed 's/\.x//' "\$1" || printf 'a\\b'`}\nexit 1`;
+  const primaryConninfo = String.raw`host=a password='it\'s'`;
+  const dataDir = await newCluster(t);
+  const { uid, gid } = statSync(dataDir);
+  const config: RecoveryConfig = { ...LATEST, restoreCommand, replica: { primaryConninfo } };
+  await writeRecoveryConfig({ dataDir, major: MAJOR, backupId: 'TOU5PO', owner: { uid, gid } }, config);
+  const { binaries, user } = postgres15();
+  for (const [name, value] of Object.entries({ restore_command: restoreCommand, primary_conninfo: primaryConninfo })) {
+    const stdout = await runOk(join(binaries.binDir, 'postgres'), ['-D', dataDir, '-C', name], { user });
+    t.equal(stdout, `${value}\n`);
+  }
 });

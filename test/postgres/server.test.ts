@@ -92,6 +92,8 @@ t.test('outranks what the data directory asks for', async (t) => {
      synchronous_standby_names = '*'
      logging_collector = on
      ssl = on
+     zero_damaged_pages = on
+     ignore_invalid_pages = on
     `,
   );
   const server = await start(t, dataDir);
@@ -104,6 +106,8 @@ t.test('outranks what the data directory asks for', async (t) => {
     ['recovery_target_time', ''],
     ['external_pid_file', join(server.connection.host, 'server.pid')],
     ['unix_socket_directories', server.connection.host],
+    ['zero_damaged_pages', 'off'],
+    ['ignore_invalid_pages', 'off'],
   ]) {
     t.equal(await query(server, `show ${name}`), value, name);
   }

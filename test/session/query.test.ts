@@ -1,9 +1,11 @@
-// Connections to servers of ours: nothing that the shell has set for others counts.
+// Connections to servers of ours: nothing counts that the shell has set for others, or production for its roles.
 
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { connect } from '../../src/session/query.js';
+import { ask, connect } from '../../src/session/query.js';
+import { newCluster, postgresOf, start } from '../support/postgres.js';
 import { temporaryDirectory } from '../support/swept.js';
 
 const PROTOCOL_3 = 196_608;
@@ -42,4 +44,27 @@ t.test('an environment made for production', async (t) => {
   const text = asked[0]!.toString('latin1').replaceAll('\0', ' ');
   t.match(text, / user postgres database postgres /);
   t.match(text, / statement_timeout=0 /);
+});
+
+t.test('what production has given its roles', async (t) => {
+  const dataDir = await newCluster(t, [], 17);
+  const primary = await start(t, dataDir, { ...postgresOf(17), settings: { fsync: 'off' } });
+  const sql = (server: typeof primary, statement: string): Promise<unknown[]> => ask(server.connection, statement, {});
+  for (const setting of [
+    `transaction_timeout = '100ms'`,
+    `statement_timeout = '100ms'`,
+    'default_transaction_isolation = serializable',
+    'zero_damaged_pages = on',
+  ])
+    await sql(primary, `alter role postgres set ${setting}`);
+  t.strictSame(await sql(primary, 'select true from pg_sleep(0.3)'), [true]);
+  t.strictSame(await sql(primary, 'show zero_damaged_pages'), ['off']);
+  await sql(primary, 'create role nobody login');
+  const asNobody = (name: string) => ask(primary.connection, `show ${name}`, { role: 'nobody' });
+  t.strictSame(await asNobody('default_transaction_isolation'), ['read committed']);
+  await primary.stop();
+  writeFileSync(join(dataDir, 'standby.signal'), '');
+  const recovery = { target: 'configured', restoreCommand: 'false', hotStandby: true } as const;
+  const standby = await start(t, dataDir, { ...postgresOf(17), settings: { fsync: 'off' }, recovery });
+  t.strictSame(await sql(standby, 'select pg_is_in_recovery()'), [true]);
 });

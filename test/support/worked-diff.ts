@@ -35,7 +35,12 @@ export function workedDiff(t: Teardown, end: 'close' | 'kill'): string {
   writeBinding(diff, {
     catalog: workedCatalog,
     backup: { instance: 'main', backupId: backupIdOf(startTime(3)), startTime: startTime(3), systemIdentifier: '7' },
-    lastMount: { ...selfIdentity(), mountpoint: '/mnt/gone', state: end === 'close' ? 'clean' : 'mounted' },
+    lastMount: {
+      // Of a process that is gone.
+      ...{ ...selfIdentity(), startTime: 1 },
+      mountpoint: '/mnt/gone',
+      state: end === 'close' ? 'clean' : 'mounted',
+    },
   });
   return diff;
 }

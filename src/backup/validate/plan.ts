@@ -12,12 +12,14 @@ import { PG_CONTROL_PATH, parsePgControl } from '../pg-control.js';
 import { fileCrcKind } from '../program-version.js';
 import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
+import type { BlocksCheck } from './check-blocks.js';
 import type { WalCheck } from './check-wal.js';
 import type { Problem } from './problem.js';
 
 /** One stored file, or the WAL of the target, as plain data. */
 export type Check =
   | WalCheck
+  | BlocksCheck
   | { readonly kind: 'raw'; readonly path: string; readonly source: RawSource }
   | ({
       readonly kind: 'stream';
@@ -81,9 +83,9 @@ export function planValidation(chain: Chain): Plan {
   return { checks, bytes, members, problems };
 }
 
-/** Stored bytes of a check; WAL is not counted, a STREAM backup's own is with its files. */
+/** Stored bytes that only this check reads: WAL of a STREAM backup and the streams of all blocks have checks of their own. */
 export function sizeOf(check: Check): number {
-  if (check.kind === 'wal') return 0;
+  if (check.kind === 'wal' || check.kind === 'blocks') return 0;
   return check.kind === 'raw' ? check.source.size : check.part.storedSize;
 }
 

@@ -4,8 +4,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { batchesOf, inPool, PROGRESS_MS } from '../../sys/worker-pool.js';
 import type { Catalog } from '../catalog.js';
 import type { Chain } from '../types.js';
+import { planBlocks } from './check-blocks.js';
 import { planWal } from './check-wal.js';
-import { planValidation, sizeOf } from './plan.js';
+import { type Check, planValidation, sizeOf } from './plan.js';
 import { isDamage, type Problem } from './problem.js';
 import checkBatch, { type Batch } from './worker.js';
 
@@ -33,7 +34,7 @@ export interface ValidateResult {
 
 /**
  * Checks content lists against content-crc, all stored files against their CRCs, streams against header maps, every
- * page, and every record of the WAL that the target needs. Faults of the backups are results; only faults of the machine
+ * page, every record of the WAL that the target needs, and whether the chain lost blocks. Faults of the backups are results; only faults of the machine
  * are thrown.
  */
 export async function validateChain(catalog: Catalog, chain: Chain, options: ValidateOptions): Promise<ValidateResult> {
@@ -48,7 +49,7 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
   const target = plan.members.find(({ backup }) => backup === chain.target);
   const wal = planWal(catalog, chain, target);
   for (const problem of wal.problems) found(problem);
-  const batches = batchesOf(plan.checks, sizeOf, BATCH);
+  const batches = batchesOf<Check>([...plan.checks, ...planBlocks(chain)], sizeOf, BATCH);
   // First of all: it is the one piece of work that cannot be told small from its size.
   if (wal.check !== undefined) batches.unshift([wal.check]);
   const done = new SharedArrayBuffer(8);

@@ -2,6 +2,7 @@
 
 import { PbkfsError } from '../../errors.js';
 import { verifyRaw } from '../raw-reader.js';
+import { checkBlocks } from './check-blocks.js';
 import { checkStream } from './check-stream.js';
 import { checkWal } from './check-wal.js';
 import { type Check, sizeOf } from './plan.js';
@@ -31,6 +32,7 @@ export default function checkBatch({ checks, done }: Batch, tick?: () => void): 
 
 function checkOne(check: Check, read: (bytes: number) => void): Problem[] {
   if (check.kind === 'wal') return checkWal(check);
+  if (check.kind === 'blocks') return checkBlocks(check);
   return check.kind === 'stream' ? checkStream(check, read) : checkRaw(check);
 }
 

@@ -13,6 +13,7 @@ import { resolveFuture } from '../paths.js';
 import { checkWalDirectory } from '../wal-dir/wal-directory.js';
 import { type Binding, checkIdentity, markClean } from './binding.js';
 import { bindingIn, foreignNames } from './diff-directory.js';
+import { refuseLiveCopy } from './live-copy.js';
 import { acquireDiffLock, isDiffLocked } from './lock.js';
 import { openRemembered } from './remembered-catalog.js';
 import { isMarkedUnsafe } from './unsafe-marker.js';
@@ -47,6 +48,7 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
   if (!request.repair) {
     if (isDiffLocked(diff)) throw busy(diff, found);
     refuseKernelClients(diff, false);
+    refuseLiveCopy(diff, found, false);
     const chain = chainOf(found, request.catalog);
     return { ...about(diff), binding: found, ...inspect(diff, found, chain), repaired: [] };
   }
@@ -55,6 +57,7 @@ export function fsck(request: FsckRequest, warn: (message: string) => void): Fsc
     // A mount that was waited for may have changed it.
     const binding = bindingIn(diff);
     refuseKernelClients(diff, false);
+    refuseLiveCopy(diff, binding, false);
     const chain = chainOf(binding, request.catalog);
     checkIdentity(diff, binding, {
       ...binding.backup,

@@ -9,6 +9,7 @@ import { isOurs, mountOn } from '../../sys/mountinfo.js';
 import { lockChain } from '../chain-lock/chain-lock.js';
 import { type Binding, markClean, refuseWithoutWal } from '../diff/binding.js';
 import { bindingIn } from '../diff/diff-directory.js';
+import { refuseLiveCopy } from '../diff/live-copy.js';
 import { acquireDiffLock } from '../diff/lock.js';
 import { openRemembered } from '../diff/remembered-catalog.js';
 import { refuseUnsafeDiff } from '../diff/unsafe-marker.js';
@@ -71,17 +72,17 @@ async function exportMount(request: ExportRequest, mounted: Mounted, to: string)
 
 async function exportDiff(request: ExportRequest, to: string): Promise<Exported> {
   const diff = resolveFuture(request.from);
-  const binding = bindingIn(diff, 'neither a mount nor a diff', WHAT_TO_GIVE);
-  if (!request.force) {
-    refuseUnsafeDiff(diff);
-    refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
-  }
-  for (const directory of [diff, binding.catalog, binding.walDirectory?.path]) refuseWithin(directory, to);
+  exportable(request, diff, to);
   const lock = acquireDiffLock(diff, WHO);
   let wal: WalDirectory | undefined;
   try {
+    // A mount that was waited for may have changed it.
+    const binding = exportable(request, diff, to);
     if (binding.unwritten !== undefined) request.warn(UNCONFIGURED);
-    if (!request.force) refuseKernelClients(diff, true);
+    if (!request.force) {
+      refuseKernelClients(diff, true);
+      refuseLiveCopy(diff, bindingIn(diff), true);
+    }
     const written = request.force && hasKernelClients(diff);
     wal = walOf(diff, binding);
     const { instance, backupId } = binding.backup;
@@ -101,6 +102,17 @@ async function exportDiff(request: ExportRequest, to: string): Promise<Exported>
     wal?.release();
     lock.release();
   }
+}
+
+/** @returns its binding. @throws PbkfsError for what is no diff, and for one that is not to be copied */
+function exportable({ force }: ExportRequest, diff: string, to: string): Binding {
+  const binding = bindingIn(diff, 'neither a mount nor a diff', WHAT_TO_GIVE);
+  if (!force) {
+    refuseUnsafeDiff(diff);
+    refuseWithoutWal(diff, binding, '--force exports it all the same, without the WAL');
+  }
+  for (const directory of [diff, binding.catalog, binding.walDirectory?.path]) refuseWithin(directory, to);
+  return binding;
 }
 
 /** Opens the diff as a mount would, without one; programs may go on writing into it. `settled`: it could be put in order at the end. */

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { settingValue } from '../../postgres/recovery-config.js';
 import { readIfThere } from '../../sys/read-if-there.js';
 import { shellWord } from '../../sys/shell-word.js';
 
@@ -18,6 +19,6 @@ export function recoveryToCome(copy: string, catalog = 'CATALOG', instance = 'IN
   const settings = readIfThere(join(copy, file))?.toString('latin1') ?? '';
   if (!THROUGH_A_MOUNT.test(settings)) return undefined;
   const command = `pbkfs archive-get -B ${shellWord(catalog)} -I ${shellWord(instance)}`.replaceAll('%', '%%');
-  const value = `${command} %f %p`.replaceAll("'", "''");
-  return `a server on the copy has yet to recover, and would look for its WAL in a mount: before its first start put restore_command = '${value}' into ${join(copy, file)}, in place of the one that is there`;
+  const value = settingValue(`${command} %f %p`);
+  return `a server on the copy has yet to recover, and would look for its WAL in a mount: before its first start put restore_command = ${value} into ${join(copy, file)}, in place of the one that is there`;
 }

@@ -7,6 +7,7 @@ import { given } from '../../given.js';
 import { refuseLostJournal } from '../../overlay/diff/index.js';
 import { type BackupIdentity, type Binding, checkIdentity, refuseWithoutWal } from '../diff/binding.js';
 import { createDiff, type DiffDirectory, discardFreshDiff, findDiffToMount } from '../diff/diff-directory.js';
+import { refuseLiveCopy } from '../diff/live-copy.js';
 import { acquireDiffLock } from '../diff/lock.js';
 import { refuseUnsafeDiff } from '../diff/unsafe-marker.js';
 import type { MountRequest } from '../request.js';
@@ -67,6 +68,7 @@ function checkDiff({ request, paths, backup }: Claim, previous: Binding | undefi
   if (!request.force) {
     refuseKernelClients(diff, true);
     refuseUnsafeDiff(diff);
+    if (previous !== undefined) refuseLiveCopy(diff, previous, true);
   }
   if (!hasKernelClients(diff)) forgetClients(diff);
   refuseLostJournal(diff, previous?.lastMount.state === 'clean');

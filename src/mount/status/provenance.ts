@@ -14,6 +14,8 @@ import {
   type DatafileSource,
   displayPath,
   type FileSource,
+  isLost,
+  lostBecause,
   openChain,
   openStored,
   PageReader,
@@ -35,9 +37,12 @@ import { isWithin } from '../paths.js';
  */
 export type ChecksumState = 'header map' | 'page' | 'file' | 'none' | 'bad in source' | 'damaged';
 
+/** `zeros`: a page that the cluster never wrote; `lost`: one that no backup of the chain holds although it must. */
+type From = 'diff' | 'backup' | 'zeros' | 'lost';
+
 export interface BlockOrigin {
   readonly block: number;
-  readonly from: 'diff' | 'backup' | 'zeros';
+  readonly from: From;
   /** Backup that supplies it. */
   readonly backupId: string | null;
   /** Stored file, or object of the diff: absolute path. */
@@ -61,7 +66,7 @@ export interface FileOrigin {
   readonly object: string | null;
   /** How many blocks come from where; backups newest first. */
   readonly sources: readonly {
-    readonly from: 'diff' | 'backup' | 'zeros';
+    readonly from: From;
     readonly backupId: string | null;
     readonly blocks: number;
   }[];
@@ -96,7 +101,7 @@ export class Provenance {
   }
 
   summary(): FileOrigin {
-    const counts = new Map<string, { from: 'diff' | 'backup' | 'zeros'; backupId: string | null; blocks: number }>();
+    const counts = new Map<string, { from: From; backupId: string | null; blocks: number }>();
     for (let block = 0; block < this.blocks; block++) {
       const { from, backupId } = this.#place(block);
       const key = `${from} ${backupId}`;
@@ -104,7 +109,7 @@ export class Provenance {
       count.blocks++;
       counts.set(key, count);
     }
-    const rank = { diff: 0, backup: 1, zeros: 2 };
+    const rank = { diff: 0, backup: 1, zeros: 2, lost: 3 };
     const layers = this.#source?.kind === 'datafile' ? this.#source.layers.map((part) => part.backupId) : [];
     const sources = [...counts.values()].sort(
       (a, b) => rank[a.from] - rank[b.from] || layers.indexOf(a.backupId ?? '') - layers.indexOf(b.backupId ?? ''),
@@ -135,7 +140,9 @@ export class Provenance {
     }
     const base = this.#source!;
     if (base.kind === 'raw') return placeInRaw(base, block) ?? nowhere;
-    const place = block < base.nBlocks ? blockPlace(base, this.#index!, block) : undefined;
+    if (block >= base.nBlocks) return nowhere;
+    if (isLost(this.#index!, block)) return { ...nowhere, from: 'lost' };
+    const place = blockPlace(base, this.#index!, block);
     if (place === undefined) return nowhere;
     const { part, offset, size } = place;
     return { from: 'backup', backupId: part.backupId, stored: displayPath(part.file), offset, size };
@@ -149,6 +156,7 @@ export class Provenance {
     if (from === 'zeros') return { checksum: null, message: null };
     if (from === 'diff') return this.#checkOwn(block);
     const base = this.#source!;
+    if (from === 'lost') return { checksum: 'damaged', message: lostBecause(base as DatafileSource) };
     try {
       if (base.kind === 'datafile') return { checksum: checkPage(base, this.#index!, block), message: null };
       verifyRaw(base);

@@ -139,7 +139,11 @@ function mapVerdict(directory: string, inode: Inode, journal: JournalReport): Ve
     const { closedCleanly: cleanlyClosed, cacheWasLost: afterPowerLoss } = journal;
     const identity = { baseIdentity: inode.base!.sourcePath, baseLength };
     const outcome = loadMap(storage, object, { ...identity, bootId: bootId(), cleanlyClosed, afterPowerLoss }, region);
-    if (outcome === 'ignore') return { state: 'never durable', length: baseLength, blocks: 0 };
+    if (outcome === 'ignore') {
+      const nothing = { length: baseLength, blocks: 0 };
+      if (afterPowerLoss) return { state: 'never durable', ...nothing };
+      return { state: 'damaged', ...nothing, message: 'its block map is empty' };
+    }
   } finally {
     closeObject(storage, object);
   }

@@ -91,6 +91,22 @@ t.test('a killed diff: un-synced files are named; --repair makes them durable an
   t.end();
 });
 
+t.test(
+  'a killed diff with a block map that says nothing: that file is damaged, unless the host has lost its cache',
+  (t) => {
+    const diff = workedDiff(t, 'kill');
+    const { objectId } = look(diff).objects.find(({ path }) => path === 'base/1/100')!;
+    truncateSync(join(diff, 'objects', `${objectId}.map`), 0);
+    const told = ['base/1/100: its block map is empty'];
+    t.same(look(diff).damage, told);
+    matchWhole(t, repair(diff), { damage: told, repaired: [] });
+    writeFileSync(join(diff, 'lost-writes'), '');
+    const states = new Map(look(diff).objects.map(({ path, state }) => [path, state]));
+    t.equal(states.get('base/1/100'), 'never durable');
+    t.end();
+  },
+);
+
 t.test('orphans and a torn journal tail are found and repaired', (t) => {
   const diff = workedDiff(t, 'kill');
   const orphan = 'f'.repeat(32);
