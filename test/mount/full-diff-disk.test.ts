@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   closeSync,
@@ -54,7 +55,7 @@ const kinds: Record<string, { skip: string | false; make(t: Test): Promise<FullD
       const mount = await smallMount(t, (base) => {
         disk = join(base, 'disk');
         mkdirSync(disk);
-        mountFs('pbkfs-test', disk, 'tmpfs', MS_NODEV, 'size=4m');
+        mountFs('pbkfs-test', disk, 'tmpfs', MS_NODEV, 'size=4m,nr_inodes=200');
         t.teardown(() => umount2(disk));
         return disk;
       });
@@ -125,6 +126,26 @@ t.test('a full disk: mounted, looked at, exported and unmounted', { skip: mountM
   await mount.remount();
   isThere(t, mount.mountpoint, 'with room again');
   await mount.unmount();
+});
+
+t.test('a disk without a free inode: unmounted, killed and mounted again', { skip: mountMissing }, async (t) => {
+  const { mount, disk } = await kinds.tmpfs!.make(t);
+  write(mount);
+  const takeAll = (): void => {
+    const filler = mkdtempSync(join(disk, 'filler-'));
+    for (let n = 0; ; n++) writeFileSync(join(filler, `${n}`), '');
+  };
+  t.throws(takeAll, { code: 'ENOSPC' });
+  t.throws(() => appendFileSync(mount.path('base/1/raw'), 'x'), { code: 'ENOSPC' }, 'a new object has no inode');
+  await mount.unmount();
+  t.equal(mount.state().state, 'clean');
+  await mount.remount();
+  await mount.kill9();
+  await mount.unmountDead();
+  await mount.remount();
+  isThere(t, mount.mountpoint, 'killed');
+  await mount.unmount();
+  t.equal(mount.state().state, 'clean');
 });
 
 for (const [kind, { skip, make }] of Object.entries(kinds)) {

@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from '
 import { basename, dirname, join } from 'node:path';
 import { PbkfsError } from '../../errors.js';
 import { CLIENTS_FILE } from '../../fs/kernel-clients.js';
+import { COUNTERS_FILE } from '../../fs/report/saved-counters.js';
 import { LOST_WRITES_FILE } from '../../overlay/diff/lost-writes.js';
 import { SPARE_FILE } from '../../overlay/diff/spare-room.js';
 import { syncDirectory } from '../../sys/durable-file.js';
@@ -20,7 +21,7 @@ export const OWN_NAMES: readonly string[] = [
   'objects',
   SPARE_FILE,
   LOST_WRITES_FILE,
-  'counters.json',
+  COUNTERS_FILE,
   LOG_FILE,
   CLIENTS_FILE,
   UNSAFE_MARKER,

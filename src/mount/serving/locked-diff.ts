@@ -1,5 +1,6 @@
 // The diff of one mount, locked for it: the binding says how the mount stands, and what was only prepared can be undone.
 
+import { keepCounters } from '../../fs/report/saved-counters.js';
 import { given } from '../../given.js';
 import { keepSpare, refusedByStorage } from '../../overlay/diff/index.js';
 import type { RecoveryConfig } from '../../postgres/recovery-config.js';
@@ -120,7 +121,9 @@ export class LockedDiff implements ClaimedDiff {
   }
 
   keepSpare(): void {
-    keepSpare(this.#claim.paths.diff);
+    const { diff } = this.#claim.paths;
+    keepSpare(diff);
+    keepCounters(diff);
   }
 
   rollback(): void {

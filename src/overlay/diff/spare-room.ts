@@ -1,4 +1,5 @@
-// diff/spare: disk space that is kept for the beginning and the end of a mount, which need some and must work on a full disk.
+// diff/spare: disk space, and an inode, that are kept for the beginning and the end of a mount, which need some and must
+// work on a full disk.
 
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
