@@ -9,8 +9,8 @@ import { ask, type Login } from './query.js';
 const DATABASES = ['postgres', 'template1'];
 const NO_SUCH_ROLE = '28000';
 const NO_SUCH_DATABASE = '3D000';
-/** The first superuser that may log in; the one that initdb made goes first. */
-const SUPERUSER = `select rolname from pg_roles where rolsuper and rolcanlogin order by oid = 10 desc, oid limit 1`;
+/** The first superuser that may log in; the one that initdb made has the lowest oid. */
+const SUPERUSER = `select rolname from pg_roles where rolsuper and rolcanlogin order by oid limit 1`;
 
 /**
  * A superuser, and a database where it can be asked for others. The role that made the backup exists; pg_probackup's

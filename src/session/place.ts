@@ -87,7 +87,7 @@ export async function newPlace(request: SessionRequest, user: ServerUser, guard:
       }
     }
   }
-  if (request.ephemeral && request.diff !== undefined && !temporary.includes(request.diff)) {
+  if (request.ephemeral && request.diff !== undefined) {
     if (existsSync(request.diff)) {
       throw new PbkfsError('usage', `--ephemeral removes the diff at the end, and ${request.diff} is there already`, {
         hint: 'give a new directory, or leave -d out for a temporary one',

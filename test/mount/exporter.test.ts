@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { catalogSamples } from '../../src/mount/exporter/catalog-samples.js';
 import { CatalogWatch } from '../../src/mount/exporter/catalog-watch.js';
 import { HostMounts, mergeScrapes } from '../../src/mount/exporter/host-mounts.js';
+import { startTime, writeCatalog } from '../support/catalog-writer.js';
 import { extractCatalog } from '../support/catalogs.js';
 import { pbkfs } from '../support/mount.js';
 import { temporaryDirectory } from '../support/swept.js';
@@ -38,6 +39,16 @@ t.test('a mount that hangs or is dead does not hold up the others', async (t) =>
     if (text(one[0]!)) answers++;
   }
   t.ok(answers > 0, 'the good one was read');
+});
+
+t.test('each scrape tells what a mount says then', async (t) => {
+  const mount = directory(t);
+  mkdirSync(join(mount, '.pbkfs'));
+  const host = new HostMounts(30_000, () => [mount]);
+  for (const text of ['one\n', 'two\n']) {
+    writeFileSync(join(mount, '.pbkfs/metrics'), text);
+    t.strictSame(await host.scrape(), [{ mountpoint: mount, text }]);
+  }
 });
 
 /** On a machine that is very busy even the good one may be late; it must not be wrong. */
@@ -87,6 +98,34 @@ t.test('backups are counted by instance, mode and status', async (t) => {
   t.ok(full.value > Date.UTC(2026, 10, 1) / 1000 && full.value < Date.UTC(2027, 0, 1) / 1000);
   t.ok(of('pbkfs_catalog_stored_bytes').some(({ labels, value }) => labels!.mode === 'FULL' && value > 1e6));
   t.ok(of('pbkfs_catalog_mountable_backups').some(({ value }) => value > 0));
+});
+
+t.test('sizes, times and what can be mounted, by mode', async (t) => {
+  const path = directory(t);
+  const at = (seconds: number): string =>
+    `'${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}+00'`;
+  const [first, second, third, fourth] = [0, 1, 2, 3].map(startTime) as [number, number, number, number];
+  const full = (start: number, control: Readonly<Record<string, string | number>>, status = 'OK') => ({
+    ...{ start, control, status },
+    ...{ mode: 'FULL' as const, files: [] },
+  });
+  writeCatalog(path, [
+    full(first, { 'data-bytes': 100, 'end-time': at(first + 5) }),
+    full(second, { 'data-bytes': -1 }),
+    full(third, { 'data-bytes': 7, 'end-time': at(third + 5) }, 'ERROR'),
+    { start: fourth, mode: 'DELTA', parent: third, files: [] },
+  ]);
+  const samples = catalogSamples(path);
+  const of = (metric: string, mode: string): number[] =>
+    samples.filter((sample) => sample.metric === metric && sample.labels!.mode === mode).map(({ value }) => value);
+  for (const [metric, ofFull, ofDelta] of [
+    ['pbkfs_catalog_backups', [1, 2], [1]],
+    ['pbkfs_catalog_stored_bytes', [107], [0]],
+    ['pbkfs_catalog_mountable_backups', [2], [0]],
+    ['pbkfs_catalog_oldest_backup_timestamp_seconds', [first + 5], []],
+    ['pbkfs_catalog_latest_backup_timestamp_seconds', [second], []],
+  ] as const)
+    t.strictSame([of(metric, 'FULL').sort(), of(metric, 'DELTA')], [ofFull, ofDelta], metric);
 });
 
 t.test('a catalog that goes away is down, and up again when it is back', async (t) => {

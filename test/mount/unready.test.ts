@@ -1,14 +1,14 @@
 // Mounts that end between the moment they can be seen and the one in which everything a server needs is written: nothing
 // comes into the directory below, and the next mount of the diff writes it.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { mountError } from '../../src/fs/connection.js';
 import { umount2 } from '../../src/sys/libc.js';
 import { mountMissing } from '../support/mount.js';
 import { until } from '../support/until.js';
-import { type SmallMount, unmounted } from './small-mount.js';
+import { type SmallMount, smallMount, unmounted } from './small-mount.js';
 
 t.setTimeout(300_000);
 
@@ -64,6 +64,21 @@ t.test('a mount that is killed as soon as it can be seen', { skip: mountMissing 
   await mounting;
   await checkNextMount(t, mount);
 });
+
+t.test(
+  'a mount whose settings cannot be written ends, and the next one writes them',
+  { skip: mountMissing },
+  async (t) => {
+    const mount = await smallMount(t);
+    writeFileSync(mount.path('large'), Buffer.alloc(2 ** 20, 1));
+    await mount.unmount();
+    const options = ['--recovery-target-time', TARGET, '--restore-command', 'false', '--diff-limit', '1MB'];
+    await t.rejects(mount.remount(...options), /ENOSPC/);
+    t.notOk(mount.mounted);
+    t.equal(mount.owner(), undefined);
+    await checkNextMount(t, mount);
+  },
+);
 
 t.test('a mount that is gone before the kernel has said hello is not taken for a kernel without FUSE', async (t) => {
   const gone = Object.assign(new Error('ENODEV: no such device, read'), { code: 'ENODEV', syscall: 'read' });

@@ -1,6 +1,6 @@
 // The settings and signal files that `pg_probackup restore` would leave, by major version.
 
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { MOUNT_RESTORE_COMMAND, type RecoveryConfig, writeRecoveryConfig } from '../../src/postgres/recovery-config.js';
@@ -29,7 +29,7 @@ function written(t: Test): {
 t.test('from 12 on postgresql.auto.conf and a signal file', async (t) => {
   const { write, path } = written(t);
   const kept = Buffer.from([...Buffer.from('work_mem = 5MB # '), 0xe9, 0x0a]);
-  const earlier = `restore_command = 'old'\nrecovery_target_xid = '7'\n# recovery settings added by pg_probackup restore\n`;
+  const earlier = `restore_command = 'old'\nrecovery_target_xid = '7'\n# recovery settings added by pg_probackup restore\ninclude_if_exists = 'probackup_recovery.conf'\n`;
   writeFileSync(path('postgresql.auto.conf'), Buffer.concat([kept, Buffer.from(earlier)]));
   await write(15, LATEST);
   const settings = readFileSync(path('postgresql.auto.conf'), 'latin1');
@@ -38,7 +38,7 @@ t.test('from 12 on postgresql.auto.conf and a signal file', async (t) => {
     settings.slice(kept.length),
     /^\n# recovery settings added by pbkfs mount of backup TOU5PO at '20[\d: -]+\+00'\nrecovery_target_timeline = 'current'\nrecovery_target_action = 'pause'\nrestore_command = '/,
   );
-  t.notMatch(settings, /old|_xid|pg_probackup/);
+  t.notMatch(settings, /old|_xid|probackup/);
   t.equal(statSync(path('postgresql.auto.conf')).mode & 0o777, 0o600);
   t.ok(existsSync(path('recovery.signal')));
 
@@ -49,6 +49,31 @@ t.test('from 12 on postgresql.auto.conf and a signal file', async (t) => {
   );
   t.ok(existsSync(path('standby.signal')));
   t.notOk(existsSync(path('recovery.signal')), 'one of the two');
+});
+
+t.test('one target, whatever was there before', async (t) => {
+  const { write, path } = written(t);
+  for (const [target, wanted] of [
+    [{ kind: 'time', time: Date.UTC(2026, 10, 21, 4, 28, 33) * 1000 + 5 }, `_time = '2026-11-21 04:28:33.000005+00'`],
+    [{ kind: 'lsn', lsn: 0x1_0000_01f0 }, `_lsn = '1/1F0'`],
+    [{ kind: 'xid', xid: 700 }, `_xid = '700'`],
+    [{ kind: 'name', name: "it's" }, `_name = 'it''s'`],
+    [{ kind: 'immediate' }, ` = 'immediate'`],
+  ] as const) {
+    await write(15, { ...LATEST, target });
+    const lines = readFileSync(path('postgresql.auto.conf'), 'latin1').split('\n');
+    t.strictSame(
+      lines.filter((line) => /^recovery_target(?!_timeline|_action)/.test(line)),
+      [`recovery_target${wanted}`],
+    );
+  }
+});
+
+t.test('settings that cannot be read are not replaced', async (t) => {
+  const { write, path } = written(t);
+  symlinkSync('postgresql.auto.conf', path('postgresql.auto.conf'));
+  await t.rejects(write(15, LATEST), { code: 'ELOOP' });
+  t.notOk(existsSync(path('recovery.signal')));
 });
 
 t.test('before 12 recovery.conf', async (t) => {

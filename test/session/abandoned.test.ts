@@ -9,8 +9,10 @@ import { findPostmaster } from '../../src/session/clean-up.js';
 import { cleanUpAbandoned } from '../../src/session/session-record.js';
 import { removeUnstopped } from '../../src/session/started.js';
 import { identityOf, selfIdentity } from '../../src/sys/process-identity.js';
-import { smallMount } from '../mount/small-mount.js';
+import { SmallMount, smallMount } from '../mount/small-mount.js';
 import { mountMissing } from '../support/mount.js';
+import { writeSmallCatalog } from '../support/small-catalog.js';
+import { temporaryDirectory } from '../support/swept.js';
 import { until } from '../support/until.js';
 
 const self = selfIdentity();
@@ -129,6 +131,23 @@ t.test('as long as its server is there, so does what somebody named for it', asy
   const { directories, taken, there } = await session(t, hostname(), [dead, dead], identityOf(server.pid!)!);
   t.strictSame(taken, [{ paths: directories, left: [] }]);
   t.strictSame(there, [false, false, false, false, false]);
+});
+
+t.test('so does its mount, dead as it is, below a directory that we invented', { skip: mountMissing }, async (t) => {
+  const { state } = started(t, self);
+  const base = join(temporaryDirectory('pbkfs-abandoned-'), 'pbkfs-session-a');
+  const mount = new SmallMount(base, join(base, 'diff'));
+  t.teardown(() => mount.discard());
+  for (const directory of [base, mount.mountpoint, mount.faults, mount.catalog]) mkdirSync(directory);
+  writeSmallCatalog(mount.catalog);
+  await mount.first();
+  const { mountpoint, diff } = mount;
+  const belongings = { mountpoint, diff, mount: mount.process(), dataDir: mountpoint, remove: [base] };
+  await mount.kill9();
+  writeFileSync(join(state, '1-2.session'), JSON.stringify({ host: hostname(), processes: [dead], belongings }));
+  await cleanUpAbandoned();
+  t.notOk(mount.mounted);
+  t.notOk(existsSync(base));
 });
 
 const PERL = '/usr/bin/perl';

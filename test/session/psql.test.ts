@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { BackupInfo } from '../../src/backup/index.js';
+import { superuserOf } from '../../src/session/login.js';
 import { psqlCommand } from '../../src/session/psql.js';
 import { ask } from '../../src/session/query.js';
 import { newCluster, start } from '../support/postgres.js';
@@ -19,6 +20,11 @@ t.test('psql is told a role and a database that are there', async (t) => {
   t.equal(await said(), `${psql} ROLE`, 'there is nobody whom it could ask');
   await sql('the boss', 'create role backup login');
   t.equal(await said(), `${psql} owner -d postgres`);
+  t.strictSame(
+    await superuserOf(server.connection, backup, 'backup'),
+    { role: 'backup', database: 'postgres' },
+    'given',
+  );
   await sql('the boss', 'alter role owner nologin');
   t.equal(await said(), `${psql} 'the boss' -d postgres`);
   await sql('the boss', 'drop database postgres');

@@ -1,10 +1,12 @@
 // What `pbkfs start` says of the WAL archive before the server replays it.
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type BackupInfo, backupIdOf, type Catalog, openCatalog } from '../../src/backup/index.js';
 import { formatLsn, type RecoveryTarget } from '../../src/backup/wal/index.js';
+import { segmentName } from '../../src/backup/wal/lsn.js';
 import { beforeDrop } from '../../src/session/before-drop.js';
 import { checkReplay } from '../../src/session/replay-check.js';
 import { startTime, writeCatalog } from '../support/catalog-writer.js';
@@ -237,4 +239,74 @@ t.test('where recovery ends for a DROP DATABASE, and what is said', async (t) =>
     undefined,
     [/: a new mount with --recovery-target-lsn 0\/2000 has/],
   ]);
+});
+
+t.test('WAL that breaks off is no end of recovery where the archive goes on', async (t) => {
+  const SEGMENT = 1 << 20;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).record(100);
+  wal
+    .commit(8, 1_790_000_000e6)
+    .fillTo(0x21 * SEGMENT)
+    .fillTo(0x22 * SEGMENT)
+    .record(100);
+  const broken = wal.records.findLast((at) => at < 0x22 * SEGMENT - 1000)!;
+  wal.segments.get(0x21)![(broken % SEGMENT) + 30]! ^= 1;
+  const { catalog, backup, stop } = catalogOf(t, wal);
+  const replayed = (target: RecoveryTarget) =>
+    checkReplay(catalog, 'main', backup, { target, timeline: 'current' }, () => {});
+  const name = (number: number): string => segmentName(1, number, SEGMENT);
+  t.throws(() => replayed({ kind: 'latest' }), {
+    code: 'wal_damaged',
+    message: new RegExp(`^${name(0x21)}: `),
+    hint: new RegExp(`goes on to ${name(0x22)}`),
+  });
+  t.doesNotThrow(() => replayed({ kind: 'lsn', lsn: stop }), 'a target before that');
+  rmSync(join(catalog.path, 'wal/main', name(0x22)));
+  t.doesNotThrow(() => replayed({ kind: 'latest' }), 'in the last segment WAL may end');
+});
+
+t.test('what comes before the backup is consistent ends nothing', async (t) => {
+  const SEGMENT = 1 << 20;
+  const time = (n: number): number => (1_790_000_000 + n) * 1e6;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).commit(8, time(5)).record(100);
+  createTablespace(wal, 16400, '/data/one').commit(9, time(2)).record(100);
+  createTablespace(wal, 16500, '/data/two').fillTo(0x21 * SEGMENT);
+  const { catalog, backup } = catalogOf(t, wal);
+  const seen = (target: RecoveryTarget): number[] =>
+    checkReplay(catalog, 'main', backup, { target, timeline: 'current' }, () => {}).tablespaces.map(({ oid }) => oid);
+  t.strictSame(seen({ kind: 'xid', xid: 8 }), [16400, 16500]);
+  t.strictSame(seen({ kind: 'xid', xid: 9 }), [16400]);
+  t.strictSame(seen({ kind: 'time', time: time(3) }), [16400, 16500]);
+});
+
+t.test('the server gets the WAL that was read, and no more', async (t) => {
+  const SEGMENT = 1 << 20;
+  const wal = new WalWriter(0x20 * SEGMENT).record(100).record(100).record(100);
+  wal
+    .fillTo(0x21 * SEGMENT)
+    .commit(8, 1_790_000_000e6)
+    .fillTo(0x23 * SEGMENT);
+  const { catalog, backup } = catalogOf(t, wal);
+  const commit = wal.records.find((at) => at > 0x21 * SEGMENT)!;
+  const { restoreCommand } = checkReplay(
+    catalog,
+    'main',
+    backup,
+    { target: { kind: 'lsn', lsn: commit - 8 }, timeline: 'current' },
+    () => {},
+  );
+  const name = (number: number, timeline = 1): string => segmentName(timeline, number, SEGMENT);
+  const names = [name(0x20), name(0x21), name(0x22), name(0x22, 2), name(0x21, 2), '00000002.history'];
+  const mount = t.testdir({ '.pbkfs': { wal: Object.fromEntries(names.map((file) => [file, file])) } });
+  const fetched = (file: string): [number | null, boolean] => {
+    const command = restoreCommand.replaceAll('%f', file).replaceAll('%p', 'fetched');
+    const { status } = spawnSync('sh', ['-c', command], { cwd: mount });
+    const there = existsSync(join(mount, 'fetched'));
+    rmSync(join(mount, 'fetched'), { force: true });
+    return [status, there];
+  };
+  for (const file of [name(0x20), name(0x21), name(0x21, 2), '00000002.history'])
+    t.strictSame(fetched(file), [0, true], file);
+  for (const file of [name(0x22), name(0x22, 2), name(0x1f), '00000003.history'])
+    t.strictSame(fetched(file), [1, false], file);
 });

@@ -44,7 +44,7 @@ export class CatalogWatch {
   /** What is known, and since when. Never rejects, and never waits for long. */
   async samples(): Promise<Sample[]> {
     let late = false;
-    if (performance.now() - this.#readAt > FRESH || this.#failed) {
+    if (performance.now() - this.#readAt > FRESH) {
       // One at a time: a file system that hangs would collect threads.
       this.#reading ??= this.#readAgain().finally(() => {
         this.#reading = undefined;

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { withLock } from '../../pending/mutex.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate } from '../../sys/libc.js';
 import { type BaseReader, DiffFile, markLostWrites, NodeStorage, type StateRegion } from '../diff/index.js';
-import { rowFlag, rowKind, word } from '../shared/row-layout.js';
+import { rowFlag } from '../shared/row-layout.js';
 import { control, type SharedState } from '../shared/shared-state.js';
 import { CachedFile, type FdCache } from './fd-cache.js';
 
@@ -128,8 +128,7 @@ export class ObjectFiles {
   #lost(row: number, generation: number): void {
     this.markLostWrites();
     const { table, control: words } = this.#shared;
-    const isThere = table.get(row, word.kind) !== rowKind.free && table.get(row, word.generation) === generation;
-    if (isThere) table.addFlag(row, rowFlag.syncFailed);
+    if (table.isLive(row, generation)) table.addFlag(row, rowFlag.syncFailed);
     // The kernel has forgotten it, and nobody knows which file it was: from now on no fsync succeeds, not even one that
     // finds all names durable.
     else {

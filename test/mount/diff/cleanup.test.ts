@@ -9,8 +9,10 @@ import t, { type Test } from 'tap';
 import { type Binding, writeBinding } from '../../../src/mount/diff/binding.js';
 import { cleanup } from '../../../src/mount/diff/cleanup.js';
 import { acquireDiffLock, acquireLock } from '../../../src/mount/diff/lock.js';
+import { DirectOverlay } from '../../support/direct-overlay.js';
 import { matchWhole } from '../../support/match-whole.js';
 import { temporaryDirectory } from '../../support/swept.js';
+import { workedCatalog, workedPage } from '../../support/worked-diff.js';
 
 const binding: Binding = {
   catalog: '/backups',
@@ -60,6 +62,23 @@ t.test('what may hold writes needs --force', async (t) => {
     matchWhole(t, cleanup(diff, true), { objects, left: [] }, name);
     t.notOk(existsSync(diff));
   }
+});
+
+t.test('so does a diff that makes no name and takes none away', async (t) => {
+  for (const change of [
+    (direct: DirectOverlay) => direct.write('base/1/100', 0, workedPage),
+    (direct: DirectOverlay) => direct.chmod('base/1/100', 0o640),
+  ]) {
+    const { diff } = place(t);
+    const direct = new DirectOverlay({ catalog: workedCatalog, diff });
+    change(direct);
+    direct.close();
+    refused(t, diff, false, { code: 'diff_not_empty' });
+  }
+  const { diff } = place(t);
+  new DirectOverlay({ catalog: workedCatalog, diff }).close();
+  cleanup(diff, false);
+  t.notOk(existsSync(diff), 'one that was only mounted holds nothing');
 });
 
 t.test('one that is in use stays, and so does what is no diff', async (t) => {

@@ -107,6 +107,21 @@ t.test(
   },
 );
 
+t.test('a killed diff: what was synced is durable, and what no name leads to any more an orphan', (t) => {
+  const diff = workedDiff(t, 'kill');
+  const direct = new DirectOverlay({ catalog: workedCatalog, diff });
+  direct.write('base/1/101', 0, workedPage);
+  direct.unlink('base/1/101');
+  direct.kill();
+  const { objects, orphans, damage } = look(diff);
+  const states = new Map(objects.map(({ path, state }) => [path, state]));
+  t.equal(states.get('base/1/100'), 'durable');
+  t.notOk(states.has('base/1/101'));
+  t.equal(orphans.length, 1);
+  t.same(damage, []);
+  t.end();
+});
+
 t.test('orphans and a torn journal tail are found and repaired', (t) => {
   const diff = workedDiff(t, 'kill');
   const orphan = 'f'.repeat(32);

@@ -1,6 +1,6 @@
 // Syncs of one file, of all and of names: what each makes durable, and what the next ones say after one that failed.
 
-import fs from 'node:fs';
+import fs, { existsSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import t, { type Test } from 'tap';
@@ -132,6 +132,9 @@ for (const path of [BASED, MADE]) {
       t.equal(direct.read(other, 0, 100).length, 100, other);
     end();
     t.throws(() => direct.fsync(path), { code: 'diff_sync_failed' });
+    direct.create('base/1/untouched').write(0, block);
+    direct.fsync('base/1/untouched');
+    t.ok(existsSync(`${root}/closed-${basename(path)}/lost-writes`), 'the next mount hears of it');
     t.throws(() => direct.close(), { code: 'diff_sync_failed' }, 'the end is no clean one');
   });
 }

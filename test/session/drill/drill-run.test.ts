@@ -125,7 +125,7 @@ t.test('a newest backup that is no good is told of, whatever else is asked for',
   });
   t.match(readFileSync(metricsFile, 'utf8'), /^pbkfs_drill_success\S* 0$/m);
   rmSync(metricsFile);
-  const latest = await run({ backupId: 'latest' });
+  const latest = await run({ backupId: 'Latest' });
   matchWhole(t, latest, { backups: [{ backupId: newer }], passedOver: [{ backupId: newest }] });
   rmSync(metricsFile);
   const all = await run({ all: true });
@@ -140,4 +140,11 @@ t.test('a newest backup that is no good is told of, whatever else is asked for',
     [newer, newer, newer, oldest, oldest],
   );
   t.strictSame(readdirSync(join(base, 'work')), [], 'nothing is left');
+});
+
+t.test('a host without room for a drill is told apart from a bad backup', async (t) => {
+  const { base, run, metricsFile, drilled } = unknownVersion(t);
+  await t.rejects(run({ workDir: join(base, 'absent') }), { code: 'no_place', hint: /--work-dir/ });
+  t.strictSame(drilled, []);
+  t.match(readFileSync(metricsFile, 'utf8'), /^pbkfs_drill_success\S* 0$/m, 'cron hears of it all the same');
 });
