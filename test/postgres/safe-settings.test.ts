@@ -21,10 +21,10 @@ function settings(of: Partial<ControlFile> = {}, more: Partial<SafeSettingsInput
 
 t.test('limits of the primary, below which replay fails', async (t) => {
   t.match(settings(), {
-    ...{ wal_level: 'replica', max_connections: '50', max_worker_processes: '3', max_wal_senders: '4' },
+    ...{ wal_level: 'replica', max_connections: '80', max_worker_processes: '3', max_wal_senders: '4' },
     ...{ max_prepared_transactions: '5', max_locks_per_transaction: '65' },
   });
-  t.match(settings({ maxConnections: 51, walLevel: 'logical' }), { max_connections: '51', wal_level: 'logical' });
+  t.match(settings({ maxConnections: 81, walLevel: 'logical' }), { max_connections: '81', wal_level: 'logical' });
   t.match(settings({ walLevel: 'minimal' }), { wal_level: 'replica' });
 });
 
