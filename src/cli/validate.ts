@@ -31,9 +31,9 @@ interface ValidateOptions {
 
 const HELP = `
 Checks every member of the backup's chain: file lists, CRCs of all stored files, header maps, every page, and every
-record of the WAL that makes the backup consistent. One line is printed for each problem. A page whose LSN is later than
-the backup's end is a warning, as it is to pg_probackup: backups of a standby may have such pages. The backup's status is
-not changed; run "pg_probackup validate" for that.
+record of the WAL that makes the backup consistent; also whether pg_probackup has lost blocks without a word. One line is
+printed for each problem. A page whose LSN is later than the backup's end is a warning, as it is to pg_probackup: backups
+of a standby may have such pages. The backup's status is not changed; run "pg_probackup validate" for that.
 
 Examples:
   pbkfs validate -B /backup -I main -i latest

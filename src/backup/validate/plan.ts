@@ -14,12 +14,14 @@ import { streamPart } from '../resolve-datafile.js';
 import type { Chain, RawSource, StreamPart } from '../types.js';
 import type { BlocksCheck } from './check-blocks.js';
 import type { WalCheck } from './check-wal.js';
+import type { CopiesCheck } from './plan-copies.js';
 import type { Problem } from './problem.js';
 
 /** One stored file, or the WAL of the target, as plain data. */
 export type Check =
   | WalCheck
   | BlocksCheck
+  | CopiesCheck
   | { readonly kind: 'raw'; readonly path: string; readonly source: RawSource }
   | ({
       readonly kind: 'stream';
@@ -85,8 +87,8 @@ export function planValidation(chain: Chain): Plan {
 
 /** Stored bytes that only this check reads: WAL of a STREAM backup and the streams of all blocks have checks of their own. */
 export function sizeOf(check: Check): number {
-  if (check.kind === 'wal' || check.kind === 'blocks') return 0;
-  return check.kind === 'raw' ? check.source.size : check.part.storedSize;
+  if (check.kind === 'raw') return check.source.size;
+  return check.kind === 'stream' ? check.part.storedSize : 0;
 }
 
 /** By the member's own pg_control. What is wrong with that file is told by its check. */

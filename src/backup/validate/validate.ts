@@ -7,6 +7,7 @@ import type { Chain } from '../types.js';
 import { planBlocks } from './check-blocks.js';
 import { planWal } from './check-wal.js';
 import { type Check, planValidation, sizeOf } from './plan.js';
+import { planCopies } from './plan-copies.js';
 import { isDamage, type Problem } from './problem.js';
 import checkBatch, { type Batch } from './worker.js';
 
@@ -49,7 +50,11 @@ export async function validateChain(catalog: Catalog, chain: Chain, options: Val
   const target = plan.members.find(({ backup }) => backup === chain.target);
   const wal = planWal(catalog, chain, target);
   for (const problem of wal.problems) found(problem);
-  const batches = batchesOf<Check>([...plan.checks, ...planBlocks(chain)], sizeOf, BATCH);
+  const batches = batchesOf<Check>(
+    [...plan.checks, ...planBlocks(chain), ...planCopies(catalog, chain, plan.members)],
+    sizeOf,
+    BATCH,
+  );
   // First of all: it is the one piece of work that cannot be told small from its size.
   if (wal.check !== undefined) batches.unshift([wal.check]);
   const done = new SharedArrayBuffer(8);

@@ -3,6 +3,7 @@
 import { PbkfsError } from '../../errors.js';
 import { verifyRaw } from '../raw-reader.js';
 import { checkBlocks } from './check-blocks.js';
+import { checkCopies } from './check-copies.js';
 import { checkStream } from './check-stream.js';
 import { checkWal } from './check-wal.js';
 import { type Check, sizeOf } from './plan.js';
@@ -33,6 +34,7 @@ export default function checkBatch({ checks, done }: Batch, tick?: () => void): 
 function checkOne(check: Check, read: (bytes: number) => void): Problem[] {
   if (check.kind === 'wal') return checkWal(check);
   if (check.kind === 'blocks') return checkBlocks(check);
+  if (check.kind === 'copies') return checkCopies(check);
   return check.kind === 'stream' ? checkStream(check, read) : checkRaw(check);
 }
 

@@ -12,7 +12,7 @@ export {
   segmentName,
 } from './lsn.js';
 export { reachOf, reachText, type TimelineReach } from './reach.js';
-export { endsTransaction, type WalEvent } from './record-events.js';
+export { type DatabasePlace, endsTransaction, type WalEvent } from './record-events.js';
 export { walkRecords } from './record-walk.js';
 export { isWalBlockSize } from './segment-header.js';
 export { checkTarget, type RecoveryTarget } from './target.js';

@@ -15,7 +15,14 @@ export type WalEvent =
   /** DROP DATABASE begins: nobody can connect any more. Older versions do not write it. */
   | { readonly kind: 'invalid-database'; readonly lsn: Lsn; readonly oid: number; readonly name: string }
   /** DROP DATABASE: replaying it removes all files of the database, before the transaction commits. */
-  | { readonly kind: 'drop-database'; readonly lsn: Lsn; readonly xid: number; readonly oid: number };
+  | { readonly kind: 'drop-database'; readonly lsn: Lsn; readonly xid: number; readonly oid: number }
+  /** The files of a database have been copied, their pages not logged: CREATE DATABASE, ALTER DATABASE SET TABLESPACE. */
+  | { readonly kind: 'copy-database'; readonly lsn: Lsn; readonly from: DatabasePlace; readonly to: DatabasePlace };
+
+export interface DatabasePlace {
+  readonly tablespace: number;
+  readonly database: number;
+}
 
 export type TransactionEnd = Extract<WalEvent, { readonly kind: 'commit' | 'abort' | 'prepared-end' }>;
 
@@ -31,6 +38,7 @@ const RM_HEAP = 10;
 const XLOG_RESTORE_POINT = 0x70;
 /** From 15 on, where 0x10 is a CREATE DATABASE that logs every page. */
 const DBASE_DROP = 0x20;
+const DBASE_COPY = 0;
 const DBASE_DROP_BEFORE_15 = 0x10;
 const HEAP_INPLACE = 0x70;
 const XACT_OPMASK = 0x70;
@@ -63,6 +71,16 @@ export function eventOf(record: Buffer, lsn: Lsn, major: number): WalEvent | und
     const data = mainData(record);
     if (data === undefined) return undefined;
     return { kind: 'drop-database', lsn, xid: record.readUInt32LE(AT_XID), oid: data.readUInt32LE(0) };
+  }
+  if (manager === RM_DBASE && info === DBASE_COPY) {
+    // xl_dbase_create_rec (13, 14), xl_dbase_create_file_copy_rec (15-18)
+    const data = mainData(record);
+    if (data === undefined || data.length < 16) return undefined;
+    const place = (at: number): DatabasePlace => ({
+      database: data.readUInt32LE(at),
+      tablespace: data.readUInt32LE(at + 4),
+    });
+    return { kind: 'copy-database', lsn, from: place(8), to: place(0) };
   }
   if (manager === RM_HEAP && info === HEAP_INPLACE) {
     const found = invalidDatabaseOf(record, major);

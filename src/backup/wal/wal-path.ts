@@ -123,12 +123,15 @@ export class WalPath {
   }
 
   /**
-   * Everything from the backup's start to where recovery would find the WAL's end.
+   * Everything from the backup's start to where recovery would find the WAL's end, or to `stop`.
    * @param progress called with each segment before its events
    * @throws PbkfsError wal_damaged for a segment that cannot be read
    */
-  *events(progress: (number: number) => void = () => undefined): Generator<WalEvent, void> {
-    const walk = this.#walk(this.start, Number.POSITIVE_INFINITY, progress);
+  *events(
+    progress: (number: number) => void = () => undefined,
+    stop: Lsn = Number.POSITIVE_INFINITY,
+  ): Generator<WalEvent, void> {
+    const walk = this.#walk(this.start, stop, progress);
     for (let record = walk.next(); record !== undefined; record = walk.next()) {
       const event = eventOf(record, walk.last!, this.#major);
       if (event !== undefined) yield event;

@@ -27,7 +27,19 @@ t.test('DROP DATABASE has another number before 15, which is that of a CREATE DA
   ] as const)
     t.match(of(info, major), { kind: 'drop-database', oid: 0x201, xid: 9 }, `${major}`);
   t.equal(of(0x10, 15), undefined);
-  t.equal(of(0, 14), undefined, 'a CREATE DATABASE');
+});
+
+t.test('a database whose files were copied: CREATE DATABASE, all of them before 15', async (t) => {
+  const data = Buffer.alloc(16);
+  for (const [i, oid] of [16400, 1663, 5, 16390].entries()) data.writeUInt32LE(oid, 4 * i);
+  const expected = {
+    kind: 'copy-database',
+    to: { database: 16400, tablespace: 1663 },
+    from: { database: 5, tablespace: 16390 },
+  };
+  for (const major of [13, 14, 15, 18]) t.match(eventIn(start().main(4, 0, data), major), expected, `${major}`);
+  t.equal(eventIn(start().main(4, 0x10, data), 15), undefined, 'with its pages logged');
+  t.equal(eventIn(start().main(4, 0, data.subarray(0, 12))), undefined, 'cut off');
 });
 
 t.test('what ends a transaction', async (t) => {
